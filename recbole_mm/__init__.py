@@ -1,0 +1,74 @@
+"""Multimodal, multitask movie recommendation as a plugin of RecBole 1.2.1.
+
+    >>> import recbole_mm
+    >>> result = recbole_mm.run("MMASP", "ml-100k-mm")        # doctest: +SKIP
+    >>> model = recbole_mm.load("saved/MMASP.pth")             # doctest: +SKIP
+
+Importing the package checks that the RecBole it extends is installed and applies :mod:`recbole_mm.compat`. It imports
+neither RecBole nor torch: the public names are looked up when they are first used. ``recbole.quick_start`` is never
+imported, since it needs ray.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from recbole_mm.config import Config
+    from recbole_mm.quick_start import load, run
+
+__version__ = "0.1.0"
+__all__ = ["Config", "__version__", "load", "run"]
+
+_RECBOLE = "1.2.1"
+_PUBLIC = {"Config": "recbole_mm.config", "load": "recbole_mm.quick_start", "run": "recbole_mm.quick_start"}
+
+
+def _installed(distribution: str) -> str | None:
+    """The version of an installed distribution, or None."""
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _check_requirements() -> None:
+    """Refuse another RecBole and pandas 3, which pip lets through where it was told not to resolve dependencies.
+
+    Raises:
+        ImportError: says what was found and what to type.
+    """
+    found = _installed("recbole")
+    if found != _RECBOLE:
+        # RecBole pins ray<=2.6.3, which has no wheel for Python 3.12, so pip can resolve it only without dependencies.
+        option = "--no-deps " if sys.version_info >= (3, 12) else ""
+        raise ImportError(
+            f"recbole_mm needs RecBole {_RECBOLE}, but {f'{found} is' if found else 'none is'} installed; "
+            f"type: pip install {option}recbole=={_RECBOLE}"
+        )
+    pandas = _installed("pandas")
+    if pandas is None or int(pandas.split(".")[0]) >= 3:
+        raise ImportError(
+            f"recbole_mm needs pandas 2 (RecBole {_RECBOLE} fails with pandas 3), but "
+            f"{f'{pandas} is' if pandas else 'none is'} installed; type: pip install 'pandas>=2.2,<3'"
+        )
+
+
+def __getattr__(name: str) -> object:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_PUBLIC[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PUBLIC})
+
+
+_check_requirements()
+
+from recbole_mm import compat  # noqa: E402  (a missing RecBole is reported before anything of it is touched)
+
+compat.apply()

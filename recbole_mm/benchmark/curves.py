@@ -1,0 +1,67 @@
+"""Training curves of runs as a picture, from their result files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from recbole_mm.errors import InputError
+
+PANELS = {
+    "rmse": "validation RMSE",
+    "ndcg@10": "validation NDCG@10",
+    "genre_map": "validation genre mAP",
+    "discriminator_accuracy": "discriminator accuracy",
+}
+
+
+def draw_curves(result_files: Sequence[Path], out: Path) -> None:
+    """One panel for each metric in `PANELS` that a run has, one line for each run; a dot marks the epoch it kept.
+
+    Args:
+        result_files: JSON files that runs wrote (``--result_file``).
+        out: picture to write; its ending names the form (.png, .svg, .pdf).
+
+    Raises:
+        InputError: a file is absent or no result of a run, or matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise InputError("curves are drawn by matplotlib; type: pip install 'recbole-mm[plot]'") from error
+
+    runs = [_read_result(path) for path in result_files]
+    series = {name: [_series(run, name) for run in runs] for name in PANELS}
+    panels = [name for name, lines in series.items() if any(lines)]
+    if not panels:
+        raise InputError(f"{result_files[0]}: the run has no epoch to draw (evaluated only?); train with --result_file")
+    figure = Figure(figsize=(4.2 * len(panels), 3.2), layout="constrained")
+    for axis, name in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels):
+        for run, points in zip(runs, series[name]):
+            if points:
+                (line,) = axis.plot(*zip(*points), label=f"{run['model']}, seed {run['seed']}")
+                axis.plot(*zip(*[p for p in points if p[0] - 1 == run["best_epoch"]]), "o", color=line.get_color())
+        axis.set(title=PANELS[name], xlabel="epoch")
+        axis.grid(alpha=0.3)
+        axis.legend(frameon=False)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(out, dpi=110)
+
+
+def _read_result(path: Path) -> dict:
+    try:
+        run = json.loads(path.read_text(encoding="utf-8"))
+        return {name: run[name] for name in ("model", "seed", "best_epoch", "history")}
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such result file; a run writes one with --result_file={path}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: not the result of a run (written by --result_file)") from error
+
+
+def _series(run: dict, name: str) -> list[tuple[int, float]]:
+    """(epoch from 1, value) of a validation metric or a training statistic."""
+    epochs = [
+        (epoch["epoch"] + 1, {**epoch.get("statistics", {}), **epoch.get("valid", {})}) for epoch in run["history"]
+    ]
+    return [(epoch, values[name]) for epoch, values in epochs if name in values]

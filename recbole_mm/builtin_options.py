@@ -1,0 +1,76 @@
+"""Options that follow from a model's kind and its task, so that any built-in of RecBole runs under our protocols."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from recbole.utils import ModelType
+
+_OF_FEATURES = (ModelType.CONTEXT, ModelType.DECISIONTREE, ModelType.SEQUENTIAL)
+
+
+def quick_start_files(model: str, kind: ModelType) -> list[str]:
+    """RecBole's property files for a kind of model, without those for its own copy of ml-100k."""
+    if kind in (ModelType.CONTEXT, ModelType.DECISIONTREE):
+        return ["context-aware.yaml"]
+    if kind == ModelType.KNOWLEDGE:
+        return ["knowledge_base.yaml"]
+    if kind != ModelType.SEQUENTIAL:
+        return []
+    if model in ("DIN", "DIEN"):
+        return ["sequential_DIN.yaml"]
+    return ["sequential_embedding_model.yaml" if model in ("GRU4RecKG", "KSR") else "sequential.yaml"]
+
+
+def task_options(
+    options: Mapping[str, Any], kind: ModelType, predicts_ratings: bool, is_builtin: bool
+) -> dict[str, Any]:
+    """Negatives, labels and (built-ins) columns.
+
+    Args:
+        options: of the run, the user's included.
+        kind: RecBole's type of the model.
+        predicts_ratings: it learns ratings, which a sampled negative has none of.
+    """
+    changes: dict[str, Any] = {}
+    if predicts_ratings:
+        changes.update(train_neg_sample_args=None, threshold=None, normalize_all=False)
+        if is_builtin:
+            changes["LABEL_FIELD"] = options["RATING_FIELD"]
+    elif kind == ModelType.CONTEXT:
+        negatives = {"distribution": "uniform", "sample_num": 1}
+        changes.update(train_neg_sample_args=negatives, threshold=None, LABEL_FIELD="label")
+    elif kind == ModelType.DECISIONTREE and not options["threshold"]:
+        changes["threshold"] = {options["RATING_FIELD"]: options["like_threshold"]}
+    elif kind == ModelType.SEQUENTIAL and options.get("loss_type") == "CE":
+        changes["train_neg_sample_args"] = None  # RecBole refuses its own default here
+    if is_builtin:
+        changes.update(_columns(options, kind))
+    return changes
+
+
+def _columns(options: Mapping[str, Any], kind: ModelType) -> dict[str, Any]:
+    """Fields a built-in model gets: no titles, no genres unless ``genre_input``; only ids if it uses no features.
+
+    Every field loaded is copied into every batch. All item ids stay, so that all models know the same movies.
+    """
+    load_col = options["load_col"]
+    if not isinstance(load_col, dict) or not isinstance(load_col.get("item"), list):
+        return {}
+    title, year = options["title_field"], options["year_field"]
+    changes: dict[str, Any] = {}
+    if kind in _OF_FEATURES:
+        unused = [title]
+        if kind != ModelType.SEQUENTIAL and not options["genre_input"]:
+            unused.append(options["genre_field"])
+    else:
+        # Titles and years are read only to keep the ids of one movie on one side of a split by movie.
+        unused = [title, year] if options["split_by"] == "cold_item" else []
+        kept = [options["ITEM_ID_FIELD"], *unused]
+        item = [field for field in load_col["item"] if field in kept]
+        changes["load_col"] = {**{name: load_col[name] for name in load_col if name != "user"}, "item": item}
+    unused = [field for field in unused if field in load_col["item"]]
+    if unused:
+        changes["unused_col"] = {"item": unused}
+    return changes

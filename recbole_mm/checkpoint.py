@@ -1,0 +1,107 @@
+"""Checkpoints that hold weights and plain values only, so that loading one never runs code.
+
+RecBole pickles its Config into the file and reads it back with an unrestricted unpickler. Here everything is
+turned into tensors, dicts, lists, strings and numbers, and read with ``torch.load(weights_only=True)``.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+import torch
+
+from recbole_mm.errors import InputError
+
+FORMAT = "recbole-mm checkpoint"
+FORMAT_VERSION = 1
+_KEYS = {
+    "config",
+    "epoch",
+    "cur_step",
+    "best_valid_score",
+    "state_dict",
+    "other_parameter",
+    "optimizer",
+    "data",
+    "training",
+}
+
+
+def save_checkpoint(path: str | Path, content: dict[str, Any]) -> None:
+    """Write ``content`` (keys: see ``_KEYS``) aside, then rename it to ``path``."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(path.name + f".{os.getpid()}.part")
+    try:
+        torch.save({"format": FORMAT, "format_version": FORMAT_VERSION, **to_plain(content)}, aside)
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def load_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> dict[str, Any]:
+    """Read a checkpoint written by `save_checkpoint`.
+
+    Raises:
+        InputError: the file is absent, is not one of ours, or was written by a newer version.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such checkpoint; train with --model=… first, or check the path")
+    refusal = f"{path}: not a checkpoint of recbole-mm (weights and plain values only); nothing of it was loaded"
+    try:
+        content = torch.load(path, map_location=device, weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
+        raise InputError(refusal) from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT or not set(content) >= _KEYS:
+        raise InputError(refusal)
+    if content["format_version"] > FORMAT_VERSION:
+        raise InputError(
+            f"{path}: written by a newer recbole-mm (format {content['format_version']}, this one reads "
+            f"{FORMAT_VERSION}); upgrade recbole-mm"
+        )
+    return from_plain(content)
+
+
+def to_plain(value: Any) -> Any:
+    """The same value out of tensors and plain Python only.
+
+    Raises:
+        TypeError: for a kind of object that a checkpoint does not hold.
+    """
+    if isinstance(value, np.generic):  # before float: np.float64 is one, and needs numpy's code to unpickle
+        return value.item()
+    if value is None or isinstance(value, (bool, int, float, str, torch.Tensor)):
+        return value
+    if isinstance(value, np.ndarray):
+        return {"__kind__": "array", "values": torch.from_numpy(np.ascontiguousarray(value))}
+    if scipy.sparse.issparse(value):
+        matrix = value.tocoo()
+        parts = {"row": matrix.row, "column": matrix.col, "values": matrix.data}
+        plain = {name: torch.from_numpy(np.ascontiguousarray(part)) for name, part in parts.items()}
+        return {"__kind__": "sparse", "form": value.format, "shape": list(value.shape), **plain}
+    if isinstance(value, dict):
+        return {key: to_plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [to_plain(item) for item in value]
+    raise TypeError(f"a checkpoint holds tensors and plain values, not {type(value).__name__}")
+
+
+def from_plain(value: Any) -> Any:
+    """Inverse of `to_plain` (tuples come back as lists)."""
+    if isinstance(value, dict):
+        kind = value.get("__kind__")
+        if kind == "array":
+            return value["values"].cpu().numpy()
+        if kind == "sparse":
+            row, column, data = (value[name].cpu().numpy() for name in ("row", "column", "values"))
+            return scipy.sparse.coo_matrix((data, (row, column)), shape=tuple(value["shape"])).asformat(value["form"])
+        return {key: from_plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [from_plain(item) for item in value]
+    return value

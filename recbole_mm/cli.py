@@ -1,0 +1,86 @@
+"""Command line: ``recbole-mm run | prepare | curves`` (``python run_recbole_mm.py`` is ``recbole-mm run``)."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from recbole_mm import __version__
+from recbole_mm.errors import InputError
+
+RUN_HELP = """Train a model and print one table of its metrics.
+
+Options are RecBole's: --key=value for any option of the model, the dataset or the protocol, for example
+
+  recbole-mm run --model=MMASP --dataset=ml-100k-mm
+  recbole-mm run --model=MMFS --dataset=ml-100k-mm --protocol=u1 --learning_rate=0.002 --result_file=out.json
+  recbole-mm run --model=LightGCN --dataset=ml-100k-mm               (any built-in RecBole model)
+  recbole-mm run --resume=saved/MMASP-….pt                           (go on training)
+  recbole-mm run --evaluate=saved/MMASP-….pt                         (evaluate only)
+
+Protocols: ranking (default), u1 … u5, cold-item, temporal. --config_files='a.yaml b.yaml' reads options from files.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit status: 0, or 2 for wrong input."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        if arguments[:1] == ["run"]:
+            return _run(arguments[1:])
+        return _other_command(arguments)
+    except InputError as error:
+        print(f"recbole-mm: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("recbole-mm: interrupted", file=sys.stderr)
+        return 130
+
+
+def _run(options: list[str]) -> int:
+    if not options or {"-h", "--help"} & set(options):
+        print(RUN_HELP)
+        return 0
+    from recbole_mm.quick_start import run  # torch and RecBole take seconds to import: not for --help
+
+    result = run(arguments=options)
+    from recbole_mm.report import result_table
+
+    print(result_table(result))
+    return 0
+
+
+def _other_command(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="recbole-mm", description="Multimodal multitask recommendation on RecBole.")
+    parser.add_argument("--version", action="version", version=f"recbole-mm {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands.add_parser("run", help="train a model and print its metrics", add_help=False)
+    prepare_parser = commands.add_parser("prepare", help="build a dataset's atomic files")
+    prepare_parser.add_argument("dataset", help="name of the dataset, e.g. ml-100k-mm")
+    prepare_parser.add_argument("--out", type=Path, default=Path("dataset"), help="where to put it (default: dataset)")
+    prepare_parser.add_argument(
+        "--source",
+        type=Path,
+        help="folder of raw sources: rebuild the vectors from them, not from the shipped ones",
+    )
+    prepare_parser.add_argument("--force", action="store_true", help="build again what is there")
+    curves_parser = commands.add_parser("curves", help="draw the training curves of runs")
+    curves_parser.add_argument("result_files", nargs="+", type=Path, help="files written by run --result_file=…")
+    curves_parser.add_argument("--out", type=Path, default=Path("curves.png"), help="picture (default: curves.png)")
+    options = parser.parse_args(arguments)
+
+    if options.command == "curves":
+        from recbole_mm.benchmark.curves import draw_curves
+
+        draw_curves(options.result_files, options.out)
+        print(options.out)
+        return 0
+    from recbole_mm.data.builders import prepare
+
+    folder = prepare(options.dataset, options.out, source=options.source, force=options.force)
+    for path in sorted(folder.iterdir()):
+        print(f"{os.path.getsize(path):>10,}  {path}")
+    return 0

@@ -1,0 +1,150 @@
+"""The only file that patches RecBole 1.2.1 or the libraries under it.
+
+RecBole 1.2.1 was written for numpy 1, scipy 1.12 and torch 2.5. Each function below mends one break and names it:
+which library, from which version, what the error says, and where in RecBole. A function changes its module only if the
+break is there, and returns whether it did. Nothing of RecBole is copied, and nothing is patched that can be mended in a
+subclass: checkpoints that ``torch.load`` refuses since torch 2.6 are the trainer's business.
+
+:func:`apply` imports nothing: a module that is not loaded yet is patched at the end of its first import.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import importlib.abc
+import sys
+from collections.abc import Callable, Sequence
+from importlib.machinery import ModuleSpec
+from types import ModuleType, SimpleNamespace
+
+
+def numpy_scalar_names(numpy: ModuleType) -> bool:
+    """numpy >= 2.0: "`np.float_` was removed in the NumPy 2.0 release" at every ``Config()``.
+
+    ``Config.compatibility_settings`` (config/configurator.py) reads ``np.float_``, ``np.complex_`` and ``np.unicode_``
+    to set the names that numpy 1.24 removed. Those are used without a Config too (data/interaction.py:
+    "module 'numpy' has no attribute 'float'"), so both groups are given, with the meaning RecBole gives them.
+    """
+    names = {
+        "float_": numpy.float64,
+        "complex_": numpy.complex128,
+        "unicode_": numpy.str_,
+        "bool": numpy.bool_,
+        "int": numpy.int_,
+        "float": numpy.float64,
+        "complex": numpy.complex128,
+        "object": numpy.object_,
+        "str": numpy.str_,
+        "long": numpy.int_,
+        "unicode": numpy.str_,
+    }
+    # vars(), not hasattr(): numpy warns when a removed name is looked up as an attribute.
+    missing = {name: scalar for name, scalar in names.items() if name not in vars(numpy)}
+    vars(numpy).update(missing)
+    return bool(missing)
+
+
+def scipy_dok_matrix_update(sparse: ModuleType) -> bool:
+    """scipy >= 1.13: "'dok_matrix' object has no attribute '_update'".
+
+    LightGCN, NGCF, GCMC, SpectralCF, NCL, KGIN and MCCLK fill their adjacency matrix with ``A._update(dict)``
+    (RecBole issues 2034, 2090, 2185). ``_dict`` is where scipy keeps the entries since 1.13.
+    """
+    if hasattr(sparse.dok_matrix, "_update"):
+        return False
+
+    def _update(self, entries: dict) -> None:
+        self._dict.update(entries)
+
+    sparse.dok_matrix._update = _update
+    return True
+
+
+def collector_counts(collector: ModuleType) -> bool:
+    """Any stack: "'int' object has no attribute 'cpu'" ('Counter' for AveragePopularity and TailPercentage).
+
+    ``Collector.get_data_struct`` (evaluator/collector.py) moves everything it holds to the CPU, also the numbers of
+    users and items and the popularity counts, so that ItemCoverage, GiniIndex, ShannonEntropy, AveragePopularity and
+    TailPercentage cannot be computed (RecBole issue 2194).
+    """
+    original = collector.Collector.get_data_struct
+    probe = SimpleNamespace(data_struct=collector.DataStruct())
+    probe.data_struct.set("data.num_items", 1)
+    try:
+        original(probe)
+    except AttributeError:
+        pass
+    else:
+        return False
+
+    @functools.wraps(original)
+    def get_data_struct(self):
+        held = self.data_struct._data_dict
+        counts = {key: held.pop(key) for key in list(held) if not hasattr(held[key], "cpu")}
+        returned = original(self)
+        held.update(counts)
+        returned._data_dict.update(copy.deepcopy(counts))
+        return returned
+
+    collector.Collector.get_data_struct = get_data_struct
+    return True
+
+
+def trainer_amp(trainer: ModuleType) -> bool:
+    """torch >= 2.4: "FutureWarning: `torch.cuda.amp.GradScaler(args...)` is deprecated" in every training.
+
+    trainer/trainer.py takes GradScaler and autocast from ``torch.cuda.amp``; the same two from ``torch.amp`` want the
+    device named.
+    """
+    torch = trainer.torch
+    if trainer.amp is not torch.cuda.amp or not hasattr(torch.amp, "GradScaler"):
+        return False
+    trainer.amp = SimpleNamespace(
+        GradScaler=functools.partial(torch.amp.GradScaler, "cuda"),
+        autocast=functools.partial(torch.amp.autocast, "cuda"),
+    )
+    return True
+
+
+PATCHES: tuple[tuple[str, Callable[[ModuleType], bool]], ...] = (
+    ("numpy", numpy_scalar_names),
+    ("scipy.sparse", scipy_dok_matrix_update),
+    ("recbole.evaluator.collector", collector_counts),
+    ("recbole.trainer.trainer", trainer_amp),
+)
+"""(module, the function that patches it), in no particular order."""
+
+
+def apply() -> None:
+    """Patch the modules of :data:`PATCHES`: those already imported now, the others when they are. Idempotent."""
+    for name, patch in PATCHES:
+        if name in sys.modules:
+            patch(sys.modules[name])
+    if not any(isinstance(finder, _PatchAtImport) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _PatchAtImport())
+
+
+class _PatchAtImport(importlib.abc.MetaPathFinder):
+    """Finds the modules of :data:`PATCHES` as the other finders do, and has them patched once they are executed.
+
+    Importing ``recbole.evaluator`` just to patch it takes about four seconds (torch, pandas, scikit-learn).
+    """
+
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        patches = [patch for module, patch in PATCHES if module == name]
+        if not patches:
+            return None
+        others = (finder for finder in sys.meta_path if finder is not self)
+        spec = next((spec for finder in others if (spec := finder.find_spec(name, path, target))), None)
+        if spec is None:
+            return None
+        execute = spec.loader.exec_module
+
+        def exec_module(module: ModuleType) -> None:
+            execute(module)
+            for patch in patches:
+                patch(module)
+
+        spec.loader.exec_module = exec_module
+        return spec

@@ -1,0 +1,112 @@
+"""RecBole's atomic files plus one vector file per modality, aligned by item token."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from recbole.data.dataset import Dataset
+from torch import Tensor
+
+from recbole_mm.data.vectors import align, read_vectors
+from recbole_mm.errors import InputError, nearest
+
+# What releases write where a movie has no genre: MovieLens-100K, MovieLens-20M and MMTF-14K.
+NO_GENRE = {"unknown", "(no genres listed)"}
+
+
+@dataclass(frozen=True)
+class Modality:
+    """Vectors of one field for the whole catalogue.
+
+    Attributes:
+        values: float32 [item_num, dimension]; row 0 ([PAD]) and absent rows are zeros.
+        present: bool [item_num].
+    """
+
+    values: Tensor
+    present: Tensor
+
+
+class MultimodalDataset(Dataset):
+    """RecBole's dataset with side-feature fields of movies and the targets of the genre task.
+
+    The vectors stay out of ``item_feat``: RecBole would copy them into every batch.
+
+    Attributes:
+        modalities: one `Modality` for each field named by the option ``modalities``.
+        genre_names: the G genres, in column order (alphabetical).
+        genres: 0/1 targets, float32 [item_num, G].
+        has_genres: movies with at least one genre, bool [item_num].
+
+    Raises:
+        InputError: a vector file is missing or wrong, or the genre field is absent.
+    """
+
+    def _data_processing(self) -> None:
+        super()._data_processing()
+        self.modalities = self._read_modalities()
+        self.genre_names, self.genres, self.has_genres = self._read_genres()
+
+    def _read_modalities(self) -> dict[str, Modality]:
+        token2id = self.field2token_id[self.iid_field]
+        modalities = {}
+        for field in self.config["modalities"]:
+            if field == "meta" and self.config["metadata_genre"]:
+                field = "meta_genre"  # the ablation: metadata that give the genre away, under a name that says so
+            table = read_vectors(
+                Path(self.dataset_path), self.dataset_name, field, non_finite=self.config["non_finite_vectors"]
+            )
+            values, present = align(table, token2id, self.item_num)
+            modalities[field] = Modality(torch.from_numpy(values), torch.from_numpy(present))
+        return modalities
+
+    def _read_genres(self) -> tuple[list[str], Tensor, Tensor]:
+        field = self.config["genre_field"]
+        item_file = f"{self.dataset_name}.item"
+        if self.item_feat is None or field not in self.item_feat.columns:
+            fields = [] if self.item_feat is None else list(self.item_feat.columns)
+            raise InputError(
+                f"{item_file}: no field '{field}' to take genres from.{nearest(field, fields)} "
+                f"Set genre_field to the genre column of the file and list it in load_col: item."
+            )
+        tokens = self.field2id_token[field]
+        # By name, not in the order of the file: there the first held-out movie could decide the columns.
+        kept = sorted((i for i in range(1, len(tokens)) if tokens[i].lower() not in NO_GENRE), key=lambda i: tokens[i])
+        if not kept:
+            raise InputError(f"{item_file}: field '{field}' holds no genre; genre classification needs at least one.")
+        column = {token_id: j for j, token_id in enumerate(kept)}
+        genres = torch.zeros(self.item_num, len(kept))
+        for item, sequence in zip(self.item_feat[self.iid_field], self.item_feat[field]):
+            for token_id in np.atleast_1d(sequence):
+                if token_id in column:
+                    genres[item, column[token_id]] = 1.0
+        return [str(tokens[i]) for i in kept], genres, genres.sum(dim=1) > 0
+
+    def join(self, df):
+        """Interactions as they are: models of this package look features up by id, batches need no copy."""
+        return df
+
+
+def same_movie_groups(dataset: Dataset) -> np.ndarray:
+    """Group number of each item, int [item_num]: items of the same title and year are one movie.
+
+    MovieLens-100K lists some movies under two ids; a split by movie must keep both on one side. Without a
+    title field each item is a group of its own.
+    """
+    groups = np.arange(dataset.item_num)
+    title_field, year_field = dataset.config["title_field"], dataset.config["year_field"]
+    features = dataset.item_feat
+    if features is None or title_field not in features.columns:
+        return groups
+    first: dict[tuple, int] = {}
+    items = np.asarray(features[dataset.iid_field])
+    titles = [tuple(np.atleast_1d(np.asarray(title)).tolist()) for title in features[title_field]]
+    years = np.asarray(features[year_field]) if year_field in features.columns else np.zeros(len(items))
+    for item, title, year in zip(items, titles, years):
+        title = tuple(token for token in title if token != 0)
+        if item and title:
+            groups[item] = first.setdefault((title, int(year)), item)
+    return groups

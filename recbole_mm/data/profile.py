@@ -1,0 +1,91 @@
+"""Users as averages of movies, from training rows only."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import torch
+from scipy.sparse import csr_matrix
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class _SparseSum(torch.autograd.Function):
+    """members @ movies for a constant 0/1 matrix: the backward pass uses its stored transpose."""
+
+    @staticmethod
+    def forward(ctx, members: Tensor, members_transposed: Tensor, movies: Tensor) -> Tensor:
+        ctx.members_transposed = members_transposed
+        return members @ movies
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[None, None, Tensor]:
+        return None, None, ctx.members_transposed @ gradient.contiguous()
+
+
+class UserAverages(nn.Module):
+    """Mean of z(m) over a set of movies for each user: for P(u), the training movies L(u) that u liked.
+
+    Args:
+        users, items: ids of the (user, movie) pairs in the sets, integer [R]; a pair may stand twice.
+        user_num, item_num: sizes of the id spaces, [PAD] included.
+
+    The tensors are not saved in a checkpoint: they are rebuilt from the training rows.
+    """
+
+    def __init__(self, users: np.ndarray, items: np.ndarray, user_num: int, item_num: int) -> None:
+        super().__init__()
+        pairs = np.unique(users.astype(np.int64) * item_num + items)  # a movie rated twice counts once
+        rows, columns = pairs // item_num, pairs % item_num
+        members = csr_matrix((np.ones(len(pairs), np.float32), (rows, columns)), shape=(user_num, item_num))
+        self.item_num = item_num
+        for name, tensor in {
+            "members": _to_torch(members),
+            "members_transposed": _to_torch(members.T.tocsr()),
+            "pairs": torch.from_numpy(pairs),
+            "counts": torch.from_numpy(np.bincount(rows, minlength=user_num).astype(np.float32)),
+        }.items():
+            self.register_buffer(name, tensor, persistent=False)
+
+    def sums(self, movies: Tensor) -> Tensor:
+        """Sum of z over each user's set, [user_num, m], from z of the catalogue [item_num, m]."""
+        return _SparseSum.apply(self.members, self.members_transposed, movies)
+
+    def contains(self, users: Tensor, items: Tensor) -> Tensor:
+        """Whether each movie is in its user's set, bool [B]."""
+        if not len(self.pairs):
+            return torch.zeros_like(users, dtype=torch.bool)
+        wanted = users * self.item_num + items
+        position = torch.searchsorted(self.pairs, wanted).clamp_max(len(self.pairs) - 1)
+        return self.pairs[position] == wanted
+
+    def averages(self, movies: Tensor, empty: Tensor) -> Tensor:
+        """Average of every user, [user_num, m]; ``empty`` [m] stands in where the set is empty."""
+        return _mean_or_empty(self.sums(movies), self.counts[:, None], empty)
+
+    def leave_one_out(self, movies: Tensor, empty: Tensor, users: Tensor, items: Tensor) -> Tensor:
+        """Average of each pair's user without the pair's own movie: (sum - z_m) / (n - 1), [B, m].
+
+        Training uses this form: a rating must not be read off the profile that it helped to make.
+        """
+        own = self.contains(users, items).to(movies.dtype)[:, None]
+        sums = torch.addcmul(F.embedding(users, self.sums(movies)), F.embedding(items, movies), own, value=-1)
+        return _mean_or_empty(sums, self.counts[users][:, None] - own, empty)
+
+
+def _mean_or_empty(sums: Tensor, counts: Tensor, empty: Tensor) -> Tensor:
+    """sums / counts [B, m], and ``empty`` [m] where a count [B, 1] is 0 (the sum is exactly 0 there)."""
+    return torch.addmm(sums / counts.clamp_min(1), (counts == 0).to(sums.dtype), empty[None])
+
+
+def _to_torch(matrix: csr_matrix) -> Tensor:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
+        return torch.sparse_csr_tensor(
+            torch.from_numpy(matrix.indptr.astype(np.int64)),
+            torch.from_numpy(matrix.indices.astype(np.int64)),
+            torch.from_numpy(matrix.data),
+            size=matrix.shape,
+            check_invariants=True,
+        )

@@ -1,0 +1,141 @@
+"""Who is trained, validated and tested on what: rows of ratings, candidate movies, and genres held out.
+
+The splits work on any RecBole dataset, so built-in models and ours see the same rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from recbole.data.dataset import Dataset
+from torch import Tensor
+
+from recbole_mm.data.dataset import same_movie_groups
+from recbole_mm.errors import InputError
+
+FOLDS = 5
+
+
+@dataclass(frozen=True)
+class ItemSplit:
+    """Items of each part, integer ids; [PAD] is in none of them."""
+
+    train: Tensor
+    valid: Tensor
+    test: Tensor
+
+
+@dataclass(frozen=True)
+class Split:
+    """One protocol applied to one dataset.
+
+    Attributes:
+        train, valid, test: datasets that share everything but their interactions.
+        cold_items: under ``cold-item``, the movies whose ratings are only in that part; they are the candidates
+            of the ranking there. None elsewhere: the candidates are the whole catalogue.
+        genre_items: whose genres are trained on, validated and tested; None for a dataset without genre targets.
+    """
+
+    train: Dataset
+    valid: Dataset
+    test: Dataset
+    cold_items: ItemSplit | None
+    genre_items: ItemSplit | None
+
+
+def build_split(dataset: Dataset, config) -> Split:
+    """Split ``dataset`` by the protocol in ``config`` (options ``split_by``, ``test_fold``, … and ``seed``).
+
+    Raises:
+        InputError: a part would be empty, or a fold is asked of rows that were filtered.
+    """
+    cold_items = None
+    if config["split_by"] == "recbole":
+        parts = dataset.build()
+    else:
+        dataset._change_feat_format()
+        generator = np.random.default_rng(config["seed"])
+        if config["split_by"] == "file_fold":
+            rows = _file_fold_rows(dataset, config["test_fold"], config["valid_ratio"], generator)
+        else:
+            groups = same_movie_groups(dataset)
+            cold_items = _split_items(groups, config["cold_valid_ratio"], config["cold_test_ratio"], generator)
+            rows = _cold_item_rows(dataset, cold_items)
+        dataset._drop_unused_col()  # as build() does: columns read for the split (titles, genres) are no input
+        parts = [dataset.copy(dataset.inter_feat[part]) for part in rows]
+    for name, part in zip(("training", "validation", "test"), parts):
+        if not len(part):
+            raise InputError(
+                f"{dataset.dataset_name}.inter: protocol '{config['protocol']}' leaves no {name} row; "
+                f"use more ratings or another --protocol"
+            )
+    genre_items = _genre_split(dataset, config, cold_items) if hasattr(dataset, "genres") else None
+    split = Split(*parts, cold_items=cold_items, genre_items=genre_items)
+    for part in parts:
+        part.genre_items = genre_items
+    return split
+
+
+def _file_fold_rows(dataset: Dataset, fold: int, valid_ratio: float, generator: np.random.Generator) -> list[Tensor]:
+    """Test: one of five blocks in file order (MovieLens-100K's u1..u5); validation: a random part of the rest."""
+    total = len(dataset)
+    in_file = _count_rows(Path(dataset.dataset_path) / f"{dataset.dataset_name}.inter")
+    if total != in_file:
+        raise InputError(
+            f"{dataset.dataset_name}.inter: {in_file - total} of {in_file} rows were filtered out, so fold {fold} is "
+            f"not the canonical one; remove val_interval, *_inter_num_interval and rm_dup_inter, or use another "
+            f"protocol"
+        )
+    test = np.arange((fold - 1) * total // FOLDS, fold * total // FOLDS)
+    rest = generator.permutation(np.setdiff1d(np.arange(total), test))
+    valid_size = round(len(rest) * valid_ratio)
+    return [torch.from_numpy(np.sort(part)) for part in (rest[valid_size:], rest[:valid_size], test)]
+
+
+def _count_rows(path: Path) -> int:
+    with path.open("rb") as file:
+        return sum(1 for line in file if line.strip()) - 1
+
+
+def _cold_item_rows(dataset: Dataset, cold: ItemSplit) -> list[Tensor]:
+    part = torch.zeros(dataset.item_num, dtype=torch.long)
+    part[cold.valid], part[cold.test] = 1, 2
+    of_row = part[dataset.inter_feat[dataset.iid_field]]
+    return [torch.nonzero(of_row == k).squeeze(1) for k in range(3)]
+
+
+def _split_items(
+    groups: np.ndarray,
+    valid_ratio: float,
+    test_ratio: float,
+    generator: np.random.Generator,
+    eligible: np.ndarray | None = None,
+) -> ItemSplit:
+    """Random split of the items 1..N-1 (or the ``eligible`` ones) by movie: a group never spans two parts."""
+    items = np.arange(1, len(groups)) if eligible is None else eligible
+    movies = generator.permutation(np.unique(groups[items]))
+    test_size, valid_size = round(len(movies) * test_ratio), round(len(movies) * valid_ratio)
+    test, valid = movies[:test_size], movies[test_size : test_size + valid_size]
+    in_test, in_valid = np.isin(groups[items], test), np.isin(groups[items], valid)
+    parts = (items[~in_test & ~in_valid], items[in_valid], items[in_test])
+    return ItemSplit(*(torch.from_numpy(part) for part in parts))
+
+
+def _genre_split(dataset, config, cold_items: ItemSplit | None) -> ItemSplit:
+    """Movies whose genres are held out: the cold movies where there are any, else a seeded random part."""
+    labelled = dataset.has_genres.numpy()
+    if cold_items is not None:
+        parts = (cold_items.train, cold_items.valid, cold_items.test)
+        return ItemSplit(*(part[torch.from_numpy(labelled[part.numpy()])] for part in parts))
+    # A generator of its own: the genres held out are the same under every protocol of one seed.
+    generator = np.random.default_rng([config["seed"], 1])
+    return _split_items(
+        same_movie_groups(dataset),
+        config["genre_valid_ratio"],
+        config["genre_test_ratio"],
+        generator,
+        eligible=np.flatnonzero(labelled),
+    )

@@ -1,0 +1,78 @@
+"""Metrics of the three families under one set of names.
+
+rating    rmse, mae                                             RecBole's classes, over all pairs of a part at once
+ranking   recall@k, mrr@k, ndcg@k, hit@k, precision@k, …        RecBole's evaluator (see trainer.py)
+genre     genre_map, genre_macro_f1, genre_micro_f1, genre_macro_auc     scikit-learn, over the movies held out
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from recbole.evaluator import metrics_dict
+from recbole.evaluator.collector import DataStruct
+from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
+from torch import Tensor
+
+# A genre is predicted when it is more likely than not.
+GENRE_THRESHOLD = 0.5
+
+
+def rating_metrics(config, predicted: Tensor, rating: Tensor) -> dict[str, float]:
+    """RMSE and MAE (those in ``config["rating_metrics"]``) of all pairs together.
+
+    Args:
+        predicted: clipped predictions, [n].
+        rating: true ratings on the same scale, [n].
+    """
+    struct = DataStruct()
+    struct.set("rec.score", predicted.double().cpu())
+    struct.set("data.label", rating.double().cpu())
+    result: dict[str, float] = {}
+    for name in config["rating_metrics"]:
+        result.update(metrics_dict[name.lower()](config).calculate_metric(struct))
+    return {name: float(value) for name, value in result.items()}
+
+
+def genre_map(target: np.ndarray, probability: np.ndarray) -> float:
+    """Mean over genres of the average precision of the movies ranked by the genre's probability."""
+    return float(average_precision_score(target, probability, average="macro"))
+
+
+def genre_macro_f1(target: np.ndarray, probability: np.ndarray) -> float:
+    """Mean over genres of F1 at threshold 0.5."""
+    return float(f1_score(target, probability >= GENRE_THRESHOLD, average="macro", zero_division=0))
+
+
+def genre_micro_f1(target: np.ndarray, probability: np.ndarray) -> float:
+    """F1 at threshold 0.5 over all (movie, genre) decisions together."""
+    return float(f1_score(target, probability >= GENRE_THRESHOLD, average="micro", zero_division=0))
+
+
+def genre_macro_auc(target: np.ndarray, probability: np.ndarray) -> float:
+    """Mean over genres of the area under the ROC curve."""
+    return float(roc_auc_score(target, probability, average="macro"))
+
+
+GENRE_METRICS: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
+    metric.__name__: metric for metric in (genre_map, genre_macro_f1, genre_micro_f1, genre_macro_auc)
+}
+
+
+def genre_metrics(config, target: Tensor, probability: Tensor) -> dict[str, float]:
+    """Genre metrics named in ``config["genre_metrics"]``, over the genres that some of the movies have and some lack.
+
+    Args:
+        target: 0/1, [n, G].
+        probability: [n, G].
+    """
+    target, probability = target.cpu().numpy().astype(int), probability.cpu().numpy()
+    known = (target.any(axis=0)) & (~target.astype(bool)).any(axis=0)
+    decimals = config["metric_decimal_place"]
+    if not known.any():
+        return {name: float("nan") for name in config["genre_metrics"]}
+    return {
+        name: round(GENRE_METRICS[name](target[:, known], probability[:, known]), decimals)
+        for name in config["genre_metrics"]
+    }

@@ -1,0 +1,246 @@
+"""What MMFS, MMSP and MMASP have in common: fused movies, users as averages of movies, two task heads.
+
+Shapes: N movies (``item_num``, [PAD] included), U users (``user_num``), B pairs, d = embedding_size,
+m = length of the rating representation z, G genres.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from recbole.model.abstract_recommender import GeneralRecommender
+from recbole.utils import InputType
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from recbole_mm.data.dataset import MultimodalDataset
+from recbole_mm.data.profile import UserAverages
+from recbole_mm.errors import InputError
+from recbole_mm.model.layers import ModalityFusion, RatingHead, Standardizer
+from recbole_mm.model.losses import genre_loss, rating_loss
+
+
+@dataclass(frozen=True)
+class MovieViews:
+    """Representations of the same movies for the two tasks.
+
+    Attributes:
+        rating: z, [N, m]; also what user profiles are averaged from.
+        genre: c, [N, m'].
+        shared: s, [N, d].
+        rating_private, genre_private: r and g, [N, d], where a model has them.
+    """
+
+    rating: Tensor
+    genre: Tensor
+    shared: Tensor
+    rating_private: Tensor | None = None
+    genre_private: Tensor | None = None
+
+
+class MultimodalMultitaskRecommender(GeneralRecommender):
+    """Rating prediction and genre classification from one fused movie representation (design, section 3).
+
+    A subclass sets ``rating_size`` and ``genre_size`` in `build_encoders`, and says in `encode` how the fused
+    input becomes the representations of the two tasks.
+
+    Args:
+        config: options of the run; see properties/model/*.yaml for the model's own.
+        dataset: the **training** part of a `MultimodalDataset`. Profiles, mean rating, rating scale and the
+            standardisation of the vectors come from its rows and its movies only.
+
+    Raises:
+        InputError: no training rating reaches ``like_threshold``, or no movie with genres is left to train on.
+    """
+
+    input_type = InputType.POINTWISE
+    predicts_ratings = True
+    predicts_genres = True
+
+    def __init__(self, config, dataset: MultimodalDataset) -> None:
+        super().__init__(config, dataset)
+        self.RATING = config["RATING_FIELD"]
+        self.task_weights = {"rating": config["rating_weight"], "genre": config["genre_weight"]}
+        self.genre_batch_size = config["genre_batch_size"]
+        self._read_training_data(config, dataset)
+
+        size = config["embedding_size"]
+        dimensions = {name: values.shape[1] for name, values in self._catalogue("values").items()}
+        self.fusion = ModalityFusion(dimensions, size, config["dropout_prob"], config["modality_dropout"])
+        self.build_encoders(self.fusion.output_size, size, config)
+        self.empty_profile = nn.Parameter(torch.zeros(self.rating_size))
+        self.disliked_profile = config["disliked_profile"]
+        if self.disliked_profile:
+            self.dislike = nn.Linear(self.rating_size, self.rating_size, bias=False)
+            nn.init.zeros_(self.dislike.weight)  # the start is the profile of liked movies alone
+        self.rating_head = RatingHead(self.rating_size, config["rating_hidden_size"], config["dropout_prob"])
+        self.genre_head = nn.Linear(self.genre_size, self.genres.shape[1])
+        self.rating_bias = config["rating_bias"]
+        if self.rating_bias:
+            # Zero at the start, so a user or movie that is never trained keeps the bias 0.
+            self.user_bias = nn.Parameter(torch.zeros(self.n_users))
+            self.item_bias = nn.Parameter(torch.zeros(self.n_items))
+        self._encoded: tuple[MovieViews, Tensor] | None = None
+        self._statistics: dict[str, list[Tensor]] = {}
+
+    # ------------------------------------------------------------------ what is read from the training part
+
+    def _read_training_data(self, config, dataset: MultimodalDataset) -> None:
+        users, items = (dataset.inter_feat[field].numpy() for field in (self.USER_ID, self.ITEM_ID))
+        ratings = dataset.inter_feat[self.RATING].numpy()
+        threshold = config["like_threshold"]
+        if not (ratings >= threshold).any():
+            raise InputError(
+                f"{dataset.dataset_name}.inter: no training row has '{self.RATING}' >= {threshold}, so no user likes "
+                f"any movie (largest rating: {ratings.max():g}); lower like_threshold"
+            )
+        if not len(dataset.genre_items.train):
+            raise InputError(
+                f"{dataset.dataset_name}.item: no movie with genres is left to train on; lower genre_test_ratio or "
+                f"genre_valid_ratio"
+            )
+        liked = ratings >= threshold
+        self.liked, self.disliked = (
+            UserAverages(users[rows], items[rows], self.n_users, self.n_items) for rows in (liked, ~liked)
+        )
+        low, high = config["rating_scale"] or (ratings.min(), ratings.max())
+        self.register_buffer("mean_rating", torch.tensor(float(ratings.mean())))
+        self.register_buffer("rating_scale", torch.tensor([float(low), float(high)]))
+        self.register_buffer("genres", dataset.genres, persistent=False)
+        self.register_buffer("genre_train_items", dataset.genre_items.train, persistent=False)
+
+        trained = torch.from_numpy(np.bincount(items, minlength=self.n_items) > 0)
+        self.modalities = list(dataset.modalities)
+        self.standardizers = nn.ModuleDict()
+        for name, modality in dataset.modalities.items():
+            standardizer = Standardizer(modality.values[modality.present & trained], modality.values.shape[1])
+            self.standardizers[name] = standardizer
+            self.register_buffer(f"values_{name}", standardizer(modality.values), persistent=False)
+            self.register_buffer(f"present_{name}", modality.present, persistent=False)
+
+    def _catalogue(self, kind: str) -> dict[str, Tensor]:
+        return {name: getattr(self, f"{kind}_{name}") for name in self.modalities}
+
+    # ------------------------------------------------------------------ movies and users
+
+    @abstractmethod
+    def build_encoders(self, fused_size: int, size: int, config) -> None:
+        """Create the encoders from the fused input [N, fused_size]; set ``rating_size`` (m) and ``genre_size``."""
+
+    @abstractmethod
+    def encode(self, fused: Tensor) -> MovieViews:
+        """Representations of the movies for the two tasks, from their fused input [N, K·d]."""
+
+    def encode_catalogue(self) -> MovieViews:
+        """Representations of all N movies of the dataset."""
+        return self.encode(self.fusion(self._catalogue("values"), self._catalogue("present")))
+
+    def profiles(self, z: Tensor) -> Tensor:
+        """P of every user, [U, m], from z of the catalogue [N, m]."""
+        return self._profile(z, lambda averages, empty: averages.averages(z, empty))
+
+    def leave_one_out_profiles(self, z: Tensor, users: Tensor, items: Tensor) -> Tensor:
+        """P of each pair's user from all their training movies but the pair's own, [B, m]."""
+        return self._profile(z, lambda averages, empty: averages.leave_one_out(z, empty, users, items))
+
+    def _profile(self, z: Tensor, average: Callable[[UserAverages, Tensor], Tensor]) -> Tensor:
+        """P(u) = mean of z over L(u), plus V · mean of z over D(u), the movies u rated below the threshold."""
+        profiles = average(self.liked, self.empty_profile)
+        if self.disliked_profile:
+            profiles = profiles + self.dislike(average(self.disliked, torch.zeros_like(self.empty_profile)))
+        return profiles
+
+    def _evaluation_state(self) -> tuple[MovieViews, Tensor]:
+        """Movies and user profiles [U, m], computed once and kept until the parameters can have changed."""
+        if self._encoded is None or self.training:
+            movies = self.encode_catalogue()
+            self._encoded = movies, self.profiles(movies.rating)
+        return self._encoded
+
+    def train(self, mode: bool = True):
+        self._encoded = None
+        return super().train(mode)
+
+    def load_state_dict(self, *args, **kwargs):
+        self._encoded = None
+        return super().load_state_dict(*args, **kwargs)
+
+    def _baseline(self, users: Tensor, items: Tensor) -> Tensor:
+        """mu + b_u + b_m, [B]."""
+        if not self.rating_bias:
+            return self.mean_rating.expand(len(users))
+        return self.mean_rating + self.user_bias[users] + self.item_bias[items]
+
+    # ------------------------------------------------------------------ training
+
+    def calculate_loss(self, interaction) -> dict[str, Tensor]:
+        """Weighted losses by name; their sum is what is minimised.
+
+        The rating task draws movies through ratings, the genre task uniformly from the catalogue.
+
+        Args:
+            interaction: RecBole's batch of training rows with user, item and rating, each [B].
+        """
+        users, rated, rating = (interaction[field] for field in (self.USER_ID, self.ITEM_ID, self.RATING))
+        draw = torch.randint(len(self.genre_train_items), (self.genre_batch_size,), device=users.device)
+        drawn = self.genre_train_items[draw]
+        movies = self.encode_catalogue()
+
+        profiles = self.leave_one_out_profiles(movies.rating, users, rated)  # [B, m]
+        predicted = self._baseline(users, rated) + self.rating_head(profiles, F.embedding(rated, movies.rating))
+        logits = self.genre_head(F.embedding(drawn, movies.genre))
+        return {
+            "rating": self.task_weights["rating"] * rating_loss(predicted, rating),
+            "genre": self.task_weights["genre"] * genre_loss(logits, self.genres[drawn]),
+            **self.extra_losses(movies, rated, drawn),
+        }
+
+    def extra_losses(self, movies: MovieViews, rated: Tensor, drawn: Tensor) -> dict[str, Tensor]:
+        """Losses beyond the two tasks; none here.
+
+        Args:
+            movies: representations of the catalogue.
+            rated: movies of the rating task's batch (drawn by popularity), ids [B].
+            drawn: movies of the genre task's batch (drawn uniformly), ids [genre_batch_size].
+        """
+        return {}
+
+    def log_statistic(self, name: str, value: Tensor) -> None:
+        """Keep a number of this batch that is no loss; the trainer logs its mean over the epoch."""
+        self._statistics.setdefault(name, []).append(value.detach())
+
+    def pop_statistics(self) -> dict[str, float]:
+        """Means of the statistics logged since the last call."""
+        means = {name: float(torch.stack(values).mean()) for name, values in self._statistics.items()}
+        self._statistics.clear()
+        return means
+
+    # ------------------------------------------------------------------ prediction
+
+    def predict_rating(self, interaction) -> Tensor:
+        """Predicted rating of each pair, clipped to the rating scale, [B]."""
+        return self.predict(interaction).clamp(*self.rating_scale.tolist())
+
+    def predict(self, interaction) -> Tensor:
+        """Unclipped predicted rating of each pair, [B]; also the ranking score."""
+        users, items = interaction[self.USER_ID], interaction[self.ITEM_ID]
+        movies, profiles = self._evaluation_state()
+        return self._baseline(users, items) + self.rating_head(profiles[users], movies.rating[items])
+
+    def full_sort_predict(self, interaction) -> Tensor:
+        """Ranking score of every movie for each user of the batch, [B·N], as one matrix computation."""
+        users = interaction[self.USER_ID]
+        movies, profiles = self._evaluation_state()
+        scores = self.rating_head.score_catalogue(profiles[users], movies.rating)
+        if self.rating_bias:
+            scores += self.user_bias[users, None] + self.item_bias
+        return (scores + self.mean_rating).reshape(-1)
+
+    def predict_genres(self, items: Tensor) -> Tensor:
+        """Probability of each genre, [B, G], of movies given by id [B]."""
+        movies, _ = self._evaluation_state()
+        return torch.sigmoid(self.genre_head(movies.genre[items]))

@@ -1,0 +1,177 @@
+"""Building blocks of the three models: projections, fusion, heads and gradient reversal.
+
+Shapes: N movies of the catalogue, B user-movie pairs, K modalities, d = embedding_size, G genres.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class Standardizer(nn.Module):
+    """Centres each column of one modality and divides the modality by one scale.
+
+    The statistics come from training movies only and are buffers, so a checkpoint can encode a new movie. One
+    scale for the modality, not one for each column: the columns are principal components, and giving the last
+    of them the variance of the first would blow up noise.
+
+    Args:
+        values: vectors of the training movies that have this modality, [n, dimension]; n may be 0.
+        dimension: length of one vector.
+    """
+
+    def __init__(self, values: Tensor, dimension: int) -> None:
+        super().__init__()
+        mean, scale = torch.zeros(dimension), torch.ones(())
+        if len(values):
+            mean = values.mean(dim=0)
+            scale = (values - mean).square().mean().sqrt().clamp_min(1e-6)
+        self.register_buffer("mean", mean)
+        self.register_buffer("scale", scale)
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Standardised vectors, same shape as ``values`` [N, dimension]."""
+        return (values - self.mean) / self.scale
+
+
+class Dropout(nn.Module):
+    """Dropout whose mask comes from random bytes: seven times faster on a CPU than torch's Bernoulli draws.
+
+    The probability is rounded to a multiple of 1/256 and kept elements are scaled by exactly its complement, so
+    the expectation is unbiased.
+
+    Args:
+        probability: of dropping an element, in [0, 1).
+    """
+
+    def __init__(self, probability: float) -> None:
+        super().__init__()
+        self.kept = 256 - round(probability * 256)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Same shape as ``x``."""
+        if not self.training or self.kept == 256:
+            return x
+        if x.device.type != "cpu":
+            return F.dropout(x, 1 - self.kept / 256)
+        words = torch.empty((x.numel() + 7) // 8, dtype=torch.int64).random_(-(2**63), None)
+        mask = (words.view(torch.uint8)[: x.numel()] < self.kept).view(x.shape)
+        return x * mask.to(x.dtype).mul_(256 / self.kept)
+
+
+class ModalityFusion(nn.Module):
+    """f = LeakyReLU(Dropout(concat_k h_k)),  h_k = p_k (W_k x_k + b_k) + (1 - p_k) e_k        (design, section 3)
+
+    A missing modality is replaced by the learned vector e_k of that modality, never by zeros.
+
+    Args:
+        dimensions: vector length of each modality, in the order of concatenation.
+        embedding_size: d, length of each projection.
+        dropout: probability of dropping an element of the concatenation.
+        modality_dropout: probability, in training, that a movie's vector of one modality counts as missing;
+            it keeps the model usable with any subset of the modalities.
+    """
+
+    def __init__(
+        self, dimensions: dict[str, int], embedding_size: int, dropout: float, modality_dropout: float
+    ) -> None:
+        super().__init__()
+        self.projections = nn.ModuleDict({name: nn.Linear(n, embedding_size) for name, n in dimensions.items()})
+        self.missing = nn.ParameterDict({name: nn.Parameter(torch.zeros(embedding_size)) for name in dimensions})
+        self.dropout = Dropout(dropout)
+        self.modality_dropout = modality_dropout
+        self.output_size = embedding_size * len(dimensions)
+
+    def forward(self, values: dict[str, Tensor], present: dict[str, Tensor]) -> Tensor:
+        """Fused movie input f, [N, K·d].
+
+        Args:
+            values: standardised vectors of each modality, [N, dimension].
+            present: whether a movie has the modality, bool [N].
+        """
+        parts = []
+        for name, projection in self.projections.items():
+            here = present[name]
+            if self.training and self.modality_dropout > 0:
+                here = here & (torch.rand(here.shape, device=here.device) >= self.modality_dropout)
+            p = here.to(projection.weight.dtype)[:, None]  # [N, 1]
+            # p b + (1 - p) e as a product of [N, 2] and [2, d]: a select would cost as much as the projection.
+            offset = torch.cat([p, 1 - p], dim=1) @ torch.stack([projection.bias, self.missing[name]])
+            parts.append(torch.addmm(offset, values[name] * p, projection.weight.T))
+        return F.leaky_relu(self.dropout(torch.cat(parts, dim=1)))
+
+
+class RatingHead(nn.Module):
+    """MLP[P; z; P⊙z] -> one number for each pair.
+
+    The first layer is kept as three blocks (profile, movie, product), so that the same weights score B given
+    pairs or, as one matrix computation, every movie of the catalogue for every user.
+
+    Args:
+        movie_size: length of z, which is also the length of a profile.
+        hidden_size: units of the hidden layer.
+        dropout: probability of dropping a hidden unit.
+    """
+
+    def __init__(self, movie_size: int, hidden_size: int, dropout: float) -> None:
+        super().__init__()
+        self.profile = nn.Linear(movie_size, hidden_size)
+        self.movie = nn.Linear(movie_size, hidden_size, bias=False)
+        self.product = nn.Linear(movie_size, hidden_size, bias=False)
+        self.dropout = Dropout(dropout)
+        self.output = nn.Linear(hidden_size, 1)
+
+    def forward(self, profiles: Tensor, movies: Tensor) -> Tensor:
+        """Score of each pair, [B], from profiles [B, m] and movies [B, m]."""
+        hidden = self.profile(profiles) + self.movie(movies) + self.product(profiles * movies)
+        return self.output(self.dropout(F.leaky_relu(hidden))).squeeze(-1)
+
+    @torch.no_grad()
+    def score_catalogue(self, profiles: Tensor, movies: Tensor) -> Tensor:
+        """Score of every movie for every user, [U, N], from profiles [U, m] and movies [N, m].
+
+        For hidden unit j the product block is (P ⊙ w_j) zᵀ: H matrix products instead of U·N small ones.
+        """
+        by_user, by_movie = self.profile(profiles), self.movie(movies)  # [U, H], [N, H]
+        scores = self.output.bias.detach().expand(len(profiles), len(movies)).clone()
+        for unit, weight in enumerate(self.output.weight[0].tolist()):
+            hidden = torch.addmm(by_movie[:, unit], profiles * self.product.weight[unit], movies.T)  # [U, N]
+            hidden += by_user[:, unit, None]
+            scores.add_(F.leaky_relu_(hidden), alpha=weight)
+        return scores
+
+
+class _ReverseGradient(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, features: Tensor, strength: float) -> Tensor:
+        ctx.strength = strength
+        return features.view_as(features)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
+        return -ctx.strength * gradient, None
+
+
+def reverse_gradient(features: Tensor, strength: float) -> Tensor:
+    """Identity forwards; the gradient is multiplied by -strength backwards (Ganin and Lempitsky, ICML 2015)."""
+    return _ReverseGradient.apply(features, strength)
+
+
+class TaskDiscriminator(nn.Module):
+    """D = softmax(W GRL_λ(norm(s))): were these movies drawn through ratings or uniformly from the catalogue?
+
+    λ acts inside the reversal only, so the discriminator itself learns at the full rate. norm() brings every s to
+    one length. Without it the encoder escapes the discriminator by growing s without bound, and the tasks suffer:
+    measured on fold u1, the discriminator's loss rose to 5 and validation RMSE from .891 to .905.
+    """
+
+    def __init__(self, shared_size: int) -> None:
+        super().__init__()
+        self.output = nn.Linear(shared_size, 2)
+
+    def forward(self, shared: Tensor, strength: float) -> Tensor:
+        """Logits over the two draws, [B, 2], of shared representations [B, d]."""
+        bounded = F.layer_norm(shared, shared.shape[1:])
+        return self.output(reverse_gradient(bounded, strength))

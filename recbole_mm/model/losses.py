@@ -1,0 +1,54 @@
+"""Losses as pure functions. An optional mask [B] leaves rows out of the mean."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def masked_mean(values: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Mean of ``values`` [B] over the rows where ``mask`` is true; 0 if there is none."""
+    if mask is None:
+        return values.mean()
+    weights = mask.to(values.dtype)
+    return (values * weights).sum() / weights.sum().clamp_min(1.0)
+
+
+def rating_loss(predicted: Tensor, rating: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Mean squared error on the raw rating scale; both [B]."""
+    return masked_mean((predicted - rating).square(), mask)
+
+
+def genre_loss(logits: Tensor, genres: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Multi-label binary cross-entropy, mean over genres and movies; logits and 0/1 targets [B, G]."""
+    return masked_mean(F.binary_cross_entropy_with_logits(logits, genres, reduction="none").mean(dim=1), mask)
+
+
+def discriminator_loss(through_ratings: Tensor, uniform: Tensor) -> Tensor:
+    """Class-balanced cross-entropy of the task discriminator.
+
+    Args:
+        through_ratings: logits of movies drawn through ratings (class 0), [B, 2].
+        uniform: logits of movies drawn uniformly from the catalogue (class 1), [B', 2].
+    """
+    return -(F.log_softmax(through_ratings, dim=1)[:, 0].mean() + F.log_softmax(uniform, dim=1)[:, 1].mean()) / 2
+
+
+def discriminator_accuracy(through_ratings: Tensor, uniform: Tensor) -> Tensor:
+    """Class-balanced accuracy of the task discriminator, in [0, 1]; arguments as `discriminator_loss`."""
+    first = through_ratings[:, 0] >= through_ratings[:, 1]
+    second = uniform[:, 1] > uniform[:, 0]
+    return (first.float().mean() + second.float().mean()) / 2
+
+
+def orthogonality_loss(shared: Tensor, private: Tensor) -> Tensor:
+    """‖ŜᵀĤ‖²_F / B² with columns centred and rows L2-normalised; in [0, 1].
+
+    The normalisation makes the value independent of the batch size and of the scale of the representations
+    (Bousmalis et al., NeurIPS 2016, for the term; Liu et al., ACL 2017, for its use here).
+
+    Args:
+        shared, private: representations of the same movies, [B, d] and [B, d'].
+    """
+    shared, private = (F.normalize(x - x.mean(dim=0), dim=1) for x in (shared, private))
+    return (shared.T @ private).square().sum() / len(shared) ** 2

@@ -1,0 +1,26 @@
+"""MMFS: fully shared. One representation of a movie serves both tasks."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from recbole_mm.model.base import MovieViews, MultimodalMultitaskRecommender
+
+
+class MMFS(MultimodalMultitaskRecommender):
+    """Fully shared multitask model.
+
+        s = E_s(f)                                  one encoder
+        rating:  z = s         genre:  c = s
+
+    Source: the fully shared scheme of Liu, Qiu and Huang, "Adversarial Multi-task Learning for Text
+    Classification", ACL 2017, section 3, on fused movies (design, section 3).
+    """
+
+    def build_encoders(self, fused_size: int, size: int, config) -> None:
+        self.shared_encoder = nn.Linear(fused_size, size)
+        self.rating_size = self.genre_size = size
+
+    def encode(self, fused: Tensor) -> MovieViews:
+        shared = self.shared_encoder(fused)  # [N, d]
+        return MovieViews(rating=shared, genre=shared, shared=shared)

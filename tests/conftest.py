@@ -1,0 +1,109 @@
+"""Data sets that the tests write themselves, with answers that are known."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from recbole_mm.data.vectors import write_vectors
+
+pytest.register_assert_rewrite("model_contract")
+
+GENRES = ("Action", "Comedy", "Drama")
+
+
+def write_atomic(path: Path, columns: dict[str, list]) -> None:
+    """One atomic file: header 'name:type', tab separated."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pd.DataFrame(columns).to_csv(path, sep="\t", index=False)
+
+
+class PlantedData:
+    """Movies of three kinds and users who love one kind: rating 5 inside it, 1 or 2 outside, nothing else matters.
+
+    The kind is the movie's genre and can be read off its vectors (text: a noisy one-hot; audio: the same, for
+    two thirds of the movies only). Item 'm0' and 'm1' are one movie under two ids.
+    """
+
+    def __init__(self, folder: Path, users: int = 60, items: int = 90, per_user: int = 30, seed: int = 7) -> None:
+        self.name, self.folder = "planted", folder / "planted"
+        random = np.random.default_rng(seed)
+        self.kind = np.arange(items) % 3
+        self.taste = np.arange(users) % 3
+        self.tokens = [f"m{i}" for i in range(items)]
+        rows = []
+        for user in range(users):
+            for item in random.choice(items, per_user, replace=False):
+                loved = self.kind[item] == self.taste[user]
+                rows.append((f"u{user}", f"m{item}", 5.0 if loved else float(random.integers(1, 3)), len(rows)))
+        rows = [rows[i] for i in random.permutation(len(rows))]
+        self.ratings = pd.DataFrame(rows, columns=["user_id:token", "item_id:token", "rating:float", "timestamp:float"])
+        titles = [f"Movie number {max(i, 1)}" for i in range(items)]
+        self.item_columns = {
+            "item_id:token": self.tokens,
+            "movie_title:token_seq": titles,
+            "release_year:token": [str(1990 + max(i, 1) % 7) for i in range(items)],
+            "class:token_seq": [GENRES[k] for k in self.kind],
+        }
+        self.text = np.eye(3)[self.kind] + random.normal(0, 0.15, (items, 3))
+        with_audio = np.arange(items) % 3 != 1
+        self.write()
+        write_vectors(self.folder / "planted.text", "text", self.tokens, self.text)
+        audio = np.hstack([self.text, random.normal(0, 1, (items, 2))])
+        write_vectors(
+            self.folder / "planted.audio", "audio", list(np.array(self.tokens)[with_audio]), audio[with_audio]
+        )
+
+    def write(self) -> None:
+        """(Re)write .inter and .item from ``ratings`` and ``item_columns``."""
+        write_atomic(self.folder / "planted.inter", {name: self.ratings[name] for name in self.ratings})
+        write_atomic(self.folder / "planted.item", self.item_columns)
+
+    def data_options(self, **changes) -> dict:
+        """Options of a run of any model on this data."""
+        return {
+            "data_path": str(self.folder.parent),
+            "load_col": {
+                "inter": ["user_id", "item_id", "rating", "timestamp"],
+                "item": ["item_id", "movie_title", "release_year", "class"],
+            },
+            "show_progress": False,
+            "gpu_id": "",
+            **changes,
+        }
+
+    def options(self, **changes) -> dict:
+        """Options of a run of one of our models on this data; small and quick."""
+        return {
+            **self.data_options(),
+            "modalities": ["text", "audio"],
+            "embedding_size": 8,
+            "rating_hidden_size": 8,
+            "train_batch_size": 256,
+            "genre_batch_size": 64,
+            "learning_rate": 0.01,
+            "epochs": 3,
+            **changes,
+        }
+
+
+@pytest.fixture
+def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PlantedData:
+    """Planted data in a folder of its own, which is also the working directory (log/, saved/ go there)."""
+    monkeypatch.chdir(tmp_path)
+    return PlantedData(tmp_path / "dataset")
+
+
+@pytest.fixture(autouse=True)
+def _forget_log_handlers():
+    """RecBole's init_logger opens a file in the working directory of the moment; close it after each test."""
+    yield
+    root = logging.getLogger()
+    for handler in list(root.handlers):
+        if isinstance(handler, logging.FileHandler):
+            root.removeHandler(handler)
+            handler.close()

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from recbole_mm.config import Config
+from recbole_mm.data.dataset import MultimodalDataset
+from recbole_mm.data.vectors import write_vectors
+from recbole_mm.errors import InputError
+
+
+def dataset_of(planted, **options) -> MultimodalDataset:
+    return MultimodalDataset(Config("MMFS", planted.name, config_dict=planted.options(**options)))
+
+
+def test_vectors_are_aligned_by_token_whatever_the_order_of_the_file(planted):
+    order = np.random.default_rng(1).permutation(len(planted.tokens))
+    write_vectors(
+        planted.folder / "planted.text", "text", [planted.tokens[i] for i in order], planted.text[order], decimals=6
+    )
+    dataset = dataset_of(planted)
+    text = dataset.modalities["text"]
+    ids = dataset.field2token_id["item_id"]
+    assert text.values.shape == (len(planted.tokens) + 1, 3) and text.values.dtype == torch.float32
+    for token, vector in zip(planted.tokens, planted.text):
+        np.testing.assert_allclose(text.values[ids[token]].numpy(), vector, atol=1e-5)
+    assert not text.present[0] and text.present[1:].all()
+
+
+def test_presence_is_the_mask(planted):
+    audio = dataset_of(planted).modalities["audio"]
+    assert int(audio.present.sum()) == 60
+    assert (audio.values[~audio.present] == 0).all()
+
+
+def test_genre_targets(planted):
+    dataset = dataset_of(planted)
+    assert sorted(dataset.genre_names) == ["Action", "Comedy", "Drama"]
+    ids = dataset.field2token_id["item_id"]
+    for token, kind in zip(planted.tokens, planted.kind):
+        names = [dataset.genre_names[j] for j in torch.nonzero(dataset.genres[ids[token]]).squeeze(1)]
+        assert names == [("Action", "Comedy", "Drama")[kind]]
+    assert not dataset.has_genres[0]
+
+
+def test_unknown_is_no_genre(planted):
+    planted.item_columns["class:token_seq"] = ["unknown", *planted.item_columns["class:token_seq"][1:]]
+    planted.write()
+    dataset = dataset_of(planted)
+    assert sorted(dataset.genre_names) == ["Action", "Comedy", "Drama"]
+    assert not dataset.has_genres[dataset.field2token_id["item_id"]["m0"]]
+
+
+def test_metadata_with_genres_are_read_only_as_the_labelled_ablation(planted):
+    write_vectors(planted.folder / "planted.meta", "meta", planted.tokens, planted.text)
+    write_vectors(planted.folder / "planted.meta_genre", "meta_genre", planted.tokens, planted.text + 1)
+    assert list(dataset_of(planted, modalities=["meta"]).modalities) == ["meta"]
+    assert list(dataset_of(planted, modalities=["meta"], metadata_genre=True).modalities) == ["meta_genre"]
+
+
+def test_batches_carry_neither_vectors_nor_genres(planted):
+    assert set(dataset_of(planted)[:4].columns) == {"user_id", "item_id", "rating", "timestamp"}
+
+
+def test_absent_genre_field_is_an_error(planted):
+    with pytest.raises(InputError, match="planted.item: no field 'clas' to take genres from. Did you mean 'class'?"):
+        dataset_of(planted, genre_field="clas")
+
+
+def test_a_field_without_any_genre_is_an_error(planted):
+    planted.item_columns["class:token_seq"] = ["unknown"] * len(planted.tokens)
+    planted.write()
+    with pytest.raises(InputError, match="field 'class' holds no genre"):
+        dataset_of(planted)
+
+
+def test_missing_vector_file_is_an_error(planted):
+    (planted.folder / "planted.audio").unlink()
+    with pytest.raises(InputError, match="planted.audio"):
+        dataset_of(planted)
+
+
+def test_unknown_modality_is_an_error_with_the_nearest_name(planted):
+    with pytest.raises(InputError, match="'txt'.*Did you mean 'text'"):
+        dataset_of(planted, modalities=["txt"])

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import numpy as np
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from recbole_mm.data.profile import UserAverages
+
+USERS, ITEMS = 5, 6
+ROWS = st.lists(
+    st.tuples(st.integers(1, USERS - 1), st.integers(1, ITEMS - 1), st.sampled_from([0.5, 3.5, 4.0, 5.0])),
+    max_size=25,
+)
+
+
+def build(rows, threshold=4.0):
+    users, items, ratings = (np.array(column) for column in zip(*rows)) if rows else (np.zeros(0, int),) * 3
+    liked = np.asarray(ratings, float) >= threshold
+    return UserAverages(users[liked], items[liked], USERS, ITEMS)
+
+
+def naive(rows, user, threshold=4.0, without=None):
+    return sorted({m for u, m, r in rows if u == user and r >= threshold} - {without})
+
+
+@given(ROWS)
+@settings(deadline=None)
+def test_profile_is_the_mean_of_the_liked_movies(rows):
+    movies, empty = torch.randn(ITEMS, 3), torch.full((3,), 7.0)
+    profiles = build(rows).averages(movies, empty)
+    for user in range(USERS):
+        liked = naive(rows, user)
+        torch.testing.assert_close(profiles[user], movies[liked].mean(dim=0) if liked else empty)
+
+
+@given(ROWS)
+@settings(deadline=None)
+def test_leave_one_out_is_the_mean_without_the_target(rows):
+    movies, empty = torch.randn(ITEMS, 3), torch.full((3,), 7.0)
+    users = torch.arange(1, USERS).repeat_interleave(ITEMS - 1)
+    items = torch.arange(1, ITEMS).repeat(USERS - 1)
+    profiles = build(rows).leave_one_out(movies, empty, users, items)
+    for profile, user, item in zip(profiles, users.tolist(), items.tolist()):
+        liked = naive(rows, user, without=item)
+        torch.testing.assert_close(profile, movies[liked].mean(dim=0) if liked else empty, rtol=1e-4, atol=1e-5)
+
+
+def test_a_movie_rated_twice_counts_once():
+    assert build([(1, 2, 5.0), (1, 2, 4.0), (1, 2, 1.0)]).counts.tolist() == [0, 1, 0, 0, 0]
+
+
+def test_gradient_equals_that_of_the_dense_product():
+    rows = [(1, 1, 5.0), (1, 2, 5.0), (2, 2, 4.0), (3, 5, 1.0)]
+    liked = build(rows)
+    movies = torch.randn(ITEMS, 3, dtype=torch.float32, requires_grad=True)
+    weights = torch.randn(USERS, 3)
+    (liked.sums(movies) * weights).sum().backward()
+    torch.testing.assert_close(movies.grad, liked.members.to_dense().T @ weights)

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import torch
+from model_contract import ModelContract, open_session, predictions
+
+
+class TestMMASP(ModelContract):
+    name = "MMASP"
+    expected_rmse = (0.900, 0.925)
+
+    def test_without_its_two_terms_it_is_mmsp_bit_for_bit(self, planted):
+        without = predictions("MMASP", planted, adversarial_strength=0.0, orthogonality_weight=0.0)
+        for first, second in zip(without, predictions("MMSP", planted)):
+            assert torch.equal(first, second)
+
+    def test_each_of_its_two_terms_changes_the_model(self, planted):
+        plain = predictions("MMSP", planted)[0]
+        for only in ({"orthogonality_weight": 0.0}, {"adversarial_strength": 0.0}):
+            assert not torch.equal(predictions("MMASP", planted, **only)[0], plain)
+
+    def test_losses_and_accuracy_are_named(self, planted):
+        session = open_session("MMASP", planted)
+        session.trainer.fit(session.train_data, saved=False)
+        epoch = session.trainer.history[-1]
+        assert set(epoch["losses"]) == {"rating", "genre", "discriminator", "orthogonality"}
+        assert 0.0 <= epoch["statistics"]["discriminator_accuracy"] <= 1.0
+
+    def test_discriminator_learns_when_the_draws_differ(self, planted):
+        # Only movies of the first kind are rated often: popularity can be read off the vectors.
+        kind = dict(zip(planted.tokens, planted.kind))
+        rows = planted.ratings
+        keep = [kind[token] == 0 or i % 10 == 0 for i, token in enumerate(rows["item_id:token"])]
+        planted.ratings = rows[keep].reset_index(drop=True)
+        planted.write()
+        accuracy = {}
+        for strength in (0.0, 20.0):
+            session = open_session("MMASP", planted, adversarial_strength=strength, epochs=40)
+            session.trainer.fit(session.train_data, saved=False)
+            accuracy[strength] = session.trainer.history[-1]["statistics"]["discriminator_accuracy"]
+        assert accuracy[0.0] > 0.7, "nothing reversed: the discriminator reads the kind off the shared part"
+        assert accuracy[20.0] < accuracy[0.0] - 0.1, "reversal removes what tells the draws apart"

@@ -1,0 +1,235 @@
+"""What every model of this package must do. A model's test class inherits `ModelContract` and names its model."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from recbole.data.interaction import Interaction
+
+from recbole_mm.config import Config
+from recbole_mm.data.vectors import write_vectors
+from recbole_mm.quick_start import Session, load, prepare_session, run
+
+
+def open_session(name: str, planted, **options) -> Session:
+    return prepare_session(Config(name, planted.name, config_dict=planted.options(**options)))
+
+
+def all_pairs(model) -> Interaction:
+    """Every (user, movie) pair of the id spaces."""
+    users = torch.arange(model.n_users).repeat_interleave(model.n_items)
+    items = torch.arange(model.n_items).repeat(model.n_users)
+    return Interaction({model.USER_ID: users, model.ITEM_ID: items})
+
+
+def predictions(name: str, planted, **options) -> tuple[torch.Tensor, torch.Tensor]:
+    """Ratings [U·N] and genre probabilities [N, G] of a trained model."""
+    session = open_session(name, planted, **options)
+    session.trainer.fit(session.train_data, saved=False)
+    model = session.model.eval()
+    with torch.no_grad():
+        return model.predict(all_pairs(model)), model.predict_genres(torch.arange(model.n_items))
+
+
+class ModelContract:
+    """Inherited by the test class of each model.
+
+    Attributes:
+        name: the model.
+        expected_rmse: band of the RMSE on fold u1 of MovieLens-100K, mean of the seeds in `SEEDS`.
+    """
+
+    name: str
+    expected_rmse: tuple[float, float]
+
+    def test_a_step_changes_every_trained_parameter(self, planted):
+        session = open_session(self.name, planted)
+        before = {name: p.detach().clone() for name, p in session.model.named_parameters()}
+        session.trainer.epochs = 1
+        session.trainer.fit(session.train_data, saved=False)
+        losses = session.trainer.history[0]["losses"]
+        assert {"rating", "genre"} <= set(losses) and all(math.isfinite(value) for value in losses.values())
+        # A parameter that no loss reaches is dead weight. Every user here has likes, so only the profile of users
+        # without any may stay as it is.
+        unchanged = {n for n, p in session.model.named_parameters() if torch.equal(p, before[n])}
+        assert unchanged <= {"empty_profile"}
+
+    def test_full_sort_equals_prediction_of_every_pair(self, planted):
+        session = open_session(self.name, planted)
+        session.trainer.fit(session.train_data, saved=False)
+        model = session.model.eval()
+        with torch.no_grad():
+            users = Interaction({model.USER_ID: torch.arange(model.n_users)})
+            torch.testing.assert_close(
+                model.full_sort_predict(users), model.predict(all_pairs(model)), rtol=1e-5, atol=1e-5
+            )
+
+    def test_saved_and_loaded_model_predicts_the_same(self, planted):
+        result = run(self.name, planted.name, config_dict=planted.options())
+        loaded = load(result.checkpoint)
+        again = run(self.name, planted.name, arguments=[f"--evaluate={result.checkpoint}"])
+        assert again.test == result.test and again.valid == result.valid
+        with torch.no_grad():
+            first = loaded.predict(all_pairs(loaded))
+            assert torch.equal(first, load(result.checkpoint).predict(all_pairs(loaded)))
+
+    def test_same_seed_same_numbers_other_seed_others(self, planted):
+        first = run(self.name, planted.name, config_dict=planted.options(), saved=False)
+        assert run(self.name, planted.name, config_dict=planted.options(), saved=False).test == first.test
+        assert run(self.name, planted.name, config_dict=planted.options(seed=1), saved=False).test != first.test
+
+    def test_resumed_run_equals_an_uninterrupted_one(self, planted):
+        options = planted.options(stopping_step=100)
+        whole = run(self.name, planted.name, config_dict={**options, "epochs": 6})
+        part = run(self.name, planted.name, config_dict={**options, "epochs": 3})
+        assert part.best_epoch == 2, "the checkpoint is of the best epoch; on this data it must still be improving"
+        resumed = run(self.name, planted.name, arguments=[f"--resume={part.checkpoint}", "--epochs=6"])
+        assert resumed.epochs == 3
+        assert resumed.history[-1]["losses"] == pytest.approx(whole.history[-1]["losses"], rel=1e-6)
+        assert resumed.test == pytest.approx(whole.test, abs=2e-4)
+
+    # ------------------------------------------------------------------ planted truth
+
+    def test_finds_the_planted_truth(self, planted):
+        result = run(self.name, planted.name, config_dict=planted.options(epochs=60, stopping_step=60), saved=False)
+        # Ratings are 5 inside the loved kind and 1 or 2 outside: the best RMSE is about 0.41, the mean's 1.7.
+        assert result.test["rmse"] < 0.65
+        assert result.test["genre_map"] > 0.97
+        assert result.test["genre_micro_f1"] > 0.9
+
+    def test_finds_it_for_movies_nobody_rated(self, planted):
+        options = planted.options(epochs=60, stopping_step=60, protocol="cold-item")
+        result = run(self.name, planted.name, config_dict=options, saved=False)
+        assert result.test["rmse"] < 0.75
+        assert result.test["genre_map"] > 0.97
+        # A third of the cold movies is of the loved kind, so a random order has precision 1/3 at best.
+        assert result.test["ndcg@10"] > 0.3
+
+    def test_shuffled_vectors_lose_it_for_movies_nobody_rated(self, planted):
+        order = np.random.default_rng(0).permutation(len(planted.tokens))
+        for field in ("text", "audio"):
+            write_vectors(planted.folder / f"planted.{field}", field, planted.tokens, planted.text[order])
+        options = planted.options(epochs=60, stopping_step=60, protocol="cold-item")
+        assert run(self.name, planted.name, config_dict=options, saved=False).test["rmse"] > 1.2
+
+    # ------------------------------------------------------------------ leakage
+
+    def test_test_ratings_change_no_prediction(self, planted):
+        options = {"protocol": "u2"}
+        before = predictions(self.name, planted, **options)
+        rows = planted.ratings.index[len(planted.ratings) // 5 : 2 * len(planted.ratings) // 5]
+        planted.ratings.loc[rows, "rating:float"] = 6.0 - planted.ratings.loc[rows, "rating:float"]
+        planted.write()
+        for first, second in zip(before, predictions(self.name, planted, **options)):
+            assert torch.equal(first, second)
+
+    def test_training_ratings_do_change_predictions(self, planted):
+        before, _ = predictions(self.name, planted, protocol="u2")
+        rows = planted.ratings.index[: len(planted.ratings) // 5]
+        planted.ratings.loc[rows, "rating:float"] = 6.0 - planted.ratings.loc[rows, "rating:float"]
+        planted.write()
+        assert not torch.equal(before, predictions(self.name, planted, protocol="u2")[0])
+
+    def test_held_out_genres_change_no_prediction(self, planted):
+        before = predictions(self.name, planted)
+        session = open_session(self.name, planted)
+        tokens = session.split.test.field2id_token["item_id"]
+        held_out = {tokens[i] for part in ("valid", "test") for i in getattr(session.split.genre_items, part)}
+        assert len(held_out) > 20
+        genres = planted.item_columns["class:token_seq"]
+        other = {"Action": "Comedy", "Comedy": "Drama", "Drama": "Action"}
+        changed = [other[g] if t in held_out else g for t, g in zip(planted.tokens, genres)]
+        planted.item_columns["class:token_seq"] = changed
+        planted.write()
+        for first, second in zip(before, predictions(self.name, planted)):
+            assert torch.equal(first, second)
+
+    def test_training_loss_uses_profiles_without_the_target(self, planted):
+        session = open_session(self.name, planted, dropout_prob=0.0, modality_dropout=0.0)
+        model, rows = session.model.train(), session.split.train.inter_feat
+        users, items, ratings = (rows[name].numpy() for name in (model.USER_ID, model.ITEM_ID, "rating"))
+        with torch.no_grad():
+            model.dislike.weight.copy_(torch.randn_like(model.dislike.weight))
+            z = model.encode_catalogue().rating
+            profiles = []
+            for user, item in zip(users, items):
+                others = [(m, r) for u, m, r in zip(users, items, ratings) if u == user and m != item]
+                liked, disliked = [m for m, r in others if r >= 4], [m for m, r in others if r < 4]
+                profile = z[liked].mean(dim=0) if liked else model.empty_profile
+                profiles.append(profile + model.dislike(z[disliked].mean(dim=0)) if disliked else profile)
+            scores = model.rating_head(torch.stack(profiles), z[items]) + model.mean_rating
+            expected = (scores - torch.from_numpy(ratings)).square().mean()
+            assert float(model.calculate_loss(rows)["rating"]) == pytest.approx(float(expected), rel=1e-4)
+
+    def test_like_threshold_is_inclusive(self, planted):
+        model = open_session(self.name, planted, like_threshold=5.0).model
+        ratings = planted.ratings["rating:float"]
+        counts = [int(averages.counts.sum()) for averages in (model.liked, model.disliked)]
+        assert 0.6 < counts[0] / (ratings == 5).sum() < 1 and 0.6 < counts[1] / (ratings < 5).sum() < 1
+        assert sum(counts) == len(open_session(self.name, planted).split.train)
+
+    def test_without_the_disliked_average_the_profile_is_the_mean_of_the_liked_movies(self, planted):
+        model = open_session(self.name, planted, disliked_profile=False).model.eval()
+        with torch.no_grad():
+            z = model.encode_catalogue().rating
+            expected = model.liked.averages(z, model.empty_profile)
+            assert torch.equal(model.profiles(z), expected)
+
+    def test_vectors_are_standardised_by_training_movies_only(self, planted):
+        before = open_session(self.name, planted, protocol="cold-item")
+        tokens = before.split.test.field2id_token["item_id"]
+        cold = {tokens[i] for part in ("valid", "test") for i in getattr(before.split.cold_items, part)}
+        text = planted.text.copy()
+        text[[t in cold for t in planted.tokens]] += 100.0
+        write_vectors(planted.folder / "planted.text", "text", planted.tokens, text)
+        after = open_session(self.name, planted, protocol="cold-item")
+        assert after.model.values_text.max() > 50
+        for statistic in ("mean", "scale"):
+            first, second = (getattr(s.model.standardizers["text"], statistic) for s in (before, after))
+            assert torch.equal(first, second)
+
+    # ------------------------------------------------------------------ thin data
+
+    def test_missing_modalities_are_predicted_and_trained_through(self, planted):
+        few = planted.tokens[:3]
+        write_vectors(planted.folder / "planted.audio", "audio", few, planted.text[:3])
+        ratings, genres = predictions(self.name, planted)
+        assert torch.isfinite(ratings).all() and torch.isfinite(genres).all()
+
+    def test_cold_movies_and_users_without_likes(self, planted):
+        of_u0 = planted.ratings["user_id:token"] == "u0"
+        planted.ratings.loc[of_u0, "rating:float"] = 1.0
+        planted.item_columns = {name: [*column, column[-1]] for name, column in planted.item_columns.items()}
+        planted.item_columns["item_id:token"][-1] = "brand new"
+        planted.write()
+        session = open_session(self.name, planted)
+        session.trainer.fit(session.train_data, saved=False)
+        model, ids = session.model.eval(), session.split.train.field2token_id
+        assert "brand new" in ids["item_id"]
+        new, nobody = ids["item_id"]["brand new"], ids["user_id"]["u0"]
+        assert model.item_bias[new] == 0 and model.liked.counts[nobody] == 0
+        with torch.no_grad():
+            disliked = model.disliked.averages(model.encode_catalogue().rating, model.empty_profile)[nobody]
+            expected = model.empty_profile + model.dislike(disliked)
+            torch.testing.assert_close(model.profiles(model.encode_catalogue().rating)[nobody], expected)
+            scores = model.predict(all_pairs(model)).view(model.n_users, model.n_items)
+        assert torch.isfinite(scores[nobody]).all() and torch.isfinite(scores[:, new]).all()
+
+    def test_ratings_are_clipped_to_the_scale_only_when_predicted(self, planted):
+        session = open_session(self.name, planted)
+        model = session.model.eval()
+        pairs = all_pairs(model)
+        with torch.no_grad():
+            model.user_bias += 10.0
+            assert model.predict(pairs).min() > 5.0
+            assert model.predict_rating(pairs).max() == 5.0
+
+    # ------------------------------------------------------------------ real data
+
+    @pytest.mark.slow
+    def test_rmse_on_the_first_canonical_fold(self, real_runs):
+        low, high = self.expected_rmse
+        assert low <= np.mean([result.test["rmse"] for result in real_runs(self.name)]) <= high

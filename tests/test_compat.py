@@ -1,0 +1,177 @@
+"""Each patch of recbole_mm.compat: the break is there without it, gone with it, and left alone where there is none."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import types
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from recbole_mm import compat
+
+PACKAGE_PARENT = str(Path(compat.__file__).parents[1])
+
+# patch: (library, first version with the break, code that meets it, the error)
+BREAKS = {
+    "numpy_scalar_names": (
+        ("numpy", (2, 0)),
+        "from recbole.config import Config; Config('BPR', 'ml-100k', config_dict={'use_gpu': False})",
+        "`np.float_` was removed in the NumPy 2.0 release",
+    ),
+    "numpy_scalar_names without a Config": (
+        ("numpy", (1, 24)),
+        "from recbole.data.interaction import Interaction; Interaction({'a': [1]})",
+        "module 'numpy' has no attribute 'float'",
+    ),
+    "scipy_dok_matrix_update": (
+        ("scipy", (1, 13)),
+        "import scipy.sparse as sp; sp.dok_matrix((2, 2))._update({(0, 1): 1.0})",
+        "no attribute '_update'",
+    ),
+    "collector_counts": (
+        ("recbole", (1, 2)),
+        "from types import SimpleNamespace as S; from recbole.evaluator.collector import Collector, DataStruct\n"
+        "d = DataStruct(); d.set('data.num_items', 3); Collector.get_data_struct(S(data_struct=d))",
+        "'int' object has no attribute 'cpu'",
+    ),
+    "trainer_amp": (
+        ("torch", (2, 4)),
+        "import warnings; warnings.simplefilter('error', FutureWarning)\n"
+        "import recbole.trainer.trainer as t; t.amp.GradScaler(enabled=False); t.amp.autocast(enabled=False)",
+        "is deprecated",
+    ),
+}
+
+
+def run_python(code: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": PACKAGE_PARENT}
+    return subprocess.run([sys.executable, "-c", code], cwd=cwd, env=environment, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("name", BREAKS)
+def test_break_is_there_without_the_patch(name: str, tmp_path: Path) -> None:
+    (library, since), code, error = BREAKS[name]
+    if tuple(map(int, version(library).split(".")[:2])) < since:
+        pytest.skip(f"{library} {version(library)} is older than the break")
+    broken = run_python(code, tmp_path)
+    assert broken.returncode != 0
+    assert error in broken.stderr
+
+
+BEFORE = "import numpy, scipy.sparse, recbole.evaluator.collector, recbole.trainer.trainer"
+
+
+@pytest.mark.parametrize("imports", ["import recbole_mm", f"{BEFORE}\nimport recbole_mm"], ids=["first", "last"])
+def test_no_break_with_the_package(imports: str, tmp_path: Path) -> None:
+    """The same code runs, whether the package is imported before the modules that it patches or after them."""
+    mended = run_python("\n".join([imports, *(code for _, code, _ in BREAKS.values())]), tmp_path)
+    assert mended.returncode == 0, mended.stderr
+
+
+def test_every_patch_has_its_break_here() -> None:
+    assert {patch.__name__ for _, patch in compat.PATCHES} == {name.split()[0] for name in BREAKS}
+
+
+def test_applying_again_changes_nothing() -> None:
+    """Every patch sees that its break is mended; the import hook is there once."""
+    compat.apply()
+    compat.apply()
+    assert sum(isinstance(finder, compat._PatchAtImport) for finder in sys.meta_path) == 1
+    for module, patch in compat.PATCHES:
+        __import__(module)
+        assert patch(sys.modules[module]) is False, patch.__name__
+
+
+def test_numpy_names_that_exist_are_kept() -> None:
+    numpy = types.ModuleType("numpy")
+    scalars = {"float64", "complex128", "str_", "bool_", "int_", "object_"}
+    vars(numpy).update({name: object() for name in scalars})
+    numpy.float_ = numpy.bool = mine = object()
+    assert compat.numpy_scalar_names(numpy) is True
+    assert numpy.float_ is numpy.bool is mine
+    assert numpy.float is numpy.float64
+    assert numpy.long is numpy.int_
+    assert numpy.unicode_ is numpy.unicode is numpy.str_
+
+
+def test_scipy_that_has_update_is_kept() -> None:
+    class dok_matrix:
+        def _update(self, entries: dict) -> str:
+            return "scipy's own"
+
+    assert compat.scipy_dok_matrix_update(types.SimpleNamespace(dok_matrix=dok_matrix)) is False
+    assert dok_matrix()._update({}) == "scipy's own"
+
+
+def test_dok_matrix_update_sets_the_entries() -> None:
+    from scipy.sparse import dok_matrix
+
+    matrix = dok_matrix((2, 3))
+    matrix[0, 0] = 7
+    matrix._update({(0, 1): 1.0, (1, 2): 5.0})
+    assert matrix.toarray().tolist() == [[7, 1, 0], [0, 0, 5]]
+
+
+def test_collector_that_does_not_fail_is_kept() -> None:
+    from recbole.evaluator.collector import DataStruct
+
+    class Collector:
+        def get_data_struct(self) -> DataStruct:
+            return self.data_struct
+
+    own = Collector.get_data_struct
+    assert compat.collector_counts(types.SimpleNamespace(Collector=Collector, DataStruct=DataStruct)) is False
+    assert Collector.get_data_struct is own
+
+
+def test_collector_keeps_counts_and_drops_what_was_collected() -> None:
+    """As RecBole means it: the counts outlive an evaluation, the tensors of one evaluation do not enter the next."""
+    from collections import Counter
+
+    import torch
+    from recbole.evaluator.collector import Collector, DataStruct
+
+    collector = types.SimpleNamespace(data_struct=DataStruct())
+    popularity = Counter({1: 2, 2: 1})
+    collector.data_struct.set("data.num_items", 3)
+    collector.data_struct.set("data.count_items", popularity)
+    collector.data_struct.set("rec.items", torch.tensor([[1, 2]]))
+
+    returned = Collector.get_data_struct(collector)
+    assert returned.get("data.num_items") == 3
+    assert returned.get("data.count_items") == popularity
+    assert returned.get("rec.items").tolist() == [[1, 2]]
+
+    assert "rec.items" not in collector.data_struct
+    assert collector.data_struct.get("data.num_items") == 3
+    returned.get("data.count_items")[1] = 100
+    assert collector.data_struct.get("data.count_items") == Counter({1: 2, 2: 1})
+
+
+def test_coverage_and_popularity_metrics_of_a_known_recommendation() -> None:
+    """Through RecBole's own metric classes: three items, the list of each of two users is [1, 2]."""
+    from collections import Counter
+
+    import torch
+    from recbole.evaluator.collector import Collector, DataStruct
+    from recbole.evaluator.metrics import AveragePopularity, ItemCoverage
+
+    collector = types.SimpleNamespace(data_struct=DataStruct())
+    collector.data_struct.set("data.num_items", 4)  # with the padding item
+    collector.data_struct.set("data.count_items", Counter({1: 2, 2: 4}))
+    collector.data_struct.set("rec.items", torch.tensor([[1, 2], [1, 2]]))
+    data = Collector.get_data_struct(collector)
+
+    config = {"topk": [2], "metric_decimal_place": 4}
+    assert ItemCoverage(config).calculate_metric(data) == {"itemcoverage@2": pytest.approx(2 / 4)}
+    assert AveragePopularity(config).calculate_metric(data) == {"averagepopularity@2": pytest.approx(3)}
+
+
+def test_module_that_does_not_exist_is_not_found() -> None:
+    """The hook leaves "not found" to the import system, also for a module it is waiting for."""
+    assert compat._PatchAtImport().find_spec("recbole.no_such_module", None) is None
+    assert compat._PatchAtImport().find_spec("recbole.trainer.trainer", []) is None

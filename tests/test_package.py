@@ -1,0 +1,133 @@
+"""What `import recbole_mm` does: requirements checked, nothing heavy imported, ray never needed. What a wheel holds."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import zipfile
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+import recbole_mm
+
+PACKAGE_PARENT = str(Path(recbole_mm.__file__).parents[1])
+ROOT = Path(__file__).parents[1]
+
+
+def run_python(code: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": PACKAGE_PARENT}
+    return subprocess.run([sys.executable, "-c", code], cwd=cwd, env=environment, capture_output=True, text=True)
+
+
+@pytest.fixture
+def versions(monkeypatch: pytest.MonkeyPatch):
+    """Makes the package believe that these versions are installed (None: not installed)."""
+
+    def pretend(**pretended: str | None) -> None:
+        def version(distribution: str) -> str:
+            found = pretended.get(distribution, "0")
+            if found is None:
+                raise metadata.PackageNotFoundError(distribution)
+            return found
+
+        monkeypatch.setattr(metadata, "version", version)
+
+    return pretend
+
+
+@pytest.mark.parametrize(("python", "command"), [((3, 11), "pip install "), ((3, 12), "pip install --no-deps ")])
+@pytest.mark.parametrize(("found", "said"), [(None, "none is installed"), ("1.2.0", "1.2.0 is installed")])
+def test_absent_or_other_recbole_is_refused(versions, monkeypatch, python, command, found, said) -> None:
+    versions(recbole=found, pandas="2.3.3")
+    monkeypatch.setattr(sys, "version_info", python)
+    with pytest.raises(ImportError) as refused:
+        recbole_mm._check_requirements()
+    assert said in str(refused.value)
+    assert str(refused.value).endswith(f"type: {command}recbole==1.2.1")
+
+
+@pytest.mark.parametrize(("found", "said"), [(None, "none is installed"), ("3.1.1", "3.1.1 is installed")])
+def test_absent_or_new_pandas_is_refused(versions, found, said) -> None:
+    versions(recbole="1.2.1", pandas=found)
+    with pytest.raises(ImportError, match=said) as refused:
+        recbole_mm._check_requirements()
+    assert "type: pip install 'pandas>=2.2,<3'" in str(refused.value)
+
+
+@pytest.mark.parametrize("pandas", ["2.2.0", "2.3.3"])
+def test_supported_versions_are_accepted(versions, pandas) -> None:
+    versions(recbole="1.2.1", pandas=pandas)
+    recbole_mm._check_requirements()
+
+
+def test_import_is_light(tmp_path: Path) -> None:
+    code = "import sys, recbole_mm; print(sorted({'torch', 'recbole', 'pandas', 'scipy', 'ray'} & set(sys.modules)))"
+    assert run_python(code, tmp_path).stdout.strip() == "[]"
+
+
+def test_runs_where_ray_cannot_be_imported(tmp_path: Path) -> None:
+    """All modules of the package import with ray blocked, and none of them imports recbole.quick_start."""
+    code = (
+        "import sys, importlib, pkgutil\n"
+        "sys.modules['ray'] = None\n"
+        "import recbole_mm\n"
+        "for module in pkgutil.walk_packages(recbole_mm.__path__, 'recbole_mm.'):\n"
+        "    if not module.name.endswith('__main__'): importlib.import_module(module.name)\n"
+        "assert recbole_mm.run and recbole_mm.load and recbole_mm.Config\n"
+        "assert 'recbole.config' in sys.modules and 'recbole.quick_start' not in sys.modules\n"
+    )
+    result = run_python(code, tmp_path)
+    assert result.returncode == 0, result.stderr
+
+
+def test_public_names() -> None:
+    assert set(recbole_mm.__all__) <= set(dir(recbole_mm))
+    with pytest.raises(AttributeError, match="no attribute 'runn'"):
+        _ = recbole_mm.runn
+
+
+def test_versions_agree() -> None:
+    try:
+        installed = metadata.version("recbole-mm")
+    except metadata.PackageNotFoundError:
+        pytest.skip("recbole-mm runs from a checkout and is not installed")
+    assert installed == recbole_mm.__version__
+
+
+@pytest.mark.slow
+def test_wheel_holds_properties_and_vectors_and_no_generated_file(tmp_path: Path) -> None:
+    checkout = tmp_path / "checkout"
+    for folder in ("recbole_mm", "properties", "dataset", "tests"):
+        shutil.copytree(ROOT / folder, checkout / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / file, checkout)
+    dataset = checkout / "dataset" / "ml-100k-mm"
+    for suffix in ("inter", "item", "user", "meta", "text.npz"):  # what `prepare` writes in a checkout
+        (dataset / f"ml-100k-mm.{suffix}").write_text("generated")
+    options = ["--no-deps", "--no-build-isolation", "--wheel-dir", str(tmp_path)]
+    build = subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", *options, str(checkout)], capture_output=True, text=True
+    )
+    assert build.returncode == 0, build.stdout + build.stderr
+
+    (wheel,) = tmp_path.glob("recbole_mm-*.whl")
+    names = set(zipfile.ZipFile(wheel).namelist())
+    yamls = [path.relative_to(ROOT / "properties") for path in ROOT.glob("properties/**/*.yaml")]
+    shipped = {f"recbole_mm/properties/{path.as_posix()}" for path in yamls}
+    assert shipped <= names
+    assert "recbole_mm/properties/overall.yaml" in names
+    vectors = {name for name in names if name.startswith("recbole_mm/dataset/")}
+    assert {name.rpartition(".")[2] for name in vectors} == {"text", "audio", "avf", "mise", "meta", "md"}
+    assert not [name for name in names if name.startswith("tests/")]
+
+
+def test_readme_and_ci_run_the_same_command() -> None:
+    (assignment,) = re.findall(r"^test_command=(.*)$", (ROOT / ".ci" / "run").read_text("utf-8"), re.M)
+    (command,) = shlex.split(assignment)
+    assert command in (ROOT / "README.md").read_text("utf-8").splitlines()

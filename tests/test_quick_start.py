@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from recbole_mm.config import Config
+from recbole_mm.errors import InputError
+from recbole_mm.quick_start import load, prepare_session, run
+
+
+def test_result_file_holds_what_the_design_names(planted, tmp_path):
+    path = tmp_path / "results" / "out.json"
+    result = run("MMASP", planted.name, config_dict=planted.options(result_file=str(path)))
+    content = json.loads(path.read_text())
+    assert {"model", "dataset", "protocol", "seed", "valid", "test", "seconds", "epochs", "parameters"} <= set(content)
+    assert {"peak_rss_mb", "versions", "config", "history", "checkpoint", "best_epoch"} <= set(content)
+    names = {"rmse", "mae", "recall@10", "mrr@10", "ndcg@10", "hit@10", "precision@10"}
+    genre = {"genre_map", "genre_macro_f1", "genre_micro_f1", "genre_macro_auc"}
+    assert set(content["test"]) == set(content["valid"]) == names | genre
+    assert content["test"] == result.test
+    assert set(content["seconds"]) == {"fit", "epoch", "evaluate"}
+    assert content["config"]["embedding_size"] == 8
+
+
+@pytest.mark.parametrize("metric", ["RMSE", "NDCG@10", "genre_map"])
+def test_early_stopping_on_a_metric_of_any_family(planted, metric):
+    options = planted.options(valid_metric=metric, epochs=8, stopping_step=2)
+    result = run("MMFS", planted.name, config_dict=options)
+    scores = [epoch["valid"][metric.lower()] for epoch in result.history]
+    best = (min if metric == "RMSE" else max)(scores)
+    assert result.valid[metric.lower()] == pytest.approx(best, abs=1e-4)
+    assert scores[result.best_epoch] == best
+
+
+def test_early_stopping_stops(planted):
+    result = run("MMFS", planted.name, config_dict=planted.options(learning_rate=0.3, epochs=60, stopping_step=2))
+    assert result.epochs == result.best_epoch + 1 + 2 + 1 < 60
+
+
+def test_u_protocol_reports_ratings_only(planted):
+    assert set(run("MMFS", planted.name, config_dict=planted.options(protocol="u1"), saved=False).test) == {
+        "rmse",
+        "mae",
+    }
+
+
+@pytest.mark.parametrize("protocol", ["temporal", "cold-item"])
+def test_other_protocols_report_all_families(planted, protocol):
+    test = run("MMSP", planted.name, config_dict=planted.options(protocol=protocol), saved=False).test
+    assert {"rmse", "ndcg@10", "genre_map"} <= set(test)
+
+
+def test_rating_scale_may_be_half_stars(planted):
+    planted.ratings["rating:float"] = planted.ratings["rating:float"] / 2
+    planted.write()
+    session = prepare_session(Config("MMFS", planted.name, config_dict=planted.options(like_threshold=2.0)))
+    assert session.model.rating_scale.tolist() == [0.5, 2.5]
+
+
+# ---------------------------------------------------------------------- built-in models through the same door
+
+
+@pytest.mark.parametrize(
+    "model", ["Pop", "ItemKNN", "BPR", "NeuMF", "LightGCN", "EASE", "SLIMElastic", "MultiVAE", "FM", "DeepFM", "LR"]
+)
+def test_built_in_model_ranks_and_its_checkpoint_evaluates_to_the_same(planted, model):
+    result = run(model, planted.name, config_dict=planted.data_options(epochs=1))
+    assert {"ndcg@10", "recall@10"} <= set(result.test)
+    assert "rmse" not in result.test
+    again = run(arguments=[f"--evaluate={result.checkpoint}"])
+    assert again.test == result.test
+
+
+@pytest.mark.parametrize("model", ["FM", "DeepFM", "NeuMF", "BPR"])
+def test_built_in_model_predicts_ratings_on_the_raw_scale(planted, model):
+    result = run(model, planted.name, config_dict=planted.data_options(epochs=5, protocol="u1"), saved=False)
+    assert set(result.test) == {"rmse", "mae"}
+    assert 0.4 < result.test["rmse"] < 2.0, "an RMSE off the 1..5 scale means that ratings were rescaled"
+
+
+# ---------------------------------------------------------------------- errors come before training
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"like_threshold": 9}, "planted.inter: no training row has 'rating' >= 9.*lower like_threshold"),
+        ({"genre_field": "genre"}, "planted.item: no field 'genre'"),
+        ({"modalities": ["text", "smell"]}, "smell"),
+        ({"learning_rte": 0.1}, "learning_rte.*learning_rate"),
+        ({"embedding_size": "big"}, "embedding_size"),
+        ({"protocol": "u6"}, "u6.*u"),
+    ],
+)
+def test_wrong_option_is_an_error_before_training(planted, change, message, monkeypatch):
+    from recbole.trainer import Trainer
+
+    monkeypatch.setattr(Trainer, "fit", lambda *args, **kwargs: pytest.fail("training began"))
+    with pytest.raises(InputError, match=message):
+        run("MMFS", planted.name, config_dict=planted.options(**change))
+
+
+@pytest.mark.parametrize(
+    "model, message", [("MMAPS", "MMAPS.*Did you mean 'MMASP'"), ("LightGNC", "LightGNC.*Did you mean 'LightGCN'")]
+)
+def test_unknown_model_is_an_error(planted, model, message):
+    with pytest.raises(InputError, match=message):
+        run(model, planted.name, config_dict=planted.options())
+
+
+def test_missing_dataset_is_an_error_with_the_nearest_name(planted):
+    with pytest.raises(InputError, match="dataset 'plantd': no folder.*Did you mean 'planted'"):
+        run("MMFS", "plantd", config_dict=planted.options())
+
+
+def test_checkpoint_of_another_model_or_other_data_is_refused(planted):
+    checkpoint = run("MMFS", planted.name, config_dict=planted.options(epochs=1)).checkpoint
+    with pytest.raises(InputError, match="holds model MMFS, not MMSP"):
+        run("MMSP", planted.name, arguments=[f"--evaluate={checkpoint}"])
+    planted.ratings = planted.ratings.iloc[::-1]
+    planted.write()
+    with pytest.raises(InputError, match="trained on other rows or movies"):
+        load(checkpoint)
