@@ -262,6 +262,13 @@ class MultitaskTrainer(EvaluationMixin, Trainer):
         )
         return {**means, **statistics}
 
+    def _build_optimizer(self, **kwargs) -> torch.optim.Optimizer:
+        optimizer = super()._build_optimizer(**kwargs)
+        if isinstance(optimizer, (torch.optim.Adam, torch.optim.AdamW)):
+            for group in optimizer.param_groups:  # one kernel for all weights
+                group.update(fused=True, foreach=False)
+        return optimizer
+
     def training_state(self) -> dict:
         return {"steps": self.average.steps, "trained": self.average.trained}
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from recbole_mm.data.builders import prepare
 from recbole_mm.data.vectors import write_vectors
 
 pytest.register_assert_rewrite("model_contract")
@@ -96,6 +97,13 @@ def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PlantedData:
     """Planted data in a folder of its own, which is also the working directory (log/, saved/ go there)."""
     monkeypatch.chdir(tmp_path)
     return PlantedData(tmp_path / "dataset")
+
+
+@pytest.fixture
+def ml_100k_mm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Folder of a freshly built ml-100k-mm; the working directory is beside it."""
+    monkeypatch.chdir(tmp_path)
+    return prepare("ml-100k-mm", tmp_path / "dataset").parent
 
 
 @pytest.fixture(autouse=True)

@@ -50,7 +50,17 @@ class UserAverages(nn.Module):
 
     def sums(self, movies: Tensor) -> Tensor:
         """Sum of z over each user's set, [user_num, m], from z of the catalogue [item_num, m]."""
-        return _SparseSum.apply(self.members, self.members_transposed, movies)
+        with torch.autocast(movies.device.type, enabled=False):  # there is no sparse product in half precision
+            return _SparseSum.apply(self.members, self.members_transposed, movies.float())
+
+    def __deepcopy__(self, memo: dict) -> UserAverages:
+        """A copy that shares the constant tensors; torch cannot copy sparse ones."""
+        copied = UserAverages.__new__(UserAverages)
+        nn.Module.__init__(copied)
+        copied.item_num = self.item_num
+        for name, tensor in self.named_buffers():
+            copied.register_buffer(name, tensor, persistent=False)
+        return copied
 
     def contains(self, users: Tensor, items: Tensor) -> Tensor:
         """Whether each movie is in its user's set, bool [B]."""
@@ -60,22 +70,32 @@ class UserAverages(nn.Module):
         position = torch.searchsorted(self.pairs, wanted).clamp_max(len(self.pairs) - 1)
         return self.pairs[position] == wanted
 
-    def averages(self, movies: Tensor, empty: Tensor) -> Tensor:
-        """Average of every user, [user_num, m]; ``empty`` [m] stands in where the set is empty."""
+    def averages(self, movies: Tensor, empty: Tensor | None = None) -> Tensor:
+        """Average of every user, [user_num, m]; ``empty`` [m] (zeros by default) stands in where the set is empty."""
         return _mean_or_empty(self.sums(movies), self.counts[:, None], empty)
 
-    def leave_one_out(self, movies: Tensor, empty: Tensor, users: Tensor, items: Tensor) -> Tensor:
+    def leave_one_out(
+        self, movies: Tensor, targets: Tensor, users: Tensor, items: Tensor, empty: Tensor | None = None
+    ) -> Tensor:
         """Average of each pair's user without the pair's own movie: (sum - z_m) / (n - 1), [B, m].
 
         Training uses this form: a rating must not be read off the profile that it helped to make.
+
+        Args:
+            movies: z of the catalogue, [item_num, m].
+            targets: z of each pair's movie, ``movies[items]``, [B, m].
+            users, items: the pairs, ids [B].
+            empty: stands in where nothing is left, [m]; zeros by default.
         """
         own = self.contains(users, items).to(movies.dtype)[:, None]
-        sums = torch.addcmul(F.embedding(users, self.sums(movies)), F.embedding(items, movies), own, value=-1)
+        sums = torch.addcmul(F.embedding(users, self.sums(movies)), targets, own, value=-1)
         return _mean_or_empty(sums, self.counts[users][:, None] - own, empty)
 
 
-def _mean_or_empty(sums: Tensor, counts: Tensor, empty: Tensor) -> Tensor:
+def _mean_or_empty(sums: Tensor, counts: Tensor, empty: Tensor | None) -> Tensor:
     """sums / counts [B, m], and ``empty`` [m] where a count [B, 1] is 0 (the sum is exactly 0 there)."""
+    if empty is None:
+        return sums / counts.clamp_min(1)
     return torch.addmm(sums / counts.clamp_min(1), (counts == 0).to(sums.dtype), empty[None])
 
 

@@ -7,7 +7,6 @@ m = length of the rating representation z, G genres.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -118,7 +117,7 @@ class MultimodalMultitaskRecommender(GeneralRecommender):
         self.standardizers = nn.ModuleDict()
         for name, modality in dataset.modalities.items():
             standardizer = Standardizer(modality.values[modality.present & trained], modality.values.shape[1])
-            self.standardizers[name] = standardizer
+            self.standardizers[f"field_{name}"] = standardizer
             self.register_buffer(f"values_{name}", standardizer(modality.values), persistent=False)
             self.register_buffer(f"present_{name}", modality.present, persistent=False)
 
@@ -139,19 +138,47 @@ class MultimodalMultitaskRecommender(GeneralRecommender):
         """Representations of all N movies of the dataset."""
         return self.encode(self.fusion(self._catalogue("values"), self._catalogue("present")))
 
+    def encode_movies(self, vectors: dict[str, Tensor]) -> MovieViews:
+        """Representations of any M movies, in the data set or not, from their raw vectors.
+
+        Args:
+            vectors: for each modality that the movies have, [M, dimension]; a modality left out, or a row with a
+                number that is not finite, is missing.
+
+        Raises:
+            InputError: an unknown modality, or vectors of another length than the model was trained on.
+        """
+        values, present = {}, {}
+        count = max((len(given) for given in vectors.values()), default=0)
+        if unknown := sorted(set(vectors) - set(self.modalities)):
+            raise InputError(f"vectors: no modality '{unknown[0]}'; the model has {', '.join(self.modalities)}")
+        for name, known in self._catalogue("values").items():
+            given = vectors.get(name, known.new_full((count, known.shape[1]), float("nan")))
+            if given.shape != (count, known.shape[1]):
+                raise InputError(
+                    f"vectors: '{name}' has shape {tuple(given.shape)}, not ({count}, {known.shape[1]}) as the model needs"
+                )
+            present[name] = given.isfinite().all(dim=1)
+            values[name] = torch.where(present[name][:, None], self.standardizers[f"field_{name}"](given), 0.0)
+        return self.encode(self.fusion(values, present))
+
     def profiles(self, z: Tensor) -> Tensor:
-        """P of every user, [U, m], from z of the catalogue [N, m]."""
-        return self._profile(z, lambda averages, empty: averages.averages(z, empty))
+        """P of every user, [U, m], from z of the catalogue [N, m].
 
-    def leave_one_out_profiles(self, z: Tensor, users: Tensor, items: Tensor) -> Tensor:
-        """P of each pair's user from all their training movies but the pair's own, [B, m]."""
-        return self._profile(z, lambda averages, empty: averages.leave_one_out(z, empty, users, items))
-
-    def _profile(self, z: Tensor, average: Callable[[UserAverages, Tensor], Tensor]) -> Tensor:
-        """P(u) = mean of z over L(u), plus V · mean of z over D(u), the movies u rated below the threshold."""
-        profiles = average(self.liked, self.empty_profile)
+        P(u) = mean of z over L(u), plus the mean of V z over D(u), the movies that u rated below the threshold.
+        """
+        profiles = self.liked.averages(z, self.empty_profile)
         if self.disliked_profile:
-            profiles = profiles + self.dislike(average(self.disliked, torch.zeros_like(self.empty_profile)))
+            profiles = profiles + self.disliked.averages(self.dislike(z))
+        return profiles
+
+    def leave_one_out_profiles(self, z: Tensor, targets: Tensor, users: Tensor, items: Tensor) -> Tensor:
+        """P of each pair's user from all their training movies but the pair's own, [B, m]; ``targets`` is z[items]."""
+        profiles = self.liked.leave_one_out(z, targets, users, items, self.empty_profile)
+        if self.disliked_profile:
+            disliked = self.dislike(z)
+            targets = F.embedding(items, disliked)
+            profiles = profiles + self.disliked.leave_one_out(disliked, targets, users, items)
         return profiles
 
     def _evaluation_state(self) -> tuple[MovieViews, Tensor]:
@@ -190,8 +217,9 @@ class MultimodalMultitaskRecommender(GeneralRecommender):
         drawn = self.genre_train_items[draw]
         movies = self.encode_catalogue()
 
-        profiles = self.leave_one_out_profiles(movies.rating, users, rated)  # [B, m]
-        predicted = self._baseline(users, rated) + self.rating_head(profiles, F.embedding(rated, movies.rating))
+        targets = F.embedding(rated, movies.rating)  # [B, m]
+        profiles = self.leave_one_out_profiles(movies.rating, targets, users, rated)  # [B, m]
+        predicted = self._baseline(users, rated) + self.rating_head(profiles, targets)
         logits = self.genre_head(F.embedding(drawn, movies.genre))
         return {
             "rating": self.task_weights["rating"] * rating_loss(predicted, rating),

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import torch
 from hypothesis import given, settings
@@ -40,7 +42,7 @@ def test_leave_one_out_is_the_mean_without_the_target(rows):
     movies, empty = torch.randn(ITEMS, 3), torch.full((3,), 7.0)
     users = torch.arange(1, USERS).repeat_interleave(ITEMS - 1)
     items = torch.arange(1, ITEMS).repeat(USERS - 1)
-    profiles = build(rows).leave_one_out(movies, empty, users, items)
+    profiles = build(rows).leave_one_out(movies, movies[items], users, items, empty)
     for profile, user, item in zip(profiles, users.tolist(), items.tolist()):
         liked = naive(rows, user, without=item)
         torch.testing.assert_close(profile, movies[liked].mean(dim=0) if liked else empty, rtol=1e-4, atol=1e-5)
@@ -57,3 +59,14 @@ def test_gradient_equals_that_of_the_dense_product():
     weights = torch.randn(USERS, 3)
     (liked.sums(movies) * weights).sum().backward()
     torch.testing.assert_close(movies.grad, liked.members.to_dense().T @ weights)
+
+
+def test_a_copy_averages_alike():
+    averages, movies = build([(1, 1, 5.0), (2, 2, 4.0)]), torch.randn(ITEMS, 3)
+    assert torch.equal(copy.deepcopy(averages).averages(movies), averages.averages(movies))
+
+
+def test_half_precision_sums_are_computed_in_full():
+    averages, movies = build([(1, 1, 5.0), (1, 2, 4.0)]), torch.randn(ITEMS, 3)
+    with torch.autocast("cpu"):
+        assert averages.averages(movies).dtype == torch.float32

@@ -5,7 +5,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recbole_mm.model.layers import ModalityFusion, RatingHead, Standardizer, TaskDiscriminator, reverse_gradient
+from recbole_mm.model.layers import (
+    Dropout,
+    ModalityFusion,
+    RatingHead,
+    Standardizer,
+    TaskDiscriminator,
+    reverse_gradient,
+)
 
 
 @given(st.floats(0, 10))
@@ -46,7 +53,7 @@ def test_a_missing_modality_is_its_learned_vector_whatever_stands_in_its_place()
     torch.manual_seed(0)
     fusion = ModalityFusion({"text": 3, "audio": 2}, 4, dropout=0.0, modality_dropout=0.0)
     with torch.no_grad():
-        fusion.missing["audio"].copy_(torch.tensor([1.0, -2.0, 3.0, 4.0]))
+        fusion.projections["field_audio"][-1] = torch.tensor([1.0, -2.0, 3.0, 4.0])
     text = torch.randn(2, 3)
     present = {"text": torch.tensor([True, True]), "audio": torch.tensor([True, False])}
     fused = [fusion({"text": text, "audio": torch.full((2, 2), v)}, present) for v in (0.0, 9.0)]
@@ -58,7 +65,7 @@ def test_a_missing_modality_is_its_learned_vector_whatever_stands_in_its_place()
 def test_modality_dropout_acts_in_training_only():
     fusion = ModalityFusion({"text": 3}, 4, dropout=0.0, modality_dropout=0.99)
     with torch.no_grad():
-        fusion.missing["text"].fill_(5.0)
+        fusion.projections["field_text"][-1] = 5.0
     values, present = {"text": torch.randn(200, 3)}, {"text": torch.ones(200, dtype=torch.bool)}
     in_training = (fusion(values, present) == 5.0).all(dim=1).float().mean()
     assert in_training > 0.9
@@ -76,3 +83,21 @@ def test_standardizer_centres_columns_and_keeps_their_proportions():
 def test_standardizer_of_no_movie_and_of_a_constant_stays_finite():
     for values in (torch.empty(0, 3), torch.ones(4, 3)):
         assert torch.isfinite(Standardizer(values, 3)(torch.randn(5, 3))).all()
+
+
+@given(st.floats(0, 0.95), st.integers(0, 10**6))
+@settings(deadline=None, max_examples=20)
+def test_dropout_drops_the_given_part_and_keeps_the_expectation(probability, seed):
+    torch.manual_seed(seed)
+    dropped = Dropout(probability)(torch.ones(40_000))
+    assert float((dropped == 0).float().mean()) == pytest.approx(probability, abs=0.02)
+    assert float(dropped.mean()) == pytest.approx(1.0, abs=0.15)
+    assert len(dropped.unique()) <= 2
+
+
+def test_dropout_acts_in_training_only_and_lets_gradients_through_what_is_kept():
+    dropout, x = Dropout(0.5), torch.ones(1000, requires_grad=True)
+    assert torch.equal(dropout.eval()(x), x)
+    dropped = dropout.train()(x)
+    dropped.sum().backward()
+    assert torch.equal(x.grad, dropped.detach())
