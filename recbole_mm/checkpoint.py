@@ -60,12 +60,38 @@ def load_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> dic
         raise InputError(refusal) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT or not set(content) >= _KEYS:
         raise InputError(refusal)
-    if content["format_version"] > FORMAT_VERSION:
+    version, config = content.get("format_version"), content["config"]
+    if not isinstance(version, int) or not isinstance(config, dict) or not {"model", "dataset"} <= set(config):
+        raise InputError(refusal)
+    if version > FORMAT_VERSION:
         raise InputError(
-            f"{path}: written by a newer recbole-mm (format {content['format_version']}, this one reads "
-            f"{FORMAT_VERSION}); upgrade recbole-mm"
+            f"{path}: written by a newer recbole-mm (format {version}, this one reads {FORMAT_VERSION}); upgrade it"
         )
     return from_plain(content)
+
+
+def restore(model: torch.nn.Module, config, data_fingerprint: str, path: str | Path) -> dict[str, Any]:
+    """Put the weights of a checkpoint into ``model``; returns the checkpoint's content.
+
+    Raises:
+        InputError: the file is no checkpoint of ours, or is of another model, other sizes or other data.
+    """
+    checkpoint = load_checkpoint(path)  # to the CPU: the loading below moves each tensor to where it belongs
+    held, wanted = checkpoint["config"]["model"], config["model"]
+    if held != wanted:
+        raise InputError(f"{path}: holds a {held}, this run is a {wanted}; give --model={held}")
+    if checkpoint["data"] != data_fingerprint:
+        raise InputError(
+            f"{path}: was trained on other ratings, movies, genres or vectors than this run's; use the data and "
+            f"options it was trained with, or train again"
+        )
+    try:
+        model.load_state_dict(checkpoint["state_dict"])
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path}: its weights do not fit this model ({reason}); use its options") from error
+    model.load_other_parameter(checkpoint["other_parameter"])
+    return checkpoint
 
 
 def to_plain(value: Any) -> Any:

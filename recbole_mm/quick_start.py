@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import platform
 import resource
 import sys
+import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
-from logging import getLogger
+from logging import Handler, getLogger
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -22,16 +25,24 @@ from recbole.data import create_dataset
 from recbole.data.dataset import Dataset
 from recbole.utils import init_logger, init_seed
 
-from recbole_mm.checkpoint import load_checkpoint
+from recbole_mm.checkpoint import load_checkpoint, restore
 from recbole_mm.config import Config
 from recbole_mm.data.atomic import check_atomic_files
 from recbole_mm.data.builders import PREPARABLE, prepare
-from recbole_mm.data.dataloader import data_preparation
+from recbole_mm.data.dataloader import EvaluationData, data_preparation
 from recbole_mm.data.dataset import MultimodalDataset
 from recbole_mm.data.splits import Split, build_split
 from recbole_mm.errors import InputError
 from recbole_mm.options import given_options, write_arguments
 from recbole_mm.trainer import build_trainer
+
+# What may change when a checkpoint is evaluated or trained on; the rest says what its weights mean.
+RUNNING_OPTIONS = {
+    *("epochs", "stopping_step", "eval_step", "learning_rate", "weight_decay", "clip_grad_norm"),
+    *("train_batch_size", "eval_batch_size", "worker", "gpu_id", "use_gpu", "data_path", "checkpoint_dir"),
+    *("metrics", "topk", "valid_metric", "metric_decimal_place", "loss_decimal_place", "eval_args"),
+    *("result_file", "resume", "evaluate", "config_files", "show_progress", "state", "log_wandb", "wandb_project"),
+}
 
 
 @dataclass
@@ -63,7 +74,8 @@ class Result:
     history: list[dict] = field(default_factory=list)
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self), indent=1)
+        """JSON text; a metric that could not be computed (NaN) is null."""
+        return json.dumps(_without_nan(asdict(self)), indent=1, allow_nan=False)
 
 
 @dataclass
@@ -101,22 +113,21 @@ def run(
         InputError: wrong options or data, before any training.
     """
     config = _read_config(model, dataset, config_file_list, config_dict, arguments)
-    init_logger(config)
+    check_writable(config)
+    _start_log(config)
     session = prepare_session(config)
     trainer = session.trainer
-    logger = getLogger()
-    logger.info(session.model)
+    getLogger().info(session.model)
 
     start = perf_counter()
     if not config["evaluate"]:
         if config["resume"]:
             trainer.resume_checkpoint(config["resume"])
         trainer.fit(session.train_data, session.valid_data, saved=saved, show_progress=config["show_progress"])
-        if saved:
-            trainer.load_weights(trainer.saved_model_file)
+        best = trainer.load_weights(trainer.saved_model_file) if saved else None
     else:
         trainer.eval_collector.data_collect(session.train_data)
-        trainer.load_weights(config["evaluate"])
+        best = trainer.load_weights(config["evaluate"])
     fitted = perf_counter()
     valid, test = (trainer.evaluate(data, load_best_model=False) for data in (session.valid_data, session.test_data))
     evaluated = perf_counter()
@@ -135,7 +146,7 @@ def run(
             "evaluate": round(evaluated - fitted, 3),
         },
         epochs=len(history),
-        best_epoch=_best_epoch(history, config) if saved else None,
+        best_epoch=best["epoch"] if best else None,
         parameters=sum(p.numel() for p in session.model.parameters() if p.requires_grad),
         peak_rss_mb=round(_peak_rss_mb(), 1),
         checkpoint=config["evaluate"] or (trainer.saved_model_file if saved else None),
@@ -161,10 +172,11 @@ def load(checkpoint: str | Path, data_path: str | None = None) -> torch.nn.Modul
         InputError: the file is not a checkpoint of ours, or the data are not those it was trained on.
     """
     arguments = [] if data_path is None else [f"--data_path={data_path}"]
-    kept = load_checkpoint(checkpoint)["config"]
-    session = prepare_session(Config.from_plain(kept, arguments=arguments))
-    session.trainer.load_weights(str(checkpoint))
-    return session.model.eval()
+    config = Config.from_plain(load_checkpoint(checkpoint)["config"], arguments=arguments)
+    dataset, split = _prepare_data(config)
+    model = config.model_class(config, split.train).to(config["device"])
+    restore(model, config, _fingerprint(dataset, split), checkpoint)
+    return model.eval()
 
 
 def _read_config(model, dataset, files, options, arguments) -> Config:
@@ -182,20 +194,28 @@ def _read_config(model, dataset, files, options, arguments) -> Config:
             raise InputError(f"{checkpoint}: holds {name} {kept[name]}, not {value}; give --{name}={kept[name]}")
     kept.update(result_file=None, evaluate=None, resume=None)
     changes = {name: one.value for name, one in given.items() if name not in ("model", "dataset")}
+    if isinstance(changes.get("eval_args"), dict):
+        changes["eval_args"] = {**kept["eval_args"], **changes["eval_args"]}
+    for name, value in changes.items():
+        known = kept.get(name)
+        if name == "eval_args":  # candidates may change, rows may not
+            value, known = ({**args, "mode": None} for args in (value, known))
+        if name not in RUNNING_OPTIONS and value != known:
+            raise InputError(
+                f"{given[name].origin}: option '{name}' is {value}, but {checkpoint} was trained with {known}; leave "
+                f"it out, or train again"
+            )
+    if {"topk", "metrics"} & set(changes) and "valid_metric" not in changes:
+        kept["valid_metric"] = None
     return Config.from_plain(kept, arguments=write_arguments(changes))
 
 
 def prepare_session(config: Config) -> Session:
     """Data, split, loaders, model and trainer of a run, ready for the first epoch."""
-    init_seed(config["seed"], config["reproducibility"])
-    folder = Path(config["data_path"])
-    if config["dataset"] in PREPARABLE:
-        prepare(config["dataset"], folder.parent)
-    check_atomic_files(config)
-    dataset = _create_dataset(config)
-    getLogger().info(dataset)
-    split = build_split(dataset, config)
-    train_data, valid_data, test_data = data_preparation(config, dataset, split)
+    dataset, split = _prepare_data(config)
+    with _input_errors_of_recbole(config):
+        train_data, valid_data, test_data = data_preparation(config, dataset, split)
+    _check_evaluation(config, dataset, valid_data)
     # Again, so that weights do not depend on how many random numbers the data took.
     init_seed(config["seed"] + config["local_rank"], config["reproducibility"])
     model = config.model_class(config, split.train).to(config["device"])
@@ -204,32 +224,111 @@ def prepare_session(config: Config) -> Session:
     return Session(config, model, trainer, train_data, split, valid_data, test_data)
 
 
-def _create_dataset(config: Config) -> Dataset:
-    with warnings.catch_warnings():
+def _prepare_data(config: Config) -> tuple[Dataset, Split]:
+    init_seed(config["seed"], config["reproducibility"])
+    if config["dataset"] in PREPARABLE:
+        prepare(config["dataset"], Path(config["data_path"]).parent)
+    check_atomic_files(config)
+    with _input_errors_of_recbole(config), warnings.catch_warnings():
         # RecBole on pandas 2: deprecated, not broken (pandas 3 is excluded).
         warnings.filterwarnings("ignore", category=FutureWarning, module=r"recbole\.")
-        return MultimodalDataset(config) if config.predicts_genres else create_dataset(config)
+        dataset = MultimodalDataset(config) if config.predicts_genres else create_dataset(config)
+        getLogger().info(dataset)
+        return dataset, build_split(dataset, config)
+
+
+@contextmanager
+def _input_errors_of_recbole(config: Config) -> Iterator[None]:
+    """What RecBole says of data and options it cannot use, as one line that names the data set."""
+    try:
+        yield
+    except InputError:
+        raise
+    except (ValueError, LookupError, TypeError, AttributeError, AssertionError, NotImplementedError) as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise InputError(
+            f"{config['data_path']}: RecBole cannot prepare this data set ({reason}); check its files and the options "
+            f"that name its fields, filters and split"
+        ) from error
+
+
+def _check_evaluation(config: Config, dataset: Dataset, valid_data: EvaluationData) -> None:
+    """Refuse, before any training, metrics that the parts cannot give."""
+    items = dataset.item_num - 1
+    if config["metrics"] and max(config["topk"]) > items:
+        raise InputError(f"option 'topk': {max(config['topk'])}, but only {items} items can be ranked; lower it")
+    targets = valid_data.genres
+    if config["valid_metric"].startswith("genre_") and not ((targets == 1).any(0) & (targets == 0).any(0)).any():
+        raise InputError(
+            f"option 'valid_metric': {config['valid_metric']}, but no genre is held by some of the {len(targets)} "
+            f"validation movies and not by others; raise genre_valid_ratio or choose another valid_metric"
+        )
+
+
+def check_writable(config: Config) -> None:
+    """Refuse, before any training, folders that the run could not write to.
+
+    Raises:
+        InputError: naming the option and the path.
+    """
+    folders = {
+        "checkpoint_dir": Path(config["checkpoint_dir"]),
+        "log": Path("log"),
+        "log_tensorboard": Path("log_tensorboard"),
+    }
+    if config["result_file"]:
+        folders["result_file"] = Path(config["result_file"]).parent
+        if Path(config["result_file"]).is_dir():
+            raise InputError(f"result_file: {config['result_file']} is a folder; give the name of a file")
+    for name, folder in folders.items():
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=folder).close()
+        except OSError as error:
+            raise InputError(f"{name}: cannot write to {folder} ({error.strerror}); choose another place") from error
+
+
+_log_handlers: list[Handler] = []
+
+
+def _start_log(config: Config) -> None:
+    """RecBole's log, anew for each run: left alone, it opens one file for all runs of a process."""
+    root = getLogger()
+    for handler in _log_handlers:
+        root.removeHandler(handler)
+        handler.close()
+    others, root.handlers = root.handlers, []
+    init_logger(config)
+    _log_handlers[:] = root.handlers
+    root.handlers = others + root.handlers
 
 
 def _fingerprint(dataset: Dataset, split: Split) -> str:
-    """SHA-256 of the id tokens and the training rows: what a checkpoint's weights belong to."""
+    """SHA-256 of what a checkpoint's weights belong to: ids, training rows, vectors, genres and who holds them out."""
     digest = hashlib.sha256()
     for id_field in (dataset.uid_field, dataset.iid_field):
         digest.update("\n".join(map(str, dataset.field2id_token[id_field])).encode())
-    for id_field in (dataset.uid_field, dataset.iid_field):
-        ids = split.train.inter_feat[id_field].numpy()
-        digest.update(np.ascontiguousarray(ids, dtype=np.int64).tobytes())
+    rows = split.train.inter_feat
+    tensors = [
+        rows[name] for name in (dataset.uid_field, dataset.iid_field, dataset.config["RATING_FIELD"]) if name in rows
+    ]
+    if split.genre_items is not None:
+        digest.update("\n".join(dataset.genre_names).encode())
+        tensors += [split.genre_items.train, dataset.genres[split.genre_items.train]]
+        for name, modality in dataset.modalities.items():
+            digest.update(name.encode())
+            tensors += [modality.values, modality.present]
+    for tensor in tensors:
+        digest.update(np.ascontiguousarray(tensor.numpy()).tobytes())
     return digest.hexdigest()
 
 
-def _best_epoch(history: list[dict], config: Config) -> int | None:
-    metric = config["valid_metric"].lower()
-    validated = [epoch for epoch in history if metric in epoch.get("valid", {})]
-    if not validated:
-        return None
-    # RecBole counts a tie as an improvement, so of equal epochs the last is the one that was saved.
-    sign = 1 if config["valid_metric_bigger"] else -1
-    return max(validated, key=lambda epoch: (sign * epoch["valid"][metric], epoch["epoch"]))["epoch"]
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _peak_rss_mb() -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from time import perf_counter
 
 import numpy as np
@@ -13,7 +14,7 @@ from recbole.utils import get_local_time, get_trainer
 from torch.nn.utils import clip_grad_norm_
 from tqdm import tqdm
 
-from recbole_mm.checkpoint import load_checkpoint, save_checkpoint
+from recbole_mm.checkpoint import restore, save_checkpoint
 from recbole_mm.data.dataloader import EvaluationData
 from recbole_mm.errors import InputError
 from recbole_mm.evaluator import genre_metrics, rating_metrics
@@ -33,7 +34,7 @@ class EvaluationMixin:
     def __init__(self, config, model) -> None:
         super().__init__(config, model)
         # RecBole's name has a resolution of one second: two runs would share a file.
-        name = f"{config['model']}-{config['dataset']}-{get_local_time()}-{os.getpid()}.pt"
+        name = f"{config['model']}-{config['dataset']}-{get_local_time()}-{secrets.token_hex(3)}.pt"
         self.saved_model_file = os.path.join(self.checkpoint_dir, name)
         self.history: list[dict] = []
         self.data_fingerprint = ""
@@ -43,9 +44,18 @@ class EvaluationMixin:
 
     def _train_epoch(self, train_data, epoch_idx, loss_func=None, show_progress=False):
         start = perf_counter()
+        self._seed_epoch(train_data, epoch_idx)
         losses = super()._train_epoch(train_data, epoch_idx, loss_func, show_progress)
         self.history.append({"epoch": epoch_idx, "seconds": perf_counter() - start, "losses": _by_name(losses)})
         return losses
+
+    def _seed_epoch(self, train_data, epoch_idx: int) -> None:
+        """The random numbers of an epoch depend on seed and epoch only, so resuming equals never having stopped."""
+        seed = int(np.random.SeedSequence([self.config["seed"], epoch_idx]).generate_state(1)[0])
+        torch.manual_seed(seed)
+        np.random.seed(seed)  # noqa: NPY002 - RecBole's samplers draw from it
+        if train_data.generator is not None:
+            train_data.generator.manual_seed(seed)
 
     def _valid_epoch(self, valid_data, show_progress=False):
         score, result = super()._valid_epoch(valid_data, show_progress)
@@ -131,39 +141,28 @@ class EvaluationMixin:
         """Inverse of `training_state`."""
 
     def load_weights(self, path: str) -> dict:
-        """Put the weights of a checkpoint into the model; returns the checkpoint's content.
-
-        Raises:
-            InputError: the file is no checkpoint of ours, or is of another model, other sizes or other data.
-        """
-        checkpoint = load_checkpoint(path, self.device)
-        if checkpoint["config"]["model"] != self.config["model"]:
-            held, wanted = checkpoint["config"]["model"], self.config["model"]
-            raise InputError(f"{path}: holds a {held}, this run is a {wanted}; give --model={held}")
-        if checkpoint["data"] != self.data_fingerprint:
-            raise InputError(
-                f"{path}: was trained on other rows or movies than this run's; use the checkpoint's dataset, protocol "
-                f"and seed, or train again"
-            )
-        try:
-            self.model.load_state_dict(checkpoint["state_dict"])
-        except RuntimeError as error:
-            reason = " ".join(str(error).split())
-            raise InputError(
-                f"{path}: its weights do not fit this model ({reason}); use the checkpoint's options"
-            ) from error
-        self.model.load_other_parameter(checkpoint["other_parameter"])
-        return checkpoint
+        """Put the weights of a checkpoint into the model; see `recbole_mm.checkpoint.restore`."""
+        return restore(self.model, self.config, self.data_fingerprint, path)
 
     def resume_checkpoint(self, resume_file: str) -> None:
-        """Go on from a checkpoint: weights, optimiser, epoch and early stopping as they were."""
+        """Go on from a checkpoint: weights, optimiser, epoch and early stopping as they were.
+
+        Learning rate and weight decay are those of this run's options. The file itself is left as it is: what is
+        better goes to this run's own file, which starts as a copy.
+        """
         checkpoint = self.load_weights(resume_file)
-        self.optimizer.load_state_dict(checkpoint["optimizer"])
-        self.load_training_state(checkpoint["training"])
         self.start_epoch = checkpoint["epoch"] + 1
+        if self.start_epoch >= self.epochs:
+            raise InputError(
+                f"{resume_file}: has {self.start_epoch} epochs behind it; give --epochs above that to go on training"
+            )
+        self.optimizer.load_state_dict(checkpoint["optimizer"])
+        for group in self.optimizer.param_groups:
+            group.update(lr=self.learning_rate, weight_decay=self.weight_decay)
+        self.load_training_state(checkpoint["training"])
         self.cur_step = checkpoint["cur_step"]
         self.best_valid_score = checkpoint["best_valid_score"]
-        self.saved_model_file = str(resume_file)
+        self._save_checkpoint(checkpoint["epoch"], verbose=False)
         self.logger.info(f"Checkpoint loaded. Resume training from epoch {self.start_epoch}")
 
 
@@ -217,11 +216,7 @@ class WeightAverage:
 
 
 class MultitaskTrainer(EvaluationMixin, Trainer):
-    """Trains a model whose ``calculate_loss`` returns weighted losses by name: one backward pass, one optimiser.
-
-    The random numbers of an epoch depend on the seed and the epoch only, so a resumed run equals one that was
-    never interrupted.
-    """
+    """Trains a model whose ``calculate_loss`` returns weighted losses by name: one backward pass, one optimiser."""
 
     def __init__(self, config, model) -> None:
         super().__init__(config, model)
@@ -275,13 +270,9 @@ class MultitaskTrainer(EvaluationMixin, Trainer):
     def load_training_state(self, state: dict) -> None:
         self.average.resume(**state)
 
-    def _seed_epoch(self, train_data, epoch_idx: int) -> None:
-        seed = int(np.random.SeedSequence([self.config["seed"], epoch_idx]).generate_state(1)[0])
-        torch.manual_seed(seed)
-        train_data.generator.manual_seed(seed)
-
     def _generate_train_loss_output(self, epoch_idx, s_time, e_time, losses) -> str:
-        named = ", ".join(f"{name}: {value:.4f}" for name, value in losses.items())
+        decimals = self.config["loss_decimal_place"] or 4
+        named = ", ".join(f"{name}: {value:.{decimals}f}" for name, value in losses.items())
         return f"epoch {epoch_idx} training [time: {e_time - s_time:.2f}s, {named}]"
 
     def _add_train_loss_to_tensorboard(self, epoch_idx, losses, tag="Loss/Train") -> None:

@@ -13,7 +13,7 @@ from recbole_mm.checkpoint import from_plain, load_checkpoint, save_checkpoint, 
 from recbole_mm.errors import InputError
 
 CONTENT = {
-    "config": {"model": "MMFS", "topk": [10], "seed": 1, "gpu_id": None},
+    "config": {"model": "MMFS", "dataset": "planted", "topk": [10], "seed": 1, "gpu_id": None},
     "epoch": 3,
     "cur_step": 0,
     "best_valid_score": 0.9,
@@ -100,4 +100,12 @@ def test_an_absent_file_and_a_newer_format_are_errors(tmp_path):
     path = tmp_path / "model.pt"
     torch.save({**to_plain(CONTENT), "format": "recbole-mm checkpoint", "format_version": 99}, path)
     with pytest.raises(InputError, match="newer recbole-mm"):
+        load_checkpoint(path)
+
+
+@pytest.mark.parametrize("damage", [{"config": {}}, {"config": 3}, {"format_version": "x"}])
+def test_a_checkpoint_with_a_broken_head_is_refused(tmp_path, damage):
+    path = tmp_path / "model.pt"
+    torch.save({**to_plain(CONTENT), "format": "recbole-mm checkpoint", "format_version": 1, **damage}, path)
+    with pytest.raises(InputError, match="not a checkpoint of recbole-mm"):
         load_checkpoint(path)

@@ -38,10 +38,10 @@ def draw_curves(result_files: Sequence[Path], out: Path) -> None:
         raise InputError(f"{result_files[0]}: the run has no epoch to draw (evaluated only?); train with --result_file")
     figure = Figure(figsize=(4.2 * len(panels), 3.2), layout="constrained")
     for axis, name in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels):
-        for run, points in zip(runs, series[name]):
+        for i, (run, points) in enumerate(zip(runs, series[name])):
             if points:
-                (line,) = axis.plot(*zip(*points), label=f"{run['model']}, seed {run['seed']}")
-                axis.plot(*zip(*[p for p in points if p[0] - 1 == run["best_epoch"]]), "o", color=line.get_color())
+                axis.plot(*zip(*points), color=f"C{i}", label=f"{run['model']}, seed {run['seed']}")
+                axis.plot(*zip(*[p for p in points if p[0] - 1 == run["best_epoch"]]), "o", color=f"C{i}")
         axis.set(title=PANELS[name], xlabel="epoch")
         axis.grid(alpha=0.3)
         axis.legend(frameon=False)

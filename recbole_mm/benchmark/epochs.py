@@ -64,6 +64,7 @@ def _ranking_seconds(model: str, dataset: str, options: dict | None) -> float:
 
 
 def main() -> None:
+    """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset", default="ml-100k-mm")
     parser.add_argument("--rounds", type=int, default=5)

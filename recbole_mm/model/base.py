@@ -156,7 +156,7 @@ class MultimodalMultitaskRecommender(GeneralRecommender):
             given = vectors.get(name, known.new_full((count, known.shape[1]), float("nan")))
             if given.shape != (count, known.shape[1]):
                 raise InputError(
-                    f"vectors: '{name}' has shape {tuple(given.shape)}, not ({count}, {known.shape[1]}) as the model needs"
+                    f"vectors: '{name}' has shape {tuple(given.shape)}, but the model takes ({count}, {known.shape[1]})"
                 )
             present[name] = given.isfinite().all(dim=1)
             values[name] = torch.where(present[name][:, None], self.standardizers[f"field_{name}"](given), 0.0)
