@@ -7,6 +7,7 @@ built, and refuses RMSE beside Recall. This one does none of that.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,19 @@ from recbole_mm.resources import resource_dir
 from recbole_mm.schema import DERIVED, RECBOLE_PROPERTIES, Schema, model_property_file
 
 _EVALUATION = ("protocol", "metrics", "topk", "valid_metric", "valid_metric_bigger", "eval_args")
+# RecBole options that would silently do nothing for a model that reads its own vectors and draws no negatives.
+UNUSED_BY_OURS = (
+    "train_neg_sample_args",
+    "save_dataset",
+    "save_dataloaders",
+    "dataset_save_path",
+    "dataloaders_save_path",
+    "alias_of_item_id",
+    "transform",
+    "enable_amp",
+    "enable_scaler",
+    "threshold",
+)
 _RUNTIME = {*DERIVED, "local_rank"}
 
 
@@ -214,6 +228,8 @@ class Config(RecBoleConfig):
             final["data_path"] = os.path.join(data_path, self.dataset)  # RecBole takes its own copy whatever is asked
         self._check_labels()
         self._check_split()
+        if self.predicts_genres:
+            self._check_ours()
 
     def _as_input_error(self, function, *arguments: Any) -> None:
         try:
@@ -231,6 +247,32 @@ class Config(RecBoleConfig):
                 "option 'eval_args': mode labeled does not go with ranking metrics "
                 f"({', '.join(self.final_config_dict['metrics'])}); use mode full, uni100 or pop100, or other --metrics"
             )
+
+        if self.final_config_dict["split_by"] == "cold_item" and set(modes.values()) - {"full", "labeled"}:
+            raise InputError(
+                "option 'eval_args': sampled candidates would be movies that are not cold; split_by cold_item ranks "
+                "the cold movies among themselves, with mode full"
+            )
+
+    def _check_ours(self) -> None:
+        """Options of RecBole that our models' data and training have no use for: better refused than ignored."""
+        final = self.final_config_dict
+        for option in UNUSED_BY_OURS:
+            if self.given.get(option):
+                raise InputError(
+                    f"{self._given[option].origin}: option '{option}' has no effect on {self.model}; leave it out"
+                )
+        names = final["modalities"]
+        wrong = [name for name in names if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", str(name))]
+        if not names or wrong or len(set(names)) < len(names):
+            raise InputError(
+                f"option 'modalities' is {names}, but takes one or more different names of letters, digits and '_', "
+                f"each with a file <dataset>.<name>"
+            )
+        if final["rating_weight"] == final["genre_weight"] == 0:
+            raise InputError("options 'rating_weight' and 'genre_weight' are both 0: nothing would be trained")
+        if final["learner"] == "sparse_adam":
+            raise InputError(f"option 'learner': sparse_adam needs sparse gradients, {self.model} has none; use adam")
 
     def _check_labels(self) -> None:
         final = self.final_config_dict
@@ -260,6 +302,11 @@ class Config(RecBoleConfig):
                 raise InputError(
                     f"options '{test}' and '{valid}' leave nothing to train on; make their sum less than 1"
                 )
+        if final["benchmark_filename"] and final["split_by"] != "recbole":
+            raise InputError(
+                f"option 'benchmark_filename' brings a split of its own, and split_by {final['split_by']} another; use "
+                f"--protocol=ranking or leave benchmark_filename out"
+            )
         scale = final["rating_scale"]
         if scale is not None and not (len(scale) == 2 and all(map(_is_number, scale)) and scale[0] < scale[1]):
             raise InputError(f"option 'rating_scale' is {scale}, but takes [lowest, highest], e.g. [1, 5]")

@@ -136,6 +136,7 @@ _FRACTION = ("in (0, 1)", lambda x: 0 < x < 1)
 _DROPOUT = ("in [0, 1)", lambda x: 0 <= x < 1)
 RANGES: dict[str, tuple[str, Callable[[float], bool]]] = {
     "adversarial_strength": _AT_LEAST_0,
+    "averaging_decay": _DROPOUT,
     "cold_test_ratio": _FRACTION,
     "cold_valid_ratio": _FRACTION,
     "dropout_prob": _DROPOUT,
@@ -155,7 +156,7 @@ RANGES: dict[str, tuple[str, Callable[[float], bool]]] = {
     "private_size": _AT_LEAST_0,
     "rating_hidden_size": _AT_LEAST_1,
     "rating_weight": _AT_LEAST_0,
-    "seed": _AT_LEAST_0,
+    "seed": ("from 0 to 4294967295", lambda x: 0 <= x < 2**32),
     "stopping_step": _AT_LEAST_0,
     "test_fold": ("from 1 to 5", lambda x: 1 <= x <= 5),
     "topk": _AT_LEAST_1,

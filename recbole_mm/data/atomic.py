@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import csv
+from collections.abc import Iterator
 from pathlib import Path
+
+import numpy as np
+import pandas as pd
 
 from recbole_mm.errors import InputError, nearest
 
 TYPES = ("token", "float", "token_seq", "float_seq")
+_ROWS_AT_A_TIME = 1_000_000
 
 
 def check_atomic_files(config) -> None:
-    """Check the headers of ``<dataset>.inter``, ``.item`` and ``.user`` against the options of the run.
+    """Check ``<dataset>.inter``, ``.item`` and ``.user`` against the options of the run.
 
     Raises:
-        InputError: the folder or the .inter file is absent, a header is wrong, or a field the run needs is not there.
+        InputError: the folder or the .inter file is absent, a header is wrong, a field the run needs is not there, a
+            rating is not a number or off the scale, or an item or user stands twice in its file.
     """
     folder, dataset = Path(config["data_path"]), config["dataset"]
     if not folder.is_dir():
@@ -22,37 +29,110 @@ def check_atomic_files(config) -> None:
             f"dataset '{dataset}': no folder {folder}.{nearest(dataset, [*others, 'ml-100k-mm'])} Put the atomic files "
             f"there, or set --data_path to the folder that holds '{dataset}/'"
         )
-    needed = {"inter": [config["USER_ID_FIELD"], config["ITEM_ID_FIELD"]]}
-    if config["rating_metrics"]:
-        needed["inter"].append(config["RATING_FIELD"])
-    for source in ("inter", "item", "user"):
+    user, item, rating = (config[name] for name in ("USER_ID_FIELD", "ITEM_ID_FIELD", "RATING_FIELD"))
+    types = {user: "token", item: "token"}
+    if config.predicts_ratings:
+        types[rating] = "float"
+    if config["eval_args"]["order"] == "TO":
+        types[config["TIME_FIELD"]] = "float"
+    parts = config["benchmark_filename"]
+    for path in [folder / f"{dataset}.{part}.inter" for part in parts] if parts else [folder / f"{dataset}.inter"]:
+        fields = _check_header(path, config, "inter", types)
+        if config.predicts_ratings:
+            _check_ratings(path, config, list(fields).index(rating))
+    for source, id_field in (("item", item), ("user", user)):
         path = folder / f"{dataset}.{source}"
-        wanted = (config["load_col"] or {}).get(source) or []
-        wanted = [] if wanted == "*" else list(wanted)
-        if not path.is_file():
-            if source == "inter" or (source == "item" and wanted):
-                raise InputError(
-                    f"{path}: no such file; the dataset needs it"
-                    + ("" if source == "inter" else " (or take it out of load_col)")
-                )
-            continue
-        fields = read_header(path, config["field_separator"])
-        for field in [*needed.get(source, []), *wanted]:
-            if field not in fields:
-                raise InputError(
-                    f"{path}: no field '{field}' in the header ({', '.join(fields)}).{nearest(field, fields)} Add the "
-                    f"column, or name the right one in the dataset's yaml (load_col, *_FIELD)"
-                )
+        if path.is_file():
+            fields = _check_header(path, config, source, {id_field: "token"})
+            _check_unique(path, config, list(fields).index(id_field), id_field)
+        elif source == "item" and _loaded(config, source):
+            raise InputError(f"{path}: no such file; the dataset needs it (or take it out of load_col)")
 
 
-def read_header(path: Path, separator: str = "\t") -> dict[str, str]:
+def _loaded(config, source: str) -> list[str]:
+    """Fields that load_col asks of a file; none for '*'."""
+    fields = (config["load_col"] or {}).get(source) or []
+    return [] if fields == "*" else list(fields)
+
+
+def _check_header(path: Path, config, source: str, types: dict[str, str]) -> dict[str, str]:
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; the dataset needs it")
+    fields = read_header(path, config["field_separator"], config["encoding"] or "utf-8")
+    for field in [*types, *_loaded(config, source)]:
+        if field not in fields:
+            raise InputError(
+                f"{path}: no field '{field}' in the header ({', '.join(fields)}).{nearest(field, fields)} Add the "
+                f"column, or name the right one in the dataset's yaml (load_col, *_FIELD)"
+            )
+    for field, kind in types.items():
+        if fields[field] != kind:
+            raise InputError(f"{path}: field '{field}' is of type {fields[field]}, but must be {field}:{kind}")
+    return fields
+
+
+def _check_ratings(path: Path, config, column: int) -> None:
+    """Each row's rating is a finite number, on the scale if one is given; RecBole would fill in the mean."""
+    low, high = config["rating_scale"] or (-np.inf, np.inf)
+    start = 2  # the first line is the header
+    for text in _column(path, config, column):
+        number = pd.to_numeric(text, errors="coerce").to_numpy(float)
+        wrong = ~np.isfinite(number) | (number < low) | (number > high)
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            shown = "" if pd.isna(text.iloc[row]) else text.iloc[row]
+            scale = f", from {low:g} to {high:g} (option rating_scale)" if config["rating_scale"] else ""
+            raise InputError(
+                f"{path}: line {start + row}: {config['RATING_FIELD']} is '{shown}', but must be a number{scale}; mend "
+                f"or remove the row"
+            )
+        start += len(text)
+
+
+def _check_unique(path: Path, config, column: int, field: str) -> None:
+    ids = pd.concat(list(_column(path, config, column)))
+    twice = ids.duplicated()
+    if twice.any():
+        row = int(np.argmax(twice.to_numpy()))
+        first = int(np.argmax((ids == ids.iloc[row]).to_numpy()))
+        raise InputError(
+            f"{path}: line {row + 2}: {field} '{ids.iloc[row]}' stands on line {first + 2} already; remove one of them"
+        )
+
+
+def _column(path: Path, config, column: int) -> Iterator[pd.Series]:
+    """One column as text, in chunks of rows. All columns are read, so that a row with too many is found."""
+    encoding = config["encoding"] or "utf-8"
+    options = {"sep": config["field_separator"], "dtype": str, "keep_default_na": False, "quoting": csv.QUOTE_NONE}
+    try:
+        for chunk in pd.read_csv(path, encoding=encoding, chunksize=_ROWS_AT_A_TIME, **options):
+            if not isinstance(chunk.index, pd.RangeIndex):  # pandas takes what the header lacks for row names
+                raise InputError(f"{path}: line 2 has more columns than the header; mend or remove it")
+            yield chunk.iloc[:, column]
+    except pd.errors.ParserError as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path}: a row has other columns than the header ({reason}); mend or remove it") from error
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{path}: cannot be read as {encoding} ({error}); name its encoding with --encoding"
+        ) from error
+
+
+def read_header(path: Path, separator: str = "\t", encoding: str = "utf-8") -> dict[str, str]:
     """Field names and types of an atomic file, in file order.
 
     Raises:
         InputError: the first line is not ``name:type`` columns of RecBole's four types.
     """
-    with path.open(encoding="utf-8") as file:
-        header = file.readline().rstrip("\r\n")
+    try:
+        with path.open(encoding=encoding) as file:
+            header = file.readline().rstrip("\r\n")
+    except (UnicodeDecodeError, LookupError) as error:
+        raise InputError(
+            f"{path}: cannot be read as {encoding} ({error}); name its encoding with --encoding"
+        ) from error
+    if header.startswith("\ufeff"):
+        raise InputError(f"{path}: begins with a byte order mark, which RecBole reads as text; save it without")
     fields: dict[str, str] = {}
     for column in header.split(separator):
         name, colon, kind = column.rpartition(":")

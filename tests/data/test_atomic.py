@@ -62,5 +62,56 @@ def test_damage_is_named(planted, damage, message):
         check(planted)
 
 
+@pytest.mark.parametrize(
+    "old, new, message",
+    [
+        ("\t5.0\t", "\tgood\t", r"planted.inter: line \d+: rating is 'good', but must be a number, from 1 to 5"),
+        ("\t5.0\t", "\t\t", r"planted.inter: line \d+: rating is ''"),
+        ("\t5.0\t", "\tnan\t", r"planted.inter: line \d+: rating is 'nan'"),
+        ("\t5.0\t", "\tinf\t", r"planted.inter: line \d+: rating is 'inf'"),
+        ("\t5.0\t", "\t9\t", r"planted.inter: line \d+: rating is '9'.*option rating_scale"),
+        ("\t5.0\t", "\t5.0\tx\t", r"planted.inter: a row has other columns than the header"),
+        ("rating:float", "rating:token", "field 'rating' is of type token, but must be rating:float"),
+        ("item_id:token", "item_id:float", "field 'item_id' is of type float, but must be item_id:token"),
+        ("user_id:token", "\ufeffuser_id:token", "begins with a byte order mark"),
+    ],
+)
+def test_bad_rows_are_named_by_line(planted, old, new, message):
+    rewrite(planted.folder / "planted.inter", old, new)
+    with pytest.raises(InputError, match=message):
+        check(planted, rating_scale=[1, 5])
+
+
+def test_line_number_is_the_one_of_the_file(planted):
+    lines = (planted.folder / "planted.inter").read_text().splitlines()
+    lines[41] = "u1\tm1\tbad\t1"
+    (planted.folder / "planted.inter").write_text("\n".join(lines) + "\n")
+    with pytest.raises(InputError, match="line 42: rating is 'bad'"):
+        check(planted)
+
+
+def test_an_item_or_user_that_stands_twice_is_an_error(planted):
+    lines = (planted.folder / "planted.item").read_text().splitlines()
+    (planted.folder / "planted.item").write_text("\n".join([*lines, lines[5]]) + "\n")
+    with pytest.raises(InputError, match=r"planted.item: line 92: item_id 'm4' stands on line 6 already"):
+        check(planted)
+
+
+def test_time_is_needed_only_where_it_orders(planted):
+    rewrite(planted.folder / "planted.inter", "timestamp:float", "when:float")
+    load_col = {"inter": ["user_id", "item_id", "rating"], "item": ["item_id", "class"]}
+    check(planted, load_col=load_col)
+    with pytest.raises(InputError, match="no field 'timestamp'"):
+        check(planted, load_col=load_col, protocol="temporal")
+
+
+def test_another_encoding_is_named(planted):
+    path = planted.folder / "planted.item"
+    path.write_bytes(path.read_text().replace("Movie number 7", "Amélie").encode("latin-1"))
+    with pytest.raises(InputError, match=r"planted.item: cannot be read as utf-8 .*--encoding"):
+        check(planted)
+    check(planted, encoding="latin-1")
+
+
 def rewrite(path, old, new):
     path.write_text(path.read_text().replace(old, new, 1))
