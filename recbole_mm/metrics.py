@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from recbole.evaluator import metric_information, metrics_dict, smaller_metrics
 
 from recbole_mm.errors import InputError, nearest
+from recbole_mm.evaluator import GENRE_METRICS
 from recbole_mm.options import Given
 
 RATING_METRICS = ("RMSE", "MAE")
-GENRE_METRICS = ("genre_map", "genre_macro_f1", "genre_micro_f1", "genre_macro_auc")
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from recbole.utils.argument_list import (
     training_arguments,
 )
 
+from recbole_mm.data.vectors import NON_FINITE_CHOICES
 from recbole_mm.errors import InputError, nearest
 from recbole_mm.options import CONFIG_DICT, Given, parse_value, read_packaged
 from recbole_mm.resources import resource_dir
@@ -118,7 +119,7 @@ SCALAR_FOR_LIST = ("additional_feat_suffix", "metrics", "modalities", "topk")
 CHOICES = {
     "builtin_task": ("ranking", "rating"),
     "learner": ("adam", "adamw", "sgd", "adagrad", "rmsprop", "sparse_adam"),
-    "non_finite_vectors": ("error", "missing"),
+    "non_finite_vectors": NON_FINITE_CHOICES,
     "split_by": ("recbole", "file_fold", "cold_item"),
     "state": ("debug", "info", "warning", "error", "critical"),
 }
