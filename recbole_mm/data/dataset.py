@@ -15,6 +15,8 @@ from recbole_mm.errors import InputError, nearest
 
 # What releases write where a movie has no genre: MovieLens-100K, MovieLens-20M and MMTF-14K.
 NO_GENRE = {"unknown", "(no genres listed)"}
+# A field that so few items have is logged as a warning: its ids may be those of another data set.
+RARE = 0.05
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,9 @@ class MultimodalDataset(Dataset):
             )
             values, present = align(table, token2id, self.item_num)
             modalities[field] = Modality(torch.from_numpy(values), torch.from_numpy(present))
+            covered, items = int(present.sum()), self.item_num - 1
+            tell = self.logger.warning if covered < RARE * items else self.logger.info
+            tell(f"{field}: {covered:,} of {items:,} items have a vector, {table.dimension}-d")
         return modalities
 
     def _read_genres(self) -> tuple[list[str], Tensor, Tensor]:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 import pytest
 import torch
@@ -32,6 +34,16 @@ def test_presence_is_the_mask(planted):
     audio = dataset_of(planted).modalities["audio"]
     assert int(audio.present.sum()) == 60
     assert (audio.values[~audio.present] == 0).all()
+
+
+def test_coverage_of_each_modality_is_logged_and_a_small_one_warned_of(planted, caplog):
+    tokens = ["m0", *(f"other{i}" for i in range(50))]
+    write_vectors(planted.folder / "planted.audio", "audio", tokens, np.ones((51, 2)))
+    with caplog.at_level(logging.INFO):
+        dataset_of(planted)
+    levels = {record.message: record.levelname for record in caplog.records}
+    assert levels["text: 90 of 90 items have a vector, 3-d"] == "INFO"
+    assert levels["audio: 1 of 90 items have a vector, 2-d"] == "WARNING"
 
 
 def test_genre_targets(planted):
