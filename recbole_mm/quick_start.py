@@ -47,7 +47,7 @@ RUNNING_OPTIONS = {
 
 @dataclass
 class Result:
-    """What one run measured (design, section 5); `to_json` is what ``--result_file`` holds.
+    """What one run measured; `to_json` is what ``--result_file`` holds.
 
     Attributes:
         valid, test: metric name -> value, of the model that was best on the validation part.

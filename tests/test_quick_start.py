@@ -12,7 +12,7 @@ from recbole_mm.errors import InputError
 from recbole_mm.quick_start import load, prepare_session, run
 
 
-def test_result_file_holds_what_the_design_names(planted, tmp_path):
+def test_result_file_holds_every_part_of_a_result(planted, tmp_path):
     path = tmp_path / "results" / "out.json"
     result = run("MMASP", planted.name, config_dict=planted.options(result_file=str(path)))
     content = json.loads(path.read_text())

@@ -42,7 +42,7 @@ class MovieViews:
 
 
 class MultimodalMultitaskRecommender(GeneralRecommender):
-    """Rating prediction and genre classification from one fused movie representation (design, section 3).
+    """Rating prediction and genre classification from one fused movie representation (docs/models.md).
 
     A subclass sets ``rating_size`` and ``genre_size`` in `build_encoders`, and says in `encode` how the fused
     input becomes the representations of the two tasks.

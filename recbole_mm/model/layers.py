@@ -62,7 +62,7 @@ class Dropout(nn.Module):
 
 
 class ModalityFusion(nn.Module):
-    """f = LeakyReLU(Dropout(concat_k h_k)),  h_k = p_k (W_k x_k + b_k) + (1 - p_k) e_k        (design, section 3)
+    """f = LeakyReLU(Dropout(concat_k h_k)),  h_k = p_k (W_k x_k + b_k) + (1 - p_k) e_k        (docs/models.md)
 
     A missing modality is replaced by the learned vector e_k of that modality, never by zeros. In the code h_k is one
     product, [p_k x_k, p_k, 1 - p_k] @ [W_k; b_k; e_k].

@@ -16,7 +16,7 @@ class MMASP(MMSP):
     """Adversarial shared-private multitask model.
 
         MMSP, and
-        D = softmax(W GRL_λ(s))                     which task drew the movie: through ratings, or uniformly?
+        D = softmax(W GRL_λ(norm(s)))               which task drew the movie: through ratings, or uniformly?
         L_orth = ‖ŜᵀR̂‖²_F / B² + ‖ŜᵀĜ‖²_F / B²     s and r on the rating draw, s and g on the genre draw
         total  = rating_weight·MSE + genre_weight·BCE + CE(D) + γ·L_orth
 

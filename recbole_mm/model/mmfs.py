@@ -14,7 +14,7 @@ class MMFS(MultimodalMultitaskRecommender):
         rating:  z = s         genre:  c = s
 
     Source: the fully shared scheme of Liu, Qiu and Huang, "Adversarial Multi-task Learning for Text
-    Classification", ACL 2017, section 3, on fused movies (design, section 3).
+    Classification", ACL 2017, section 3, on fused movies (docs/models.md).
     """
 
     def build_encoders(self, fused_size: int, size: int, config) -> None:

@@ -16,7 +16,7 @@ class MMSP(MultimodalMultitaskRecommender):
 
     With ``private_size: 0`` there are no private parts and the model is MMFS.
 
-    Source: the shared-private scheme of Liu, Qiu and Huang, ACL 2017, section 3 (design, section 3).
+    Source: the shared-private scheme of Liu, Qiu and Huang, ACL 2017, section 3 (docs/models.md).
     """
 
     def build_encoders(self, fused_size: int, size: int, config) -> None:
