@@ -307,6 +307,8 @@ class Config(RecBoleConfig):
                 f"option 'benchmark_filename' brings a split of its own, and split_by {final['split_by']} another; use "
                 f"--protocol=ranking or leave benchmark_filename out"
             )
+        if (self.given.get("nproc") or 1) > 1:
+            raise InputError("option 'nproc': training in several processes is not served yet; leave it out")
         scale = final["rating_scale"]
         if scale is not None and not (len(scale) == 2 and all(map(_is_number, scale)) and scale[0] < scale[1]):
             raise InputError(f"option 'rating_scale' is {scale}, but takes [lowest, highest], e.g. [1, 5]")

@@ -205,8 +205,13 @@ def _read_config(model, dataset, files, options, arguments) -> Config:
                 f"{given[name].origin}: option '{name}' is {value}, but {checkpoint} was trained with {known}; leave "
                 f"it out, or train again"
             )
-    if {"topk", "metrics"} & set(changes) and "valid_metric" not in changes:
-        kept["valid_metric"] = None
+    if "resume" in changes and changes.get("valid_metric", kept["valid_metric"]) != kept["valid_metric"]:
+        raise InputError(
+            f"{given['valid_metric'].origin}: option 'valid_metric' is {changes['valid_metric']}, but the best score "
+            f"in {checkpoint} is a {kept['valid_metric']}; leave it out, or train again"
+        )
+    if "evaluate" in changes and {"topk", "metrics"} & set(changes) and "valid_metric" not in changes:
+        kept["valid_metric"] = None  # nothing is chosen any more, so it need not be among the metrics
     return Config.from_plain(kept, arguments=write_arguments(changes))
 
 

@@ -57,6 +57,13 @@ class EvaluationMixin:
         if train_data.generator is not None:
             train_data.generator.manual_seed(seed)
 
+    def _check_nan(self, loss: torch.Tensor) -> None:
+        if torch.isnan(loss):
+            raise InputError(
+                f"training loss is nan in epoch {len(self.history)}; lower learning_rate (now {self.learning_rate:g}) "
+                f"or set clip_grad_norm: {{max_norm: 1}}"
+            )
+
     def _valid_epoch(self, valid_data, show_progress=False):
         score, result = super()._valid_epoch(valid_data, show_progress)
         if self.history:

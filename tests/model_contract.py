@@ -187,6 +187,7 @@ class ModelContract:
             z = model.encode_catalogue().rating
             expected = model.liked.averages(z, model.empty_profile)
             assert torch.equal(model.profiles(z), expected)
+        assert not [name for name, _ in model.named_parameters() if "dislike" in name]
 
     def test_vectors_are_standardised_by_training_movies_only(self, planted):
         before = open_session(self.name, planted, protocol="cold-item")

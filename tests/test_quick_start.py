@@ -135,6 +135,15 @@ def test_resume_that_never_improves_reports_the_epoch_it_kept(planted):
     assert resumed.checkpoint != first.checkpoint
 
 
+def test_resume_goes_on_choosing_by_the_same_metric(planted):
+    first = run("MMFS", planted.name, config_dict=planted.options(epochs=2, valid_metric="NDCG@10"))
+    with pytest.raises(InputError, match="option 'valid_metric' is RMSE, but the best score in .* is a NDCG@10"):
+        run(arguments=[f"--resume={first.checkpoint}", "--epochs=4", "--valid_metric=RMSE"])
+    resumed = run(arguments=[f"--resume={first.checkpoint}", "--epochs=4", "--topk=[5,10]"])
+    assert resumed.config["valid_metric"] == "NDCG@10"
+    assert "ndcg@5" in resumed.test
+
+
 def test_resume_takes_a_new_learning_rate(planted):
     first = run("MMFS", planted.name, config_dict=planted.options(epochs=2))
     arguments = [f"--resume={first.checkpoint}", "--epochs=4"]

@@ -20,6 +20,7 @@ from recbole_mm.errors import InputError
         ({"rating_weight": 0, "genre_weight": 0}, "nothing would be trained"),
         ({"learner": "sparse_adam"}, "sparse_adam needs sparse gradients"),
         ({"averaging_decay": 1.5}, r"averaging_decay.*in \[0, 1\)"),
+        ({"nproc": 2}, "'nproc': training in several processes"),
         ({"seed": 2**32}, "seed.*from 0 to"),
         ({"protocol": "u1", "benchmark_filename": ["a", "b", "c"]}, "benchmark_filename"),
     ],

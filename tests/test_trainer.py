@@ -7,6 +7,7 @@ import pytest
 import torch
 from model_contract import open_session
 
+from recbole_mm.errors import InputError
 from recbole_mm.quick_start import run
 from recbole_mm.trainer import WeightAverage
 
@@ -76,7 +77,7 @@ def test_loss_that_is_not_a_number_stops_the_run(planted):
     session = open_session("MMFS", planted)
     with torch.no_grad():
         session.model.mean_rating.fill_(float("nan"))
-    with pytest.raises(ValueError, match="nan"):
+    with pytest.raises(InputError, match="training loss is nan in epoch 0; lower learning_rate"):
         session.trainer.fit(session.train_data, saved=False)
 
 

@@ -26,12 +26,12 @@ def draw_curves(result_files: Sequence[Path], out: Path) -> None:
     Raises:
         InputError: a file is absent or no result of a run, or matplotlib is not installed.
     """
+    runs = [_read_result(path) for path in result_files]  # first: matplotlib's first import writes to stderr
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise InputError("curves are drawn by matplotlib; type: pip install 'recbole-mm[plot]'") from error
 
-    runs = [_read_result(path) for path in result_files]
     series = {name: [_series(run, name) for run in runs] for name in PANELS}
     panels = [name for name, lines in series.items() if any(lines)]
     if not panels:
