@@ -25,7 +25,10 @@ setup(
     # Named one by one: the atomic files that `recbole-mm prepare` writes beside the vectors are not ours to distribute.
     package_data={
         "recbole_mm.properties": ["*.yaml", "*/*.yaml"],
-        "recbole_mm.dataset": ["*/*.text", "*/*.audio", "*/*.avf", "*/*.mise", "*/*.meta", "*/PROVENANCE.md"],
+        "recbole_mm.dataset": [
+            *(f"*/*.{field}" for field in ("text", "words", "audio", "avf", "mise", "meta", "facts")),
+            "*/PROVENANCE.md",
+        ],
     },
     include_package_data=False,
     install_requires=[

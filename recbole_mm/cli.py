@@ -1,4 +1,4 @@
-"""Command line: ``recbole-mm run | prepare | curves`` (``python run_recbole_mm.py`` is ``recbole-mm run``)."""
+"""Command line: ``recbole-mm run | prepare | benchmark | curves``; run_recbole_mm.py is ``recbole-mm run``."""
 
 from __future__ import annotations
 
@@ -70,8 +70,21 @@ def _other_command(arguments: list[str]) -> int:
     curves_parser = commands.add_parser("curves", help="draw the training curves of runs")
     curves_parser.add_argument("result_files", nargs="+", type=Path, help="files written by run --result_file=…")
     curves_parser.add_argument("--out", type=Path, default=Path("curves.png"), help="picture (default: curves.png)")
+    benchmark_parser = commands.add_parser("benchmark", help="run the rows of a table, each with several seeds")
+    benchmark_parser.add_argument("--dataset", default="ml-100k-mm", help="(default: ml-100k-mm)")
+    benchmark_parser.add_argument("--suite", required=True, help="a file of properties/benchmark, e.g. rating")
+    benchmark_parser.add_argument("--out", type=Path, help="where tables and runs go (default: results/DATASET)")
+    benchmark_parser.add_argument("--workers", type=int, default=2, help="runs at a time, one thread each (default: 2)")
     options = parser.parse_args(arguments)
 
+    if options.command == "benchmark":
+        from recbole_mm.benchmark.suites import run_suite
+
+        path = run_suite(
+            options.suite, options.dataset, options.out or Path("results") / options.dataset, options.workers
+        )
+        print(path.read_text(encoding="utf-8"))
+        return 0
     if options.command == "curves":
         from recbole_mm.benchmark.curves import draw_curves
 
@@ -84,3 +97,7 @@ def _other_command(arguments: list[str]) -> int:
     for path in sorted(folder.iterdir()):
         print(f"{os.path.getsize(path):>10,}  {path}")
     return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

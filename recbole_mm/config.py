@@ -38,6 +38,7 @@ UNUSED_BY_OURS = (
     "enable_scaler",
     "threshold",
 )
+TASKS = ("rating", "genre", "ranking")
 _RUNTIME = {*DERIVED, "local_rank"}
 
 
@@ -185,6 +186,11 @@ class Config(RecBoleConfig):
         """Whether the model has ``predict_genres``."""
         return bool(getattr(self.model_class, "predicts_genres", False))
 
+    def _learns(self, task: str) -> bool:
+        """Whether the model predicts for the task and, where the option ``tasks`` is its own, is trained on it."""
+        predicts = {"rating": self.predicts_ratings, "genre": self.predicts_genres}[task]
+        return predicts and (not self.predicts_genres or task in self.final_config_dict["tasks"])
+
     @property
     def _is_rating_form(self) -> bool:
         return bool(getattr(self.model_class, "is_rating_form", False))
@@ -198,7 +204,7 @@ class Config(RecBoleConfig):
         data_path = final["data_path"]
         self._eval_args = final["eval_args"]
         request = MetricRequest.split(final["metrics"], self._given.get("metrics"))
-        request = request.restrict(self.model, self.predicts_ratings, self.predicts_genres)
+        request = request.restrict(self.model, self._learns("rating"), self._learns("genre"))
         if request.empty:
             raise InputError(
                 f"protocol '{final['protocol']}' reports {', '.join(final['metrics'])}, of which {self.model} can do "
@@ -269,8 +275,15 @@ class Config(RecBoleConfig):
                 f"option 'modalities' is {names}, but takes one or more different names of letters, digits and '_', "
                 f"each with a file <dataset>.<name>"
             )
-        if final["rating_weight"] == final["genre_weight"] == 0:
-            raise InputError("options 'rating_weight' and 'genre_weight' are both 0: nothing would be trained")
+        tasks = final["tasks"]
+        for task in tasks:
+            if task not in TASKS:
+                raise InputError(
+                    f"option 'tasks': '{task}' is no task.{nearest(str(task), TASKS)} Tasks: {', '.join(TASKS)}"
+                )
+        weights = {"rating": final["rating_weight"], "genre": final["genre_weight"], "ranking": 1}
+        if not any(weights[task] for task in tasks):
+            raise InputError("options 'tasks', 'rating_weight' and 'genre_weight': nothing would be trained")
         if final["learner"] == "sparse_adam":
             raise InputError(f"option 'learner': sparse_adam needs sparse gradients, {self.model} has none; use adam")
 

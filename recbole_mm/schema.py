@@ -115,7 +115,7 @@ TYPES = {
     "val_interval": "dict none",
     "valid_metric": "str none",
 }
-SCALAR_FOR_LIST = ("additional_feat_suffix", "metrics", "modalities", "topk")
+SCALAR_FOR_LIST = ("additional_feat_suffix", "metrics", "modalities", "tasks", "topk")
 CHOICES = {
     "builtin_task": ("ranking", "rating"),
     "learner": ("adam", "adamw", "sgd", "adagrad", "rmsprop", "sparse_adam"),
@@ -155,6 +155,12 @@ RANGES: dict[str, tuple[str, Callable[[float], bool]]] = {
     "modality_dropout": _DROPOUT,
     "orthogonality_weight": _AT_LEAST_0,
     "private_size": _AT_LEAST_0,
+    "id_dropout": _DROPOUT,
+    "id_size": _AT_LEAST_0,
+    "ranking_batch_size": _AT_LEAST_1,
+    "ranking_dropout": _DROPOUT,
+    "ranking_influence": _AT_LEAST_0,
+    "ranking_size": _AT_LEAST_1,
     "rating_hidden_size": _AT_LEAST_1,
     "rating_weight": _AT_LEAST_0,
     "seed": ("from 0 to 4294967295", lambda x: 0 <= x < 2**32),

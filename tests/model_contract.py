@@ -13,6 +13,7 @@ from recbole.data.interaction import Interaction
 from recbole_mm.config import Config
 from recbole_mm.data.vectors import write_vectors
 from recbole_mm.errors import InputError
+from recbole_mm.model.ranking import RankedMovies
 from recbole_mm.quick_start import Result, Session, load, prepare_session, run
 
 
@@ -27,13 +28,14 @@ def all_pairs(model) -> Interaction:
     return Interaction({model.USER_ID: users, model.ITEM_ID: items})
 
 
-def predictions(name: str, planted, **options) -> tuple[torch.Tensor, torch.Tensor]:
-    """Ratings [U·N] and genre probabilities [N, G] of a trained model."""
+def predictions(name: str, planted, **options) -> tuple[torch.Tensor, ...]:
+    """Ratings [U·N], genre probabilities [N, G] and ranking scores [U·N] of a trained model."""
     session = open_session(name, planted, **options)
     session.trainer.fit(session.train_data, saved=False)
     model = session.model.eval()
     with torch.no_grad():
-        return model.predict(all_pairs(model)), model.predict_genres(torch.arange(model.n_items))
+        pairs = all_pairs(model)
+        return model.predict_rating(pairs), model.predict_genres(torch.arange(model.n_items)), model.predict(pairs)
 
 
 def run_on_first_fold(name: str, folder: Path) -> Result:
@@ -137,11 +139,12 @@ class ModelContract:
             assert torch.equal(first, second)
 
     def test_training_ratings_do_change_predictions(self, planted):
-        before, _ = predictions(self.name, planted, protocol="u2")
+        before = predictions(self.name, planted, protocol="u2")
         rows = planted.ratings.index[: len(planted.ratings) // 5]
         planted.ratings.loc[rows, "rating:float"] = 6.0 - planted.ratings.loc[rows, "rating:float"]
         planted.write()
-        assert not torch.equal(before, predictions(self.name, planted, protocol="u2")[0])
+        for first, second in zip(before, predictions(self.name, planted, protocol="u2")):
+            assert not torch.equal(first, second)
 
     def test_held_out_genres_change_no_prediction(self, planted):
         before = predictions(self.name, planted)
@@ -158,7 +161,7 @@ class ModelContract:
             assert torch.equal(first, second)
 
     def test_training_loss_uses_profiles_without_the_target(self, planted):
-        session = open_session(self.name, planted, dropout_prob=0.0, modality_dropout=0.0)
+        session = open_session(self.name, planted, dropout_prob=0.0, modality_dropout=0.0, id_dropout=0.0)
         model, rows = session.model.train(), session.split.train.inter_feat
         users, items, ratings = (rows[name].numpy() for name in (model.USER_ID, model.ITEM_ID, "rating"))
         with torch.no_grad():
@@ -187,7 +190,7 @@ class ModelContract:
             z = model.encode_catalogue().rating
             expected = model.liked.averages(z, model.empty_profile)
             assert torch.equal(model.profiles(z), expected)
-        assert not [name for name, _ in model.named_parameters() if "dislike" in name]
+        assert not hasattr(model, "dislike")
 
     def test_vectors_are_standardised_by_training_movies_only(self, planted):
         before = open_session(self.name, planted, protocol="cold-item")
@@ -204,6 +207,8 @@ class ModelContract:
 
     def test_a_movie_outside_the_data_is_encoded_as_one_inside_with_the_same_vectors(self, planted):
         session = open_session(self.name, planted)
+        session.model.trained.zero_()  # none has a training rating: movies are their content
+        session.model.identity.trained.zero_()
         model, modalities = session.model.eval(), session.split.train.modalities
         has_all = modalities["text"].present & modalities["audio"].present
         text_only = modalities["text"].present & ~modalities["audio"].present
@@ -233,8 +238,7 @@ class ModelContract:
     def test_missing_modalities_are_predicted_and_trained_through(self, planted):
         few = planted.tokens[:3]
         write_vectors(planted.folder / "planted.audio", "audio", few, planted.text[:3])
-        ratings, genres = predictions(self.name, planted)
-        assert torch.isfinite(ratings).all() and torch.isfinite(genres).all()
+        assert all(torch.isfinite(predicted).all() for predicted in predictions(self.name, planted))
 
     def test_cold_movies_and_users_without_likes(self, planted):
         of_u0 = planted.ratings["user_id:token"] == "u0"
@@ -247,13 +251,76 @@ class ModelContract:
         model, ids = session.model.eval(), session.split.train.field2token_id
         assert "brand new" in ids["item_id"]
         new, nobody = ids["item_id"]["brand new"], ids["user_id"]["u0"]
-        assert model.item_bias[new] == 0 and model.liked.counts[nobody] == 0
+        assert not model.trained[new] and model.liked.counts[nobody] == 0
         with torch.no_grad():
             disliked = model.disliked.averages(model.encode_catalogue().rating)[nobody]
             expected = model.empty_profile + model.dislike(disliked)
             torch.testing.assert_close(model.profiles(model.encode_catalogue().rating)[nobody], expected)
-            scores = model.predict(all_pairs(model)).view(model.n_users, model.n_items)
-        assert torch.isfinite(scores[nobody]).all() and torch.isfinite(scores[:, new]).all()
+            for predict in (model.predict, model.predict_rating):
+                scores = predict(all_pairs(model)).view(model.n_users, model.n_items)
+                assert torch.isfinite(scores[nobody]).all() and torch.isfinite(scores[:, new]).all()
+
+    def test_a_cold_movie_is_its_content_whatever_its_untrained_vectors_hold(self, planted):
+        planted.item_columns = {name: [*column, column[-1]] for name, column in planted.item_columns.items()}
+        planted.item_columns["item_id:token"][-1] = "brand new"
+        planted.write()
+        session = open_session(self.name, planted)
+        model, new = session.model.eval(), session.split.train.field2token_id["item_id"]["brand new"]
+        pairs = all_pairs(model)
+        with torch.no_grad():
+            before = model.predict(pairs), model.predict_rating(pairs)
+            for vectors in (model.identity.vectors, model.ranking_head.residual):
+                vectors[new] += 100.0
+            model.train().eval()
+            assert torch.equal(model.predict(pairs), before[0]) and torch.equal(model.predict_rating(pairs), before[1])
+            model.identity.vectors[1:new] += 100.0
+            model.train().eval()
+            assert not torch.equal(model.predict_rating(pairs), before[1])
+
+    def test_ranking_profiles_hold_no_movie_that_is_to_be_predicted(self, planted):
+        """With one-hot a(m) and c(m) a profile scores exactly its own movies, so no held-out movie may score."""
+        session = open_session(self.name, planted, ranking_size=91)
+        model = session.model.train()
+        size = model.n_items
+        ranked = RankedMovies(torch.eye(size), torch.eye(size), torch.zeros(size))
+        scored = []
+        model.ranking_head.queries = lambda liked, disliked, counts: scored.append(liked + disliked) or liked
+        users = model.raters
+        liked, disliked = model.liked.rows(users), model.disliked.rows(users)
+        loss = model.ranking_head.loss(ranked, liked, disliked)
+        given, rated = scored[0], liked + disliked
+        assert torch.isfinite(loss) and set(given.unique().tolist()) == {0.0, 1.0}
+        assert ((given == 0) | (rated == 1)).all(), "profiles hold training movies only"
+        assert 0.4 < given.sum() / rated.sum() < 0.6
+        rows = session.split.train.inter_feat
+        assert rated.sum() == len(set(zip(rows[model.USER_ID].tolist(), rows[model.ITEM_ID].tolist())))
+        # log-likelihood of the held movies alone, among the movies not given
+        held = rated * (1 - given)
+        scores = torch.where(given > 0, -torch.inf, (liked * given).to(torch.float))
+        likelihood = torch.where(held > 0, scores.log_softmax(dim=1), 0.0).sum(dim=1)
+        assert float(loss) == pytest.approx(float(-(likelihood / held.sum(dim=1).sqrt()).mean()), rel=1e-5)
+
+    def test_without_the_ranking_task_the_predicted_rating_ranks(self, planted):
+        model = open_session(self.name, planted, tasks=["rating", "genre"]).model.eval()
+        assert not hasattr(model, "ranking_head")
+        pairs = all_pairs(model)
+        with torch.no_grad():
+            assert torch.equal(model.predict(pairs).clamp(1, 5), model.predict_rating(pairs))
+
+    def test_a_task_left_out_has_no_loss_and_reports_no_metric(self, planted):
+        result = run(self.name, planted.name, config_dict=planted.options(tasks=["genre"], id_size=0), saved=False)
+        assert "rating" not in result.history[0]["losses"] and "rmse" not in result.test
+        assert "genre_map" in result.test
+
+    def test_ranking_reaches_the_shared_movies_by_its_influence_only(self, planted):
+        for influence, reached in ((0.0, False), (0.5, True)):
+            session = open_session(self.name, planted, tasks=["ranking"], ranking_influence=influence, metrics=["NDCG"])
+            model = session.model.train()
+            model.ranking_head.content.weight.data.fill_(1.0)
+            model.calculate_loss(session.split.train.inter_feat)["ranking"].backward()
+            gradient = model.fusion.projections["field_text"].grad
+            assert (gradient is not None and bool((gradient != 0).any())) == reached
+            assert (model.ranking_head.residual.grad != 0).any()
 
     def test_ratings_are_clipped_to_the_scale_only_when_predicted(self, planted):
         session = open_session(self.name, planted)
@@ -261,8 +328,10 @@ class ModelContract:
         pairs = all_pairs(model)
         with torch.no_grad():
             model.user_bias += 10.0
-            assert model.predict(pairs).min() > 5.0
-            assert model.predict_rating(pairs).max() == 5.0
+            assert model.predict_rating(pairs).min() == 5.0
+            model.user_bias -= 20.0
+            model.train().eval()
+            assert model.predict_rating(pairs).max() == 1.0
 
     # ------------------------------------------------------------------ real data
 

@@ -51,7 +51,8 @@ def test_the_default_run_reports_the_three_families(model: str):
     assert default["train_neg_sample_args"]["distribution"] == "none"
     assert not default["normalize_all"]
     assert default["data_path"] == os.path.join("dataset/", "ml-100k-mm")
-    assert default["modalities"] == ["text", "audio", "avf", "mise", "meta"]
+    assert default["modalities"] == ["text", "words", "audio", "avf", "mise", "meta", "facts"]
+    assert default["tasks"] == ["rating", "genre", "ranking"]
     assert default["eval_batch_size"] == 200000
     assert (default["seed"], default["checkpoint_dir"], default["reproducibility"]) == (2020, "saved", True)
 

@@ -123,7 +123,16 @@ def test_wheel_holds_properties_and_vectors_and_no_generated_file(tmp_path: Path
     assert shipped <= names
     assert "recbole_mm/properties/overall.yaml" in names
     vectors = {name for name in names if name.startswith("recbole_mm/dataset/")}
-    assert {name.rpartition(".")[2] for name in vectors} == {"text", "audio", "avf", "mise", "meta", "md"}
+    assert {name.rpartition(".")[2] for name in vectors} == {
+        "text",
+        "words",
+        "audio",
+        "avf",
+        "mise",
+        "meta",
+        "facts",
+        "md",
+    }
     assert not [name for name in names if name.startswith("tests/")]
 
 

@@ -53,6 +53,16 @@ class UserAverages(nn.Module):
         with torch.autocast(movies.device.type, enabled=False):  # there is no sparse product in half precision
             return _SparseSum.apply(self.members, self.members_transposed, movies.float())
 
+    def rows(self, users: Tensor) -> Tensor:
+        """The sets of these users as 0/1 over the catalogue, float [R, item_num]."""
+        starts, ends = self.members.crow_indices()[users], self.members.crow_indices()[users + 1]
+        row = torch.repeat_interleave(ends - starts)
+        first = torch.cumsum(ends - starts, dim=0) - (ends - starts)
+        position = torch.arange(len(row), device=users.device) - first[row] + starts[row]
+        rows = torch.zeros(len(users), self.item_num, device=users.device)
+        rows[row, self.members.col_indices()[position]] = 1.0
+        return rows
+
     def __deepcopy__(self, memo: dict) -> UserAverages:
         """A copy that shares the constant tensors; torch cannot copy sparse ones."""
         copied = UserAverages.__new__(UserAverages)

@@ -1,4 +1,4 @@
-"""What MMFS, MMSP and MMASP have in common: fused movies, users as averages of movies, two task heads.
+"""What MMFS, MMSP and MMASP have in common: fused movies, users as averages of movies, a head for each task.
 
 Shapes: N movies (``item_num``, [PAD] included), U users (``user_num``), B pairs, d = embedding_size,
 m = length of the rating representation z, G genres.
@@ -19,33 +19,46 @@ from torch.nn import functional as F
 from recbole_mm.data.dataset import MultimodalDataset
 from recbole_mm.data.profile import UserAverages
 from recbole_mm.errors import InputError
-from recbole_mm.model.layers import ModalityFusion, RatingHead, Standardizer
+from recbole_mm.model.layers import ModalityFusion, MovieIdentity, RatingHead, Standardizer
 from recbole_mm.model.losses import genre_loss, rating_loss
+from recbole_mm.model.ranking import RankedMovies, RankingHead
 
 
 @dataclass(frozen=True)
 class MovieViews:
-    """Representations of the same movies for the two tasks.
+    """Representations of the same movies for the tasks.
 
     Attributes:
         rating: z, [N, m]; also what user profiles are averaged from.
         genre: c, [N, m'].
+        ranking: k, [N, m''].
         shared: s, [N, d].
         rating_private, genre_private: r and g, [N, d], where a model has them.
     """
 
     rating: Tensor
     genre: Tensor
+    ranking: Tensor
     shared: Tensor
     rating_private: Tensor | None = None
     genre_private: Tensor | None = None
 
 
-class MultimodalMultitaskRecommender(GeneralRecommender):
-    """Rating prediction and genre classification from one fused movie representation (docs/models.md).
+@dataclass(frozen=True)
+class EvaluationState:
+    """What predictions need, computed once: movies, profiles P [U, m], ranked movies and queries Q [U, a]."""
 
-    A subclass sets ``rating_size`` and ``genre_size`` in `build_encoders`, and says in `encode` how the fused
-    input becomes the representations of the two tasks.
+    movies: MovieViews
+    profiles: Tensor
+    ranked: RankedMovies | None
+    queries: Tensor | None
+
+
+class MultimodalMultitaskRecommender(GeneralRecommender):
+    """Rating prediction, genre classification and ranking from one fused movie representation (docs/models.md).
+
+    A subclass sets ``rating_size``, ``genre_size`` and ``ranking_movie_size`` in `build_encoders`, and says in
+    `encode` how the fused input becomes the representations of the tasks.
 
     Args:
         config: options of the run; see properties/model/*.yaml for the model's own.
@@ -63,6 +76,8 @@ class MultimodalMultitaskRecommender(GeneralRecommender):
     def __init__(self, config, dataset: MultimodalDataset) -> None:
         super().__init__(config, dataset)
         self.RATING = config["RATING_FIELD"]
+        self.tasks = config["tasks"]
+        self.ranks = "ranking" in self.tasks
         self.task_weights = {"rating": config["rating_weight"], "genre": config["genre_weight"]}
         self.genre_batch_size = config["genre_batch_size"]
         self._read_training_data(config, dataset)
@@ -70,7 +85,9 @@ class MultimodalMultitaskRecommender(GeneralRecommender):
         size = config["embedding_size"]
         dimensions = {name: values.shape[1] for name, values in self._catalogue("values").items()}
         self.fusion = ModalityFusion(dimensions, size, config["dropout_prob"], config["modality_dropout"])
-        self.build_encoders(self.fusion.output_size, size, config)
+        id_size = config["id_size"]
+        self.identity = MovieIdentity(self.trained, id_size, config["id_dropout"]) if id_size else None
+        self.build_encoders(self.fusion.output_size + id_size, size, config)
         self.empty_profile = nn.Parameter(torch.zeros(self.rating_size))
         self.disliked_profile = config["disliked_profile"]
         if self.disliked_profile:
@@ -80,10 +97,18 @@ class MultimodalMultitaskRecommender(GeneralRecommender):
         self.genre_head = nn.Linear(self.genre_size, self.genres.shape[1])
         self.rating_bias = config["rating_bias"]
         if self.rating_bias:
-            # Zero at the start, so a user or movie that is never trained keeps the bias 0.
+            # Zero at the start, so a user who is never trained keeps the bias 0.
             self.user_bias = nn.Parameter(torch.zeros(self.n_users))
-            self.item_bias = nn.Parameter(torch.zeros(self.n_items))
-        self._encoded: tuple[MovieViews, Tensor] | None = None
+        if self.ranks:
+            self.ranking_batch_size = config["ranking_batch_size"]
+            self.ranking_head = RankingHead(
+                self.ranking_movie_size,
+                config["ranking_size"],
+                self.n_items,
+                config["ranking_dropout"],
+                config["ranking_influence"],
+            )
+        self._encoded: EvaluationState | None = None
         self._statistics: dict[str, list[Tensor]] = {}
 
     # ------------------------------------------------------------------ what is read from the training part
@@ -113,6 +138,9 @@ class MultimodalMultitaskRecommender(GeneralRecommender):
         self.register_buffer("genre_train_items", dataset.genre_items.train, persistent=False)
 
         trained = torch.from_numpy(np.bincount(items, minlength=self.n_items) > 0)
+        self.register_buffer("trained", trained, persistent=False)
+        raters = np.flatnonzero(np.bincount(users, minlength=self.n_users) > 1)  # one row cannot be split in halves
+        self.register_buffer("raters", torch.from_numpy(raters), persistent=False)
         self.modalities = list(dataset.modalities)
         self.standardizers = nn.ModuleDict()
         for name, modality in dataset.modalities.items():
@@ -128,18 +156,26 @@ class MultimodalMultitaskRecommender(GeneralRecommender):
 
     @abstractmethod
     def build_encoders(self, fused_size: int, size: int, config) -> None:
-        """Create the encoders from the fused input [N, fused_size]; set ``rating_size`` (m) and ``genre_size``."""
+        """Create the encoders from the fused input [N, fused_size]; set the sizes of the representations."""
 
     @abstractmethod
     def encode(self, fused: Tensor) -> MovieViews:
-        """Representations of the movies for the two tasks, from their fused input [N, K·d]."""
+        """Representations of the movies for the tasks, from their fused input [N, fused_size]."""
 
     def encode_catalogue(self) -> MovieViews:
         """Representations of all N movies of the dataset."""
-        return self.encode(self.fusion(self._catalogue("values"), self._catalogue("present")))
+        return self._encode_as(self._known())
+
+    def _known(self) -> Tensor:
+        """Movies that keep what was learned of them beside their content, bool [N]."""
+        return self.trained if self.identity is None else self.identity.known()
+
+    def _encode_as(self, known: Tensor) -> MovieViews:
+        more = () if self.identity is None else (self.identity(known),)
+        return self.encode(self.fusion(self._catalogue("values"), self._catalogue("present"), more))
 
     def encode_movies(self, vectors: dict[str, Tensor]) -> MovieViews:
-        """Representations of any M movies, in the data set or not, from their raw vectors.
+        """Representations of any M movies, in the data set or not, from their raw vectors alone.
 
         Args:
             vectors: for each modality that the movies have, [M, dimension]; a modality left out, or a row with a
@@ -160,7 +196,8 @@ class MultimodalMultitaskRecommender(GeneralRecommender):
                 )
             present[name] = given.isfinite().all(dim=1)
             values[name] = torch.where(present[name][:, None], self.standardizers[f"field_{name}"](given), 0.0)
-        return self.encode(self.fusion(values, present))
+        more = () if self.identity is None else (self.identity.unknown.expand(count, -1),)
+        return self.encode(self.fusion(values, present, more))
 
     def profiles(self, z: Tensor) -> Tensor:
         """P of every user, [U, m], from z of the catalogue [N, m].
@@ -181,11 +218,15 @@ class MultimodalMultitaskRecommender(GeneralRecommender):
             profiles = profiles + self.disliked.leave_one_out(disliked, targets, users, items)
         return profiles
 
-    def _evaluation_state(self) -> tuple[MovieViews, Tensor]:
-        """Movies and user profiles [U, m], computed once and kept until the parameters can have changed."""
+    def _evaluation_state(self) -> EvaluationState:
+        """Movies and users, computed once and kept until the parameters can have changed."""
         if self._encoded is None or self.training:
-            movies = self.encode_catalogue()
-            self._encoded = movies, self.profiles(movies.rating)
+            known = self._known()
+            movies, ranked, queries = self._encode_as(known), None, None
+            if self.ranks:
+                ranked = self.ranking_head.movies(movies.ranking, known)
+                queries = self.ranking_head.queries_of_all(ranked, self.liked, self.disliked)
+            self._encoded = EvaluationState(movies, self.profiles(movies.rating), ranked, queries)
         return self._encoded
 
     def train(self, mode: bool = True):
@@ -196,18 +237,19 @@ class MultimodalMultitaskRecommender(GeneralRecommender):
         self._encoded = None
         return super().load_state_dict(*args, **kwargs)
 
-    def _baseline(self, users: Tensor, items: Tensor) -> Tensor:
-        """mu + b_u + b_m, [B]."""
+    def _baseline(self, users: Tensor) -> Tensor:
+        """mu + b_u, [B]. A bias of the movie would learn what its content should, and leave cold movies without."""
         if not self.rating_bias:
             return self.mean_rating.expand(len(users))
-        return self.mean_rating + self.user_bias[users] + self.item_bias[items]
+        return self.mean_rating + self.user_bias[users]
 
     # ------------------------------------------------------------------ training
 
     def calculate_loss(self, interaction) -> dict[str, Tensor]:
         """Weighted losses by name; their sum is what is minimised.
 
-        The rating task draws movies through ratings, the genre task uniformly from the catalogue.
+        The rating task draws movies through ratings, the genre task uniformly from the catalogue; the ranking task
+        draws users.
 
         Args:
             interaction: RecBole's batch of training rows with user, item and rating, each [B].
@@ -215,17 +257,23 @@ class MultimodalMultitaskRecommender(GeneralRecommender):
         users, rated, rating = (interaction[field] for field in (self.USER_ID, self.ITEM_ID, self.RATING))
         draw = torch.randint(len(self.genre_train_items), (self.genre_batch_size,), device=users.device)
         drawn = self.genre_train_items[draw]
-        movies = self.encode_catalogue()
+        known = self._known()
+        movies = self._encode_as(known)
 
         targets = F.embedding(rated, movies.rating)  # [B, m]
         profiles = self.leave_one_out_profiles(movies.rating, targets, users, rated)  # [B, m]
-        predicted = self._baseline(users, rated) + self.rating_head(profiles, targets)
+        predicted = self._baseline(users) + self.rating_head(profiles, targets)
         logits = self.genre_head(F.embedding(drawn, movies.genre))
-        return {
+        losses = {
             "rating": self.task_weights["rating"] * rating_loss(predicted, rating),
             "genre": self.task_weights["genre"] * genre_loss(logits, self.genres[drawn]),
-            **self.extra_losses(movies, rated, drawn),
         }
+        losses = {task: loss for task, loss in losses.items() if task in self.tasks}
+        if self.ranks and len(self.raters):
+            sample = self.raters[torch.randint(len(self.raters), (self.ranking_batch_size,), device=users.device)]
+            ranked = self.ranking_head.movies(movies.ranking, known)
+            losses["ranking"] = self.ranking_head.loss(ranked, self.liked.rows(sample), self.disliked.rows(sample))
+        return {**losses, **self.extra_losses(movies, rated, drawn)}
 
     def extra_losses(self, movies: MovieViews, rated: Tensor, drawn: Tensor) -> dict[str, Tensor]:
         """Losses beyond the two tasks; none here.
@@ -251,24 +299,32 @@ class MultimodalMultitaskRecommender(GeneralRecommender):
 
     def predict_rating(self, interaction) -> Tensor:
         """Predicted rating of each pair, clipped to the rating scale, [B]."""
-        return self.predict(interaction).clamp(*self.rating_scale.tolist())
+        return self._rating(interaction).clamp(*self.rating_scale.tolist())
+
+    def _rating(self, interaction) -> Tensor:
+        users, items = interaction[self.USER_ID], interaction[self.ITEM_ID]
+        state = self._evaluation_state()
+        return self._baseline(users) + self.rating_head(state.profiles[users], state.movies.rating[items])
 
     def predict(self, interaction) -> Tensor:
-        """Unclipped predicted rating of each pair, [B]; also the ranking score."""
+        """Ranking score of each pair, [B]: of the ranking task, or without it the unclipped predicted rating."""
+        if not self.ranks:
+            return self._rating(interaction)
         users, items = interaction[self.USER_ID], interaction[self.ITEM_ID]
-        movies, profiles = self._evaluation_state()
-        return self._baseline(users, items) + self.rating_head(profiles[users], movies.rating[items])
+        state = self._evaluation_state()
+        scores = (state.queries[users] * state.ranked.candidate[items]).sum(dim=1)
+        return scores + state.ranked.popularity[items]
 
     def full_sort_predict(self, interaction) -> Tensor:
         """Ranking score of every movie for each user of the batch, [B·N], as one matrix computation."""
         users = interaction[self.USER_ID]
-        movies, profiles = self._evaluation_state()
-        scores = self.rating_head.score_catalogue(profiles[users], movies.rating)
-        if self.rating_bias:
-            scores += self.user_bias[users, None] + self.item_bias
-        return (scores + self.mean_rating).reshape(-1)
+        state = self._evaluation_state()
+        if self.ranks:
+            scores = torch.addmm(state.ranked.popularity, state.queries[users], state.ranked.candidate.T)
+            return scores.reshape(-1)
+        scores = self.rating_head.score_catalogue(state.profiles[users], state.movies.rating)
+        return (scores + self._baseline(users)[:, None]).reshape(-1)
 
     def predict_genres(self, items: Tensor) -> Tensor:
         """Probability of each genre, [B, G], of movies given by id [B]."""
-        movies, _ = self._evaluation_state()
-        return torch.sigmoid(self.genre_head(movies.genre[items]))
+        return torch.sigmoid(self.genre_head(self._evaluation_state().movies.genre[items]))

@@ -5,6 +5,8 @@ Shapes: N movies of the catalogue, B user-movie pairs, K modalities, d = embeddi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -61,6 +63,37 @@ class Dropout(nn.Module):
         return x * mask.to(x.dtype).mul_(256 / self.kept)
 
 
+class MovieIdentity(nn.Module):
+    """h_id(m) = i_m for a movie with training ratings, one learned vector for all others; [N, id_size].
+
+    What content cannot say about a movie its ratings can. In training a movie loses its identity with probability
+    ``dropout``, so that content learns to do without it: a cold movie is predicted as a movie that has lost it
+    (Volkovs, Yu and Poutanen, DropoutNet, NeurIPS 2017).
+
+    Args:
+        trained: movies with training ratings, bool [N].
+        size: length of the vector.
+        dropout: probability of losing the identity in a training step.
+    """
+
+    def __init__(self, trained: Tensor, size: int, dropout: float) -> None:
+        super().__init__()
+        self.vectors = nn.Parameter(torch.randn(len(trained), size) * 0.1)
+        self.unknown = nn.Parameter(torch.zeros(size))
+        self.dropout = dropout
+        self.register_buffer("trained", trained, persistent=False)
+
+    def known(self) -> Tensor:
+        """Movies that have their identity now, bool [N]; in training drawn anew at each call."""
+        if not self.training or self.dropout == 0:
+            return self.trained
+        return self.trained & (torch.rand(len(self.trained), device=self.trained.device) >= self.dropout)
+
+    def forward(self, known: Tensor) -> Tensor:
+        """[N, id_size], given which movies have their identity, bool [N]."""
+        return torch.where(known[:, None], self.vectors, self.unknown)
+
+
 class ModalityFusion(nn.Module):
     """f = LeakyReLU(Dropout(concat_k h_k)),  h_k = p_k (W_k x_k + b_k) + (1 - p_k) e_k        (docs/models.md)
 
@@ -92,14 +125,15 @@ class ModalityFusion(nn.Module):
         bound = dimension**-0.5
         return torch.cat([torch.empty(dimension + 1, size).uniform_(-bound, bound), torch.zeros(1, size)])
 
-    def forward(self, values: dict[str, Tensor], present: dict[str, Tensor]) -> Tensor:
-        """Fused movie input f, [N, K·d].
+    def forward(self, values: dict[str, Tensor], present: dict[str, Tensor], more: Sequence[Tensor] = ()) -> Tensor:
+        """Fused movie input f, [N, K·d], wider by ``more``.
 
         Args:
             values: standardised vectors of each modality, [N, dimension].
             present: whether a movie has the modality, bool [N].
+            more: what else is concatenated (the identity), [N, size] each.
         """
-        parts = []
+        parts = list(more)
         for key, projection in self.projections.items():
             name = key.removeprefix("field_")  # without it a field called "keys" would hide a method of the dict
             here = present[name]
@@ -150,20 +184,25 @@ class RatingHead(nn.Module):
         return scores
 
 
-class _ReverseGradient(torch.autograd.Function):
+class _ScaleGradient(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, features: Tensor, strength: float) -> Tensor:
-        ctx.strength = strength
+    def forward(ctx, features: Tensor, factor: float) -> Tensor:
+        ctx.factor = factor
         return features.view_as(features)
 
     @staticmethod
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
-        return -ctx.strength * gradient, None
+        return ctx.factor * gradient, None
+
+
+def scale_gradient(features: Tensor, factor: float) -> Tensor:
+    """Identity forwards; the gradient is multiplied by ``factor`` backwards."""
+    return _ScaleGradient.apply(features, factor)
 
 
 def reverse_gradient(features: Tensor, strength: float) -> Tensor:
     """Identity forwards; the gradient is multiplied by -strength backwards (Ganin and Lempitsky, ICML 2015)."""
-    return _ReverseGradient.apply(features, strength)
+    return scale_gradient(features, -strength)
 
 
 class TaskDiscriminator(nn.Module):

@@ -70,3 +70,12 @@ def test_half_precision_sums_are_computed_in_full():
     averages, movies = build([(1, 1, 5.0), (1, 2, 4.0)]), torch.randn(ITEMS, 3)
     with torch.autocast("cpu"):
         assert averages.averages(movies).dtype == torch.float32
+
+
+@given(ROWS)
+@settings(deadline=None)
+def test_rows_are_the_sets_as_zeros_and_ones(rows):
+    averages, users = build(rows), torch.tensor([3, 0, 1, 3])
+    for user, row in zip(users.tolist(), averages.rows(users)):
+        assert row.nonzero().flatten().tolist() == naive(rows, user)
+        assert set(row.tolist()) <= {0.0, 1.0}

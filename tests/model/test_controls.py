@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from model_contract import run_on_first_fold
 
+from recbole_mm.data.builders.ml_100k_mm import SHIPPED_FIELDS
 from recbole_mm.data.vectors import read_vectors, write_vectors
 
 
@@ -13,7 +14,7 @@ from recbole_mm.data.vectors import read_vectors, write_vectors
 def test_vectors_shuffled_among_the_movies_predict_worse(ml_100k_mm):
     true = run_on_first_fold("MMFS", ml_100k_mm).test["rmse"]
     folder = ml_100k_mm / "ml-100k-mm"
-    for field in ("text", "audio", "avf", "mise", "meta"):
+    for field in SHIPPED_FIELDS:
         table = read_vectors(folder, "ml-100k-mm", field)
         order = np.random.default_rng(0).permutation(len(table.item_ids))
         write_vectors(folder / f"ml-100k-mm.{field}", field, table.item_ids, table.values[order])

@@ -22,7 +22,7 @@ class TestMMASP(ModelContract):
         session = open_session("MMASP", planted)
         session.trainer.fit(session.train_data, saved=False)
         epoch = session.trainer.history[-1]
-        assert set(epoch["losses"]) == {"rating", "genre", "discriminator", "orthogonality"}
+        assert set(epoch["losses"]) == {"rating", "genre", "ranking", "discriminator", "orthogonality"}
         assert 0.0 <= epoch["statistics"]["discriminator_accuracy"] <= 1.0
 
     def test_discriminator_learns_when_the_draws_differ(self, planted):
@@ -34,8 +34,9 @@ class TestMMASP(ModelContract):
         planted.write()
         accuracy = {}
         for strength in (0.0, 20.0):
-            session = open_session("MMASP", planted, adversarial_strength=strength, epochs=40)
+            session = open_session("MMASP", planted, adversarial_strength=strength, epochs=60)
             session.trainer.fit(session.train_data, saved=False)
-            accuracy[strength] = session.trainer.history[-1]["statistics"]["discriminator_accuracy"]
+            late = session.trainer.history[-20:]  # one epoch's accuracy is a noisy number
+            accuracy[strength] = sum(epoch["statistics"]["discriminator_accuracy"] for epoch in late) / len(late)
         assert accuracy[0.0] > 0.7, "nothing reversed: the discriminator reads the kind off the shared part"
         assert accuracy[20.0] < accuracy[0.0] - 0.1, "reversal removes what tells the draws apart"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.sparse import csr_matrix
+from scipy.sparse.linalg import svds
 
 _EXPLAINED_VARIANCE = 0.95
 
@@ -32,6 +34,27 @@ def principal_components(raw: np.ndarray, max_components: int) -> np.ndarray:
     kept = min(int(np.searchsorted(explained, _EXPLAINED_VARIANCE)) + 1, max_components)
     components = standardised @ with_fixed_signs(loadings[:kept]).T
     return components / components[:, 0].std()
+
+
+def word_components(texts: list[str], components: int) -> np.ndarray:
+    """tf-idf over the words that three or more texts use, then truncated SVD, centred; see `semantic_components`."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    return semantic_components(
+        TfidfVectorizer(min_df=3, sublinear_tf=True, dtype=np.float64).fit_transform(texts), components
+    )
+
+
+def semantic_components(tf_idf: csr_matrix, components: int) -> np.ndarray:
+    """Truncated SVD of tf-idf rows [n, words], centred and divided by the largest deviation of a component.
+
+    Returns:
+        float64 [n, components].
+    """
+    _, _, loadings = svds(tf_idf, k=components, v0=np.ones(min(tf_idf.shape)))
+    values = tf_idf @ with_fixed_signs(loadings[::-1]).T  # svds gives the smallest first
+    values -= values.mean(axis=0)
+    return values / values.std(axis=0).max()
 
 
 def with_fixed_signs(loadings: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from recbole_mm.data.builders.components import with_fixed_signs
+from recbole_mm.data.builders.components import semantic_components
 from recbole_mm.data.builders.recbole_wheel import read_items, read_wheel
 
 RELATIONS = (
@@ -20,6 +20,12 @@ RELATIONS = (
     "film.film.country",
     "film.film.language",
     "film.film.rating",
+)
+# Whose number is a fact about a movie.
+COUNTED = (
+    *("film.film.actor", "film.film.directed_by", "film.film.written_by", "film.film.produced_by"),
+    *("film.film.cinematography", "film.film.production_companies", "film.film.country", "film.film.language"),
+    *("film.film.rating", "film.film.subjects", "film.film.award_nomination", "film.film.award_won"),
 )
 GENRE_RELATION = "film.film.genre"  # the answer of the genre task: read to keep its entities out, or for an ablation
 COMPONENTS = 64
@@ -35,16 +41,35 @@ def metadata_vectors(ml_20m_ids: pd.Series, with_genres: bool = False) -> tuple[
     Returns:
         item ids [n] of the movies with any entity, in the order of the .item file, and values float64 [n, 64].
     """
-    from scipy.sparse.linalg import svds
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     entities = movie_entities(ml_20m_ids, with_genres)
     # An entity of a single movie says nothing about another movie.
     tf_idf = TfidfVectorizer(analyzer=list, min_df=2, dtype=np.float64).fit_transform(entities.values())
-    _, _, loadings = svds(tf_idf, k=COMPONENTS, v0=np.ones(min(tf_idf.shape)))
-    components = tf_idf @ with_fixed_signs(loadings[::-1]).T  # svds gives the smallest first
-    components -= components.mean(axis=0)
-    return list(entities), components / components.std(axis=0).max()
+    return list(entities), semantic_components(tf_idf, COMPONENTS)
+
+
+def fact_vectors(ml_20m_ids: pd.Series) -> tuple[list[str], np.ndarray]:
+    """Numbers about a movie: how many credits of each kind, award nominations and awards it has, and how old it is.
+
+    Of the awards only the number counts. Which award it was would tell the genre (best science fiction film).
+
+    Returns:
+        item ids [n] of the movies with any triple, in the order of the .item file, and values float64
+        [n, len(COUNTED) + 3]: log(1 + count) of each relation, year, its square and years before 1985, standardised.
+    """
+    links, triples = read_wheel("link").set_index("item_id")["entity_id"], read_wheel("kg")
+    counted = triples[triples["relation_id"].isin(COUNTED)]
+    counts = pd.crosstab(counted["head_id"], counted["relation_id"]).reindex(columns=COUNTED, fill_value=0)
+    items = read_items().set_index("item_id")
+    entity_of = ml_20m_ids.map(links).dropna()
+    entity_of = entity_of[entity_of.isin(counts.index)].reindex(items.index).dropna()
+
+    year = pd.to_numeric(items["release_year"], errors="coerce")[entity_of.index]
+    age = ((year - 1985) / 15).fillna(0.0).to_numpy()
+    columns = [np.log1p(counts.loc[entity_of].to_numpy()), age, age**2, np.minimum(age, 0)]
+    values = np.column_stack(columns)
+    return entity_of.index.tolist(), (values - values.mean(axis=0)) / values.std(axis=0)
 
 
 def movie_entities(ml_20m_ids: pd.Series, with_genres: bool = False) -> dict[str, list[str]]:

@@ -11,7 +11,7 @@ from recbole_mm.errors import InputError
 from recbole_mm.resources import resource_dir
 
 DATASET = "ml-100k-mm"
-SHIPPED_FIELDS = ("text", "audio", "avf", "mise", "meta")
+SHIPPED_FIELDS = ("text", "words", "audio", "avf", "mise", "meta", "facts")
 
 
 def build(folder: Path, source: Path | None = None, force: bool = False) -> None:

@@ -21,9 +21,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from recbole_mm.data.builders.components import principal_components
+from recbole_mm.data.builders.components import principal_components, word_components
 from recbole_mm.data.builders.genre_words import mask_genre_words
-from recbole_mm.data.builders.ml_100k_metadata import metadata_vectors
+from recbole_mm.data.builders.ml_100k_metadata import fact_vectors, metadata_vectors
 from recbole_mm.data.vectors import write_vectors
 from recbole_mm.errors import InputError
 
@@ -45,6 +45,15 @@ def read_text(source: Path) -> Rows:
     """Sentence embeddings (all-MiniLM-L6-v2, 384-d) of the summaries, with the genre words taken out first."""
     item_ids, texts = read_summaries(source)
     return item_ids, embed([mask_genre_words(text) for text in texts])
+
+
+def word_vectors(source: Path) -> Rows:
+    """Which words the summaries use (tf-idf, truncated SVD), with the genre words taken out first.
+
+    The sentence embedding says what a summary is about; single words ("acclaimed", "award", "sequel") get lost in it.
+    """
+    item_ids, texts = read_summaries(source)
+    return item_ids, word_components([mask_genre_words(text) for text in texts], 128)
 
 
 def read_summaries(source: Path) -> tuple[list[str], list[str]]:
@@ -103,10 +112,12 @@ def _rotated(read: Callable[[Path], Rows], max_components: int) -> Callable[[Pat
 # Field -> function from the source folder to its vectors.
 FIELDS: dict[str, Callable[[Path], Rows]] = {
     "text": _rotated(read_text, 128),
+    "words": word_vectors,
     "audio": _rotated(read_audio, 64),
     "avf": _rotated(read_aesthetic, 48),
     "mise": _rotated(read_mise_en_scene, 7),
     "meta": lambda source: metadata_vectors(read_ml_20m_ids(source)),
+    "facts": lambda source: fact_vectors(read_ml_20m_ids(source)),
     # For the ablation only, and not shipped: it holds what the genre task is to find out.
     "meta_genre": lambda source: metadata_vectors(read_ml_20m_ids(source), with_genres=True),
 }

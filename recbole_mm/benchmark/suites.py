@@ -1,0 +1,173 @@
+"""Tables of repeated runs: each row of a suite under each protocol and seed, cached by what decides its numbers.
+
+A suite is a file of properties/benchmark: ``rows`` (name -> options of `recbole-mm run`), ``protocols``, ``seeds``, and
+``part`` (test by default; an ablation reports valid, so that nothing is chosen by looking at the test part).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from tabulate import tabulate
+from tqdm import tqdm
+
+from recbole_mm.errors import InputError, nearest
+from recbole_mm.options import read_packaged
+from recbole_mm.resources import resource_dir
+
+# What a run's numbers depend on; the command line, reports and this file are not among it.
+CODE = ("model", "data/*.py", "trainer.py", "evaluator.py", "config.py", "compat.py", "quick_start.py")
+SHOWN = ("rmse", "mae", "recall@10", "ndcg@10", "genre_map", "genre_macro_auc")
+FOLD = re.compile(r"u[1-5]")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a table."""
+
+    row: str
+    options: dict
+    protocol: str
+    seed: int
+    file: Path
+
+    def arguments(self, dataset: str) -> list[str]:
+        """Options of `recbole-mm run`."""
+        given = {"dataset": dataset, **self.options, "protocol": self.protocol, "seed": self.seed}
+        return [f"--{name}={value}" for name, value in given.items()]
+
+
+def run_suite(suite: str, dataset: str, out: Path, workers: int = 2) -> Path:
+    """Run the cells of a suite that are not there yet and write its table.
+
+    Results of runs are kept in ``out/runs``, under a name that changes with options, code and data: an interrupted
+    suite goes on where it stopped, and a changed model runs again. A cell that fails is shown as failed, with its
+    reason, and stops no other.
+
+    Args:
+        suite: name of a file of properties/benchmark.
+        workers: runs at a time, each with one thread.
+
+    Returns:
+        The table, ``out/<suite>.md``; beside it ``out/<suite>.csv`` has one line for each cell.
+
+    Raises:
+        InputError: no such suite.
+    """
+    folder = resource_dir("properties") / "benchmark"
+    names = sorted(path.stem for path in folder.glob("*.yaml"))
+    if suite not in names:
+        raise InputError(f"suite '{suite}' is unknown.{nearest(suite, names)} Suites: {', '.join(names)}")
+    plan = read_packaged(folder / f"{suite}.yaml")
+    cells = _cells(plan, dataset, out / "runs")
+    (out / "runs").mkdir(parents=True, exist_ok=True)
+    with ThreadPoolExecutor(workers) as pool:
+        failures = list(tqdm(pool.map(lambda cell: _run(cell, dataset), cells), total=len(cells), desc=suite))
+    table = _read(cells, failures, plan.get("part", "test"))
+    table.to_csv(out / f"{suite}.csv", index=False)
+    path = out / f"{suite}.md"
+    path.write_text(_markdown(suite, dataset, table, plan), encoding="utf-8")
+    return path
+
+
+def _cells(plan: dict, dataset: str, folder: Path) -> list[Cell]:
+    code = _code()
+    cells = []
+    for row, options in plan["rows"].items():
+        for protocol in plan["protocols"]:
+            for seed in plan["seeds"]:
+                # By options, not by the row's name: suites share runs.
+                key = json.dumps([dataset, options, protocol, seed, code], sort_keys=True)
+                name = f"{options['model']}-{protocol}-{seed}-{hashlib.sha256(key.encode()).hexdigest()[:12]}.json"
+                cells.append(Cell(row, options, protocol, seed, folder / name))
+    return cells
+
+
+def _code() -> str:
+    """Hash of the sources and properties that decide a run's numbers, and of the shipped vectors."""
+    package, digest = Path(__file__).parents[1], hashlib.sha256()
+    properties, vectors = resource_dir("properties"), resource_dir("dataset")
+    files = [path for pattern in CODE for path in package.glob(pattern)]
+    files += [path for folder in files if folder.is_dir() for path in folder.glob("*.py")]
+    files += [path for path in properties.rglob("*.yaml") if path.parent.name != "benchmark"]
+    files += [path for path in vectors.glob("*/*") if path.suffix not in (".inter", ".item", ".user", ".md")]
+    for path in sorted(path for path in files if path.is_file()):
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _run(cell: Cell, dataset: str) -> str | None:
+    """Train and evaluate in a process of its own; the reason if that fails."""
+    if cell.file.is_file():
+        return None
+    unfinished = cell.file.with_suffix(".unfinished")
+    command = [sys.executable, "-m", "recbole_mm.cli", "run", *cell.arguments(dataset)]
+    command += [f"--result_file={unfinished}", "--show_progress=false", "--state=ERROR"]
+    done = subprocess.run(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True)
+    if done.returncode:
+        return (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
+    result = json.loads(unfinished.read_text(encoding="utf-8"))
+    Path(result["checkpoint"]).unlink(missing_ok=True)
+    unfinished.replace(cell.file)
+    return None
+
+
+def _read(cells: list[Cell], failures: list[str | None], part: str) -> pd.DataFrame:
+    lines = []
+    for cell, failure in zip(cells, failures):
+        line = {"row": cell.row, "protocol": cell.protocol, "seed": cell.seed, "failure": failure}
+        if failure is None:
+            result = json.loads(cell.file.read_text(encoding="utf-8"))
+            line |= {
+                **result[part],
+                "fit_seconds": result["seconds"]["fit"],
+                "epochs": result["epochs"],
+                "parameters": result["parameters"],
+                "versions": json.dumps(result["versions"]),
+            }
+        lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def _markdown(suite: str, dataset: str, table: pd.DataFrame, plan: dict) -> str:
+    """Mean ± standard deviation over seeds; folds are averaged first, so that the deviation is that of the seeds."""
+    metrics = [name for name in (*SHOWN, "fit_seconds") if name in table and table[name].notna().any()]
+    table = table.assign(family=table["protocol"].where(~table["protocol"].str.fullmatch(FOLD), "folds"))
+    several = table.loc[table["family"] == "folds", "protocol"].nunique() > 1
+    lines = []
+    for (row, family), runs in table.groupby(["row", "family"], sort=False):
+        name = (
+            f"mean of {runs['protocol'].nunique()} folds" if family == "folds" and several else runs["protocol"].iloc[0]
+        )
+        failed = runs["failure"].dropna()
+        if len(failed):
+            lines.append([row, name, f"failed: {failed.iloc[0]}"])
+            continue
+        by_seed = runs.groupby("seed")[metrics].mean()
+        lines.append([row, name, *(_mean_and_deviation(by_seed[metric], metric) for metric in metrics)])
+        if family == "folds" and several:
+            first = runs[runs["protocol"] == runs["protocol"].iloc[0]].set_index("seed")
+            cells = (_mean_and_deviation(first[metric], metric) for metric in metrics)
+            lines.append(["", runs["protocol"].iloc[0], *cells])
+    text = tabulate(lines, headers=["row", "protocol", *metrics], tablefmt="github", disable_numparse=True)
+    seeds = ", ".join(map(str, plan["seeds"]))
+    return (
+        f"# {dataset}: {suite}\n\n`recbole-mm benchmark --dataset={dataset} --suite={suite}`; "
+        f"{plan.get('part', 'test')} part, mean ± standard deviation over seeds {seeds}.\n\n{text}\n"
+    )
+
+
+def _mean_and_deviation(values: pd.Series, metric: str) -> str:
+    if values.isna().all():
+        return "–"
+    decimals = 1 if metric.endswith("seconds") else 4
+    return f"{values.mean():.{decimals}f} ± {values.std(ddof=1):.{decimals}f}"
