@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from recbole_mm.data.builders import ml_100k_mm, prepare
+from recbole_mm.data.builders import ml_100k_mm, ml_100k_vectors, prepare
 from recbole_mm.data.builders.components import principal_components
-from recbole_mm.data.builders.ml_100k_metadata import GENRE_RELATION, movie_entities
+from recbole_mm.data.builders.ml_100k_metadata import COUNTED, GENRE_RELATION, fact_vectors, movie_entities
 from recbole_mm.data.builders.ml_100k_vectors import FIELDS, build_vectors, read_summaries
 from recbole_mm.data.builders.recbole_wheel import read_items, read_wheel, wheel_file
 from recbole_mm.data.vectors import read_vectors
@@ -161,9 +161,37 @@ class TestMetadata:
         people = {"film.film.directed_by", "film.film.actor", "film.film.written_by"}
         assert relations == people | {"film.film.country", "film.film.language", "film.film.rating", "year", "decade"}
 
+    def test_facts_are_numbers_of_credits_and_awards_and_no_genre(self) -> None:
+        assert GENRE_RELATION not in COUNTED
+        item_ids, values = fact_vectors(pd.Series({"50": "260", "51": "1", "52": "no such movie"}))
+        assert item_ids == ["50", "51"] and values.shape == (2, len(COUNTED) + 3)
+        item_ids, values = fact_vectors(self.EVERY_LINK)
+        triples, links = read_wheel("kg"), read_wheel("link").set_index("item_id")["entity_id"]
+        awards = triples[triples["relation_id"] == "film.film.award_won"].groupby("head_id").size()
+        of_movie = awards.reindex(links[item_ids]).fillna(0).to_numpy()
+        column = COUNTED.index("film.film.award_won")
+        assert np.corrcoef(values[:, column], np.log1p(of_movie))[0, 1] == pytest.approx(1)
+
+
+class TestWords:
+    def test_genre_words_of_a_summary_change_nothing(self, monkeypatch) -> None:
+        words = [f"word{i}" for i in range(200)]
+        random = np.random.default_rng(0)
+        plain = [" ".join(random.choice(words, 40)) for _ in range(160)]
+        marked = [f"{text} {'comedy film' if i % 2 else 'horror film'}" for i, text in enumerate(plain)]
+        vectors = []
+        for texts in ([f"{text} film" for text in plain], marked):
+            ids = [str(i) for i in range(len(texts))]
+            monkeypatch.setattr(ml_100k_vectors, "read_summaries", lambda source, ids=ids, texts=texts: (ids, texts))
+            vectors.append(ml_100k_vectors.word_vectors(Path()))
+        assert vectors[0][0] == vectors[1][0]
+        np.testing.assert_array_equal(vectors[0][1], vectors[1][1])
+        assert vectors[0][1].shape == (160, 128)
+
 
 class TestShippedVectors:
     COVERAGE = {"text": (1613, 128), "audio": (603, 64), "avf": (601, 36), "mise": (1045, 4), "meta": (1534, 64)}
+    COVERAGE |= {"words": (1613, 128), "facts": (1534, 15)}
 
     @pytest.mark.parametrize("field", COVERAGE)
     def test_coverage_and_scale(self, folder: Path, field: str) -> None:
@@ -175,7 +203,7 @@ class TestShippedVectors:
         assert (SHIPPED / f"{NAME}.{field}").stat().st_size < 2_000_000
 
     @needs_source
-    @pytest.mark.parametrize("field", ["audio", "avf", "mise", "meta"])
+    @pytest.mark.parametrize("field", ["words", "audio", "avf", "mise", "meta", "facts"])
     def test_rebuilt_from_source_they_are_the_same(self, tmp_path: Path, field: str) -> None:
         self.assert_rebuilt(tmp_path, field)
 
