@@ -173,7 +173,7 @@ def load(checkpoint: str | Path, data_path: str | None = None) -> torch.nn.Modul
     """
     arguments = [] if data_path is None else [f"--data_path={data_path}"]
     config = Config.from_plain(load_checkpoint(checkpoint)["config"], arguments=arguments)
-    dataset, split = _prepare_data(config)
+    dataset, split = prepare_data(config)
     model = config.model_class(config, split.train).to(config["device"])
     restore(model, config, _fingerprint(dataset, split), checkpoint)
     return model.eval()
@@ -217,7 +217,7 @@ def _read_config(model, dataset, files, options, arguments) -> Config:
 
 def prepare_session(config: Config) -> Session:
     """Data, split, loaders, model and trainer of a run, ready for the first epoch."""
-    dataset, split = _prepare_data(config)
+    dataset, split = prepare_data(config)
     with _input_errors_of_recbole(config):
         train_data, valid_data, test_data = data_preparation(config, dataset, split)
     _check_evaluation(config, dataset, valid_data)
@@ -229,7 +229,8 @@ def prepare_session(config: Config) -> Session:
     return Session(config, model, trainer, train_data, split, valid_data, test_data)
 
 
-def _prepare_data(config: Config) -> tuple[Dataset, Split]:
+def prepare_data(config: Config) -> tuple[Dataset, Split]:
+    """The data set of a run, split by its protocol."""
     init_seed(config["seed"], config["reproducibility"])
     if config["dataset"] in PREPARABLE:
         prepare(config["dataset"], Path(config["data_path"]).parent)

@@ -14,7 +14,7 @@ from tabulate import tabulate
 from recbole_mm.config import Config
 from recbole_mm.evaluator import genre_map
 from recbole_mm.model.layers import Standardizer
-from recbole_mm.quick_start import _prepare_data as prepare_data
+from recbole_mm.quick_start import prepare_data
 
 STRENGTHS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 
