@@ -14,6 +14,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import pandas as pd
@@ -140,7 +141,7 @@ def _read(cells: list[Cell], failures: list[str | None], part: str) -> pd.DataFr
 
 def _markdown(suite: str, dataset: str, table: pd.DataFrame, plan: dict) -> str:
     """Mean ± standard deviation over seeds; folds are averaged first, so that the deviation is that of the seeds."""
-    metrics = [name for name in (*SHOWN, "fit_seconds") if name in table and table[name].notna().any()]
+    metrics = [name for name in SHOWN if name in table and table[name].notna().any()]
     table = table.assign(family=table["protocol"].where(~table["protocol"].str.fullmatch(FOLD), "folds"))
     several = table.loc[table["family"] == "folds", "protocol"].nunique() > 1
     lines = []
@@ -153,21 +154,23 @@ def _markdown(suite: str, dataset: str, table: pd.DataFrame, plan: dict) -> str:
             lines.append([row, name, f"failed: {failed.iloc[0]}"])
             continue
         by_seed = runs.groupby("seed")[metrics].mean()
-        lines.append([row, name, *(_mean_and_deviation(by_seed[metric], metric) for metric in metrics)])
+        lines.append([row, name, *(_mean_and_deviation(by_seed[metric]) for metric in metrics)])
         if family == "folds" and several:
             first = runs[runs["protocol"] == runs["protocol"].iloc[0]].set_index("seed")
-            cells = (_mean_and_deviation(first[metric], metric) for metric in metrics)
+            cells = (_mean_and_deviation(first[metric]) for metric in metrics)
             lines.append(["", runs["protocol"].iloc[0], *cells])
     text = tabulate(lines, headers=["row", "protocol", *metrics], tablefmt="github", disable_numparse=True)
     seeds = ", ".join(map(str, plan["seeds"]))
+    versions = {} if "versions" not in table else json.loads(table["versions"].dropna().iloc[0])
+    stack = ", ".join(f"{name} {version}" for name, version in versions.items())
     return (
         f"# {dataset}: {suite}\n\n`recbole-mm benchmark --dataset={dataset} --suite={suite}`; "
-        f"{plan.get('part', 'test')} part, mean ± standard deviation over seeds {seeds}.\n\n{text}\n"
+        f"{plan.get('part', 'test')} part, mean ± standard deviation over seeds {seeds}. {date.today()}, "
+        f"{stack}.\n\n{text}\n"
     )
 
 
-def _mean_and_deviation(values: pd.Series, metric: str) -> str:
+def _mean_and_deviation(values: pd.Series) -> str:
     if values.isna().all():
         return "–"
-    decimals = 1 if metric.endswith("seconds") else 4
-    return f"{values.mean():.{decimals}f} ± {values.std(ddof=1):.{decimals}f}"
+    return f"{values.mean():.4f} ± {values.std(ddof=1):.4f}"
