@@ -69,7 +69,8 @@ def fact_vectors(ml_20m_ids: pd.Series) -> tuple[list[str], np.ndarray]:
     age = ((year - 1985) / 15).fillna(0.0).to_numpy()
     columns = [np.log1p(counts.loc[entity_of].to_numpy()), age, age**2, np.minimum(age, 0)]
     values = np.column_stack(columns)
-    return entity_of.index.tolist(), (values - values.mean(axis=0)) / values.std(axis=0)
+    deviation = values.std(axis=0)
+    return entity_of.index.tolist(), (values - values.mean(axis=0)) / np.where(deviation > 0, deviation, 1.0)
 
 
 def movie_entities(ml_20m_ids: pd.Series, with_genres: bool = False) -> dict[str, list[str]]:

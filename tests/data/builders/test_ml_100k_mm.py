@@ -165,6 +165,7 @@ class TestMetadata:
         assert GENRE_RELATION not in COUNTED
         item_ids, values = fact_vectors(pd.Series({"50": "260", "51": "1", "52": "no such movie"}))
         assert item_ids == ["50", "51"] and values.shape == (2, len(COUNTED) + 3)
+        assert np.isfinite(values).all(), "a number that is the same for all is 0"
         item_ids, values = fact_vectors(self.EVERY_LINK)
         triples, links = read_wheel("kg"), read_wheel("link").set_index("item_id")["entity_id"]
         awards = triples[triples["relation_id"] == "film.film.award_won"].groupby("head_id").size()
