@@ -397,3 +397,9 @@ def test_options_can_be_changed_when_rebuilding():
 def test_a_changed_option_makes_another_config():
     assert config() != config("MMASP", "--seed=1")
     assert config("MMASP", "--seed=2020") == config()
+
+
+def test_paper_yaml_is_two_tasks_liked_average_content_alone_and_no_bias():
+    paper = Config("MMASP", "ml-100k-mm", config_file_list=["paper.yaml"])
+    assert paper["tasks"] == ["rating", "genre"]
+    assert (paper["disliked_profile"], paper["rating_bias"], paper["id_size"]) == (False, False, 0)

@@ -8,11 +8,13 @@ from __future__ import annotations
 import argparse
 
 import numpy as np
+import torch
 from sklearn.linear_model import LogisticRegression
 from tabulate import tabulate
 
 from recbole_mm.config import Config
-from recbole_mm.evaluator import genre_map
+from recbole_mm.data.splits import ItemSplit
+from recbole_mm.evaluator import genre_metrics
 from recbole_mm.model.layers import Standardizer
 from recbole_mm.quick_start import prepare_data
 
@@ -38,23 +40,21 @@ def logistic_genre_map(config: Config) -> dict[str, dict[str, float]]:
         values = standardizer(modality.values).numpy() * present[:, None]
         inputs[name] = np.column_stack([values, present])
     inputs["all"] = np.column_stack(list(inputs.values()))
-    return {name: _best(values, genres, items) for name, values in inputs.items()}
+    return {name: _best(config, values, genres, items) for name, values in inputs.items()}
 
 
-def _best(values: np.ndarray, genres: np.ndarray, items) -> dict[str, float]:
+def _best(config: Config, values: np.ndarray, genres: np.ndarray, items: ItemSplit) -> dict[str, float]:
     train, valid, test = (part.numpy() for part in (items.train, items.valid, items.test))
-    learned = [genre for genre in genres[train].T if 0 < genre.sum() < len(train)]
     columns = [j for j, genre in enumerate(genres[train].T) if 0 < genre.sum() < len(train)]
     scores = []
     for strength in STRENGTHS:
-        models = [LogisticRegression(C=strength, max_iter=1000).fit(values[train], genre) for genre in learned]
+        models = [LogisticRegression(C=strength, max_iter=1000).fit(values[train], genres[train, j]) for j in columns]
         result = {}
         for name, part in (("valid", valid), ("test", test)):
             probability = np.zeros((len(part), genres.shape[1]))
             probability[:, columns] = np.column_stack([m.predict_proba(values[part])[:, 1] for m in models])
-            target = genres[part].astype(int)
-            known = target.any(axis=0) & (target == 0).any(axis=0)
-            result[name] = genre_map(target[:, known], probability[:, known])
+            metrics = genre_metrics(config, torch.from_numpy(genres[part]), torch.from_numpy(probability))
+            result[name] = metrics["genre_map"]
         scores.append(result)
     return max(scores, key=lambda result: result["valid"])
 

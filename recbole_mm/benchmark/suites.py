@@ -14,7 +14,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import date
+from datetime import datetime
 from pathlib import Path
 
 import pandas as pd
@@ -50,9 +50,9 @@ class Cell:
 def run_suite(suite: str, dataset: str, out: Path, workers: int = 2) -> Path:
     """Run the cells of a suite that are not there yet and write its table.
 
-    Results of runs are kept in ``out/runs``, under a name that changes with options, code and data: an interrupted
-    suite goes on where it stopped, and a changed model runs again. A cell that fails is shown as failed, with its
-    reason, and stops no other.
+    Results of runs are kept in ``out/runs``, under a name that changes with options, code and shipped vectors (not
+    with the ratings, nor with a config file of the user's own): an interrupted suite goes on where it stopped, and
+    changed code runs again. A cell that fails is shown as failed, with its reason, and stops no other.
 
     Args:
         suite: name of a file of properties/benchmark.
@@ -64,6 +64,8 @@ def run_suite(suite: str, dataset: str, out: Path, workers: int = 2) -> Path:
     Raises:
         InputError: no such suite.
     """
+    if workers < 1:
+        raise InputError(f"workers is {workers}, but at least one run must go on at a time")
     folder = resource_dir("properties") / "benchmark"
     names = sorted(path.stem for path in folder.glob("*.yaml"))
     if suite not in names:
@@ -132,6 +134,7 @@ def _read(cells: list[Cell], failures: list[str | None], part: str) -> pd.DataFr
                 **result[part],
                 "fit_seconds": result["seconds"]["fit"],
                 "epochs": result["epochs"],
+                "date": f"{datetime.fromtimestamp(cell.file.stat().st_mtime):%Y-%m-%d}",  # of the run, not of the table
                 "parameters": result["parameters"],
                 "versions": json.dumps(result["versions"]),
             }
@@ -162,10 +165,11 @@ def _markdown(suite: str, dataset: str, table: pd.DataFrame, plan: dict) -> str:
     text = tabulate(lines, headers=["row", "protocol", *metrics], tablefmt="github", disable_numparse=True)
     seeds = ", ".join(map(str, plan["seeds"]))
     versions = {} if "versions" not in table else json.loads(table["versions"].dropna().iloc[0])
+    measured = "" if "date" not in table else table["date"].dropna().max()
     stack = ", ".join(f"{name} {version}" for name, version in versions.items())
     return (
         f"# {dataset}: {suite}\n\n`recbole-mm benchmark --dataset={dataset} --suite={suite}`; "
-        f"{plan.get('part', 'test')} part, mean ± standard deviation over seeds {seeds}. {date.today()}, "
+        f"{plan.get('part', 'test')} part, mean ± standard deviation over seeds {seeds}. {measured}, "
         f"{stack}.\n\n{text}\n"
     )
 

@@ -238,7 +238,7 @@ class MultimodalMultitaskRecommender(GeneralRecommender):
         return super().load_state_dict(*args, **kwargs)
 
     def _baseline(self, users: Tensor) -> Tensor:
-        """mu + b_u, [B]. A bias of the movie would learn what its content should, and leave cold movies without."""
+        """mu + b_u, [B]; what a movie is worth comes from its representation, so a cold movie has it too."""
         if not self.rating_bias:
             return self.mean_rating.expand(len(users))
         return self.mean_rating + self.user_bias[users]

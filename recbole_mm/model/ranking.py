@@ -14,7 +14,8 @@ from torch.nn import functional as F
 from recbole_mm.data.profile import UserAverages
 from recbole_mm.model.layers import Dropout, scale_gradient
 
-# Content starts small beside what a movie's own ratings say; at full size it is learned by heart.
+# Content starts small beside what a movie's own ratings say. Chosen in a model of this task alone, where content at
+# full size ranked worse on validation; within the multitask model the difference was in the noise.
 CONTENT_SCALE = 0.2
 RESIDUAL_SCALE = 0.1
 
@@ -47,7 +48,7 @@ class RankingHead(nn.Module):
         item_num: N.
         dropout: probability of dropping an element of Q(u).
         influence: factor of the task's gradient into the movies' representation. The head itself learns at the full
-            rate; the representation is that of three tasks, and at the full rate ranking drowns the other two.
+            rate. A large influence cost ratings of cold movies on validation, a small one genres of warm movies.
     """
 
     def __init__(self, movie_size: int, size: int, item_num: int, dropout: float, influence: float) -> None:
