@@ -10,10 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from recbole.evaluator import metrics_dict
+from recbole.evaluator import Evaluator, metrics_dict
 from recbole.evaluator.collector import DataStruct
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 from torch import Tensor
+
+# Metrics of which RecBole reports the mean over users.
+OF_USERS = ("recall", "ndcg")
 
 # A genre is predicted when it is more likely than not.
 GENRE_THRESHOLD = 0.5
@@ -33,6 +36,26 @@ def rating_metrics(config, predicted: Tensor, rating: Tensor) -> dict[str, float
     for name in config["rating_metrics"]:
         result.update(metrics_dict[name.lower()](config).calculate_metric(struct))
     return {name: float(value) for name, value in result.items()}
+
+
+class UserEvaluator(Evaluator):
+    """RecBole's evaluator, which keeps what each user got.
+
+    Attributes:
+        by_user: recall@k and ndcg@k of the last evaluation, each [users], in the order of the loader; empty where the
+            evaluation has no list for each user.
+    """
+
+    by_user: dict[str, np.ndarray]
+
+    def evaluate(self, dataobject: DataStruct) -> dict[str, float]:
+        self.by_user = {}
+        if "rec.topk" in dataobject:
+            for name in OF_USERS:
+                metric = metrics_dict[name](self.config)
+                values = metric.metric_info(*metric.used_info(dataobject))
+                self.by_user.update({f"{name}@{k}": values[:, k - 1] for k in self.config["topk"]})
+        return super().evaluate(dataobject)
 
 
 def genre_map(target: np.ndarray, probability: np.ndarray) -> float:

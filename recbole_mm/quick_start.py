@@ -41,7 +41,17 @@ RUNNING_OPTIONS = {
     *("epochs", "stopping_step", "eval_step", "learning_rate", "weight_decay", "clip_grad_norm"),
     *("train_batch_size", "eval_batch_size", "worker", "gpu_id", "use_gpu", "data_path", "checkpoint_dir"),
     *("metrics", "topk", "valid_metric", "metric_decimal_place", "loss_decimal_place", "eval_args"),
-    *("result_file", "resume", "evaluate", "config_files", "show_progress", "state", "log_wandb", "wandb_project"),
+    *(
+        "result_file",
+        "outcome_file",
+        "resume",
+        "evaluate",
+        "config_files",
+        "show_progress",
+        "state",
+        "log_wandb",
+        "wandb_project",
+    ),
 }
 
 
@@ -158,6 +168,10 @@ def run(
         path = Path(config["result_file"])
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(result.to_json() + "\n", encoding="utf-8")
+    if config["outcome_file"]:
+        path = Path(config["outcome_file"])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(path, **trainer.outcomes(session.test_data))
     return result
 
 
@@ -192,7 +206,7 @@ def _read_config(model, dataset, files, options, arguments) -> Config:
         value = given[name].value if name in given else value
         if value is not None and value != kept[name]:
             raise InputError(f"{checkpoint}: holds {name} {kept[name]}, not {value}; give --{name}={kept[name]}")
-    kept.update(result_file=None, evaluate=None, resume=None)
+    kept.update(result_file=None, outcome_file=None, evaluate=None, resume=None)
     changes = {name: one.value for name, one in given.items() if name not in ("model", "dataset")}
     if isinstance(changes.get("eval_args"), dict):
         changes["eval_args"] = {**kept["eval_args"], **changes["eval_args"]}
@@ -282,10 +296,11 @@ def check_writable(config: Config) -> None:
         "log": Path("log"),
         "log_tensorboard": Path("log_tensorboard"),
     }
-    if config["result_file"]:
-        folders["result_file"] = Path(config["result_file"]).parent
-        if Path(config["result_file"]).is_dir():
-            raise InputError(f"result_file: {config['result_file']} is a folder; give the name of a file")
+    for option in ("result_file", "outcome_file"):
+        if config[option]:
+            folders[option] = Path(config[option]).parent
+            if Path(config[option]).is_dir():
+                raise InputError(f"{option}: {config[option]} is a folder; give the name of a file")
     for name, folder in folders.items():
         try:
             folder.mkdir(parents=True, exist_ok=True)

@@ -96,6 +96,7 @@ TYPES = {
     "normalize_all": "bool none",
     "normalize_field": "list none",
     "numerical_features": "list none",
+    "outcome_file": "str none",
     "preload_weight": "dict none",
     "private_size": "int none",
     "rating_scale": "list none",

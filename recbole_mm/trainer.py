@@ -1,176 +1,17 @@
-"""Trainers: named losses, one evaluate() for all metric families, checkpoints that run no code."""
+"""Training of our models: several losses and one backward pass, evaluated at an average of the weights."""
 
 from __future__ import annotations
 
-import os
-import secrets
 from time import perf_counter
 
-import numpy as np
 import torch
 from recbole.data.interaction import Interaction
 from recbole.trainer import Trainer
-from recbole.utils import get_local_time, get_trainer
+from recbole.utils import get_trainer
 from torch.nn.utils import clip_grad_norm_
 from tqdm import tqdm
 
-from recbole_mm.checkpoint import restore, save_checkpoint
-from recbole_mm.data.dataloader import EvaluationData
-from recbole_mm.errors import InputError
-from recbole_mm.evaluator import genre_metrics, rating_metrics
-
-# A bar for each evaluation of a second would bury the log; from this many batches on it is worth one.
-LONG_EVALUATION = 50
-
-
-class EvaluationMixin:
-    """What every trainer of this package does, whichever RecBole trainer it stands on.
-
-    Attributes:
-        history: one dict for each epoch: epoch, seconds, losses by name, statistics by name, valid by metric.
-        data_fingerprint: set by quick_start; kept in checkpoints so that one is not applied to other data.
-    """
-
-    def __init__(self, config, model) -> None:
-        super().__init__(config, model)
-        # RecBole's name has a resolution of one second: two runs would share a file.
-        name = f"{config['model']}-{config['dataset']}-{get_local_time()}-{secrets.token_hex(3)}.pt"
-        self.saved_model_file = os.path.join(self.checkpoint_dir, name)
-        self.history: list[dict] = []
-        self.data_fingerprint = ""
-        self._candidates: torch.Tensor | None = None
-
-    # ------------------------------------------------------------------ training
-
-    def _train_epoch(self, train_data, epoch_idx, loss_func=None, show_progress=False):
-        start = perf_counter()
-        self._seed_epoch(train_data, epoch_idx)
-        losses = super()._train_epoch(train_data, epoch_idx, loss_func, show_progress)
-        self.history.append({"epoch": epoch_idx, "seconds": perf_counter() - start, "losses": _by_name(losses)})
-        return losses
-
-    def _seed_epoch(self, train_data, epoch_idx: int) -> None:
-        """The random numbers of an epoch depend on seed and epoch only, so resuming equals never having stopped."""
-        seed = int(np.random.SeedSequence([self.config["seed"], epoch_idx]).generate_state(1)[0])
-        torch.manual_seed(seed)
-        np.random.seed(seed)  # noqa: NPY002 - RecBole's samplers draw from it
-        if train_data.generator is not None:
-            train_data.generator.manual_seed(seed)
-
-    def _check_nan(self, loss: torch.Tensor) -> None:
-        if torch.isnan(loss):
-            raise InputError(
-                f"training loss is nan in epoch {len(self.history)}; lower learning_rate (now {self.learning_rate:g}) "
-                f"or set clip_grad_norm: {{max_norm: 1}}"
-            )
-
-    def _valid_epoch(self, valid_data, show_progress=False):
-        score, result = super()._valid_epoch(valid_data, show_progress)
-        if self.history:
-            self.history[-1]["valid"] = dict(result)
-        for name, value in result.items():
-            self.tensorboard.add_scalar(f"Valid/{name}", value, self.history[-1]["epoch"] if self.history else 0)
-        return score, result
-
-    # ------------------------------------------------------------------ evaluation
-
-    @torch.no_grad()
-    def evaluate(
-        self,
-        eval_data: EvaluationData,
-        load_best_model: bool = True,
-        model_file: str | None = None,
-        show_progress: bool = False,
-    ) -> dict[str, float]:
-        """Every metric the run asks for, from the present model or (``load_best_model``) from a checkpoint.
-
-        Args:
-            eval_data: the part to evaluate.
-            model_file: checkpoint to load; the run's own best by default.
-        """
-        if load_best_model:
-            self.load_weights(model_file or self.saved_model_file)
-        self.model.eval()
-        result: dict[str, float] = {}
-        if self.config["rating_metrics"]:
-            result.update(self._evaluate_ratings(eval_data.rows))
-        if eval_data.ranking is not None:
-            self._candidates = eval_data.candidates
-            shown = show_progress and len(eval_data.ranking) > LONG_EVALUATION
-            ranking = super().evaluate(eval_data.ranking, load_best_model=False, show_progress=shown)
-            result.update({name: float(value) for name, value in ranking.items()})
-        if eval_data.genre_items is not None:
-            probability = self.model.predict_genres(eval_data.genre_items.to(self.device))
-            result.update(genre_metrics(self.config, eval_data.genres, probability))
-        return result
-
-    def _evaluate_ratings(self, rows) -> dict[str, float]:
-        step = max(1, self.config["eval_batch_size"])
-        predicted = [
-            self.model.predict_rating(rows[start : start + step].to(self.device)) for start in range(0, len(rows), step)
-        ]
-        return rating_metrics(self.config, torch.cat(predicted), rows.inter_feat[self.config["RATING_FIELD"]])
-
-    def _full_sort_batch_eval(self, batched_data):
-        interaction, scores, positive_u, positive_i = super()._full_sort_batch_eval(batched_data)
-        if self._candidates is not None:
-            scores[:, ~self._candidates.to(scores.device)] = -np.inf
-        return interaction, scores, positive_u, positive_i
-
-    # ------------------------------------------------------------------ checkpoints
-
-    def _save_checkpoint(self, epoch, verbose=True, **kwargs) -> None:
-        if not self.config["single_spec"] and self.config["local_rank"] != 0:
-            return
-        path = kwargs.pop("saved_model_file", self.saved_model_file)
-        save_checkpoint(
-            path,
-            {
-                "config": self.config.plain(),
-                "epoch": epoch,
-                "cur_step": self.cur_step,
-                "best_valid_score": float(self.best_valid_score),
-                "state_dict": dict(self.model.state_dict()),
-                "other_parameter": self.model.other_parameter() or {},
-                "optimizer": self.optimizer.state_dict(),
-                "data": self.data_fingerprint,
-                "training": self.training_state(),
-            },
-        )
-        if verbose:
-            self.logger.info(f"Saving current: {path}")
-
-    def training_state(self) -> dict:
-        """What going on training needs beyond weights and optimiser."""
-        return {}
-
-    def load_training_state(self, state: dict) -> None:
-        """Inverse of `training_state`."""
-
-    def load_weights(self, path: str) -> dict:
-        """Put the weights of a checkpoint into the model; see `recbole_mm.checkpoint.restore`."""
-        return restore(self.model, self.config, self.data_fingerprint, path)
-
-    def resume_checkpoint(self, resume_file: str) -> None:
-        """Go on from a checkpoint: weights, optimiser, epoch and early stopping as they were.
-
-        Learning rate and weight decay are those of this run's options. The file itself is left as it is: what is
-        better goes to this run's own file, which starts as a copy.
-        """
-        checkpoint = self.load_weights(resume_file)
-        self.start_epoch = checkpoint["epoch"] + 1
-        if self.start_epoch >= self.epochs:
-            raise InputError(
-                f"{resume_file}: has {self.start_epoch} epochs behind it; give --epochs above that to go on training"
-            )
-        self.optimizer.load_state_dict(checkpoint["optimizer"])
-        for group in self.optimizer.param_groups:
-            group.update(lr=self.learning_rate, weight_decay=self.weight_decay)
-        self.load_training_state(checkpoint["training"])
-        self.cur_step = checkpoint["cur_step"]
-        self.best_valid_score = checkpoint["best_valid_score"]
-        self._save_checkpoint(checkpoint["epoch"], verbose=False)
-        self.logger.info(f"Checkpoint loaded. Resume training from epoch {self.start_epoch}")
+from recbole_mm.trainer_mixin import EvaluationMixin
 
 
 class WeightAverage:
@@ -293,10 +134,3 @@ def build_trainer(config, model):
         return MultitaskTrainer(config, model)
     base = get_trainer(config["MODEL_TYPE"], config["model"])
     return type(base.__name__, (EvaluationMixin, base), {})(config, model)
-
-
-def _by_name(losses) -> dict[str, float]:
-    if isinstance(losses, dict):
-        return losses
-    parts = losses if isinstance(losses, tuple) else (losses,)
-    return {"loss" if len(parts) == 1 else f"loss_{i + 1}": float(part) for i, part in enumerate(parts)}
