@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
+
+# Before torch is loaded: two workers with a thread for each core stand in each other's way, for minutes in all.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pandas as pd

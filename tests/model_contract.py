@@ -268,11 +268,17 @@ class ModelContract:
         model, new = session.model.eval(), session.split.train.field2token_id["item_id"]["brand new"]
         pairs = all_pairs(model)
         with torch.no_grad():
+            model.linear_genres.weight.fill_(0.1)
+            genres, movie = model.predict_genres(torch.tensor([new])), torch.tensor([1])
             before = model.predict(pairs), model.predict_rating(pairs)
             for vectors in (model.identity.vectors, model.ranking_head.residual):
                 vectors[new] += 100.0
             model.train().eval()
             assert torch.equal(model.predict(pairs), before[0]) and torch.equal(model.predict_rating(pairs), before[1])
+            assert torch.equal(model.predict_genres(torch.tensor([new])), genres)
+            genres = model.predict_genres(movie)
+            model.ranking_head.residual[movie] += 1.0
+            assert not torch.equal(model.predict_genres(movie), genres)
             model.identity.vectors[1:new] += 100.0
             model.train().eval()
             assert not torch.equal(model.predict_rating(pairs), before[1])
@@ -300,9 +306,41 @@ class ModelContract:
         likelihood = torch.where(held > 0, scores.log_softmax(dim=1), 0.0).sum(dim=1)
         assert float(loss) == pytest.approx(float(-(likelihood / held.sum(dim=1).sqrt()).mean()), rel=1e-5)
 
+    def test_a_movie_loses_its_residual_as_a_candidate_only(self, planted):
+        model = open_session(self.name, planted).model.train()
+        representation = model.encode_catalogue().ranking
+        lost = torch.zeros_like(model.trained)
+        kept, without = (
+            model.ranking_head.movies(representation, model.trained, known) for known in (model.trained, lost)
+        )
+        assert torch.equal(kept.rated, without.rated)
+        assert not torch.isclose(kept.candidate, without.candidate)[model.trained].any(dim=1).all()
+        cold = model.ranking_head.movies(representation, lost, lost)
+        assert torch.equal(cold.candidate, without.candidate) and not torch.equal(cold.rated, without.rated)
+
+    def test_genres_are_predicted_by_the_linear_path_which_teaches_no_other_task(self, planted):
+        session = open_session(self.name, planted, tasks=["genre", "ranking"])
+        model = session.model.train()
+        model.linear_genres.weight.data.fill_(0.1)
+        model.calculate_loss(session.split.train.inter_feat)["genre_linear"].backward()
+        reached = {name for name, p in model.named_parameters() if p.grad is not None and (p.grad != 0).any()}
+        assert reached == {"linear_genres.weight", "linear_genres.bias"}
+        items = torch.arange(model.n_items)
+        with torch.no_grad():
+            before = model.eval().predict_genres(items)
+            model.genre_head.bias += 5.0
+            assert torch.equal(model.predict_genres(items), before)
+
+        model = open_session(self.name, planted, genre_linear=False).model.eval()
+        assert model.linear_genres is None
+        with torch.no_grad():
+            expected = torch.sigmoid(model.genre_head(model.encode_catalogue().genre))
+            torch.testing.assert_close(model.predict_genres(items), expected)
+
     def test_without_the_ranking_task_the_predicted_rating_ranks(self, planted):
         model = open_session(self.name, planted, tasks=["rating", "genre"]).model.eval()
         assert not hasattr(model, "ranking_head")
+        assert len(model.linear_genres.weight) == sum(values.shape[1] for values in model._catalogue("values").values())
         pairs = all_pairs(model)
         with torch.no_grad():
             assert torch.equal(model.predict(pairs).clamp(1, 5), model.predict_rating(pairs))

@@ -6,6 +6,8 @@ A suite is a file of properties/benchmark: ``rows`` (name -> options of `recbole
 
 from __future__ import annotations
 
+import ast
+import functools
 import hashlib
 import json
 import os
@@ -22,11 +24,15 @@ from tabulate import tabulate
 from tqdm import tqdm
 
 from recbole_mm.errors import InputError, nearest
+from recbole_mm.model.registry import MODELS
 from recbole_mm.options import read_packaged
 from recbole_mm.resources import resource_dir
 
 # What a run's numbers depend on; the command line, reports and this file are not among it.
-CODE = ("model", "data/*.py", "trainer.py", "evaluator.py", "config.py", "compat.py", "quick_start.py")
+SHARED = ("data/*.py", "trainer_mixin.py", "evaluator.py", "config.py", "compat.py", "quick_start.py")
+OURS = ("trainer.py", "model/base.py", "model/layers.py", "model/losses.py", "model/ranking.py")
+PARENTS = {"MMASP": ("MMSP",)}
+BUILTIN = ("model/rating.py", "builtin_options.py")
 SHOWN = ("rmse", "mae", "recall@10", "ndcg@10", "genre_map", "genre_macro_auc")
 FOLD = re.compile(r"u[1-5]")
 
@@ -83,29 +89,48 @@ def run_suite(suite: str, dataset: str, out: Path, workers: int = 2) -> Path:
 
 
 def _cells(plan: dict, dataset: str, folder: Path) -> list[Cell]:
-    code = _code()
     cells = []
     for row, options in plan["rows"].items():
         for protocol in plan["protocols"]:
             for seed in plan["seeds"]:
                 # By options, not by the row's name: suites share runs.
-                key = json.dumps([dataset, options, protocol, seed, code], sort_keys=True)
+                key = json.dumps([dataset, options, protocol, seed, _code(options["model"])], sort_keys=True)
                 name = f"{options['model']}-{protocol}-{seed}-{hashlib.sha256(key.encode()).hexdigest()[:12]}.json"
                 cells.append(Cell(row, options, protocol, seed, folder / name))
     return cells
 
 
-def _code() -> str:
-    """Hash of the sources and properties that decide a run's numbers, and of the shipped vectors."""
+@functools.cache
+def _code(model: str) -> str:
+    """Hash of what decides the numbers of a model's runs: its sources, properties and the shipped vectors.
+
+    Of a source what Python runs, of a property file its values: comments and docstrings may change.
+    """
     package, digest = Path(__file__).parents[1], hashlib.sha256()
     properties, vectors = resource_dir("properties"), resource_dir("dataset")
-    files = [path for pattern in CODE for path in package.glob(pattern)]
-    files += [path for folder in files if folder.is_dir() for path in folder.glob("*.py")]
-    files += [path for path in properties.rglob("*.yaml") if path.parent.name != "benchmark"]
-    files += [path for path in vectors.glob("*/*") if path.suffix not in (".inter", ".item", ".user", ".md")]
-    for path in sorted(path for path in files if path.is_file()):
+    if model in MODELS:
+        names = (model, *PARENTS.get(model, ()))
+        patterns = (*SHARED, *OURS, *(f"model/{name.lower()}.py" for name in names))
+        options = [properties / "model" / f"{model}.yaml", properties / "paper.yaml"]
+    else:
+        patterns, options = (*SHARED, *BUILTIN), [properties / "rating.yaml"]
+    options += [properties / "overall.yaml", *properties.glob("dataset/*.yaml"), *properties.glob("protocol/*.yaml")]
+    for path in sorted(path for pattern in patterns for path in package.glob(pattern)):
+        digest.update(path.name.encode() + _run_by_python(path.read_text(encoding="utf-8")).encode())
+    for path in sorted(path for path in options if path.is_file()):
+        digest.update(path.name.encode() + json.dumps(read_packaged(path), sort_keys=True).encode())
+    for path in sorted(path for path in vectors.glob("*/*") if path.suffix not in (".inter", ".item", ".user", ".md")):
         digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()
+
+
+def _run_by_python(source: str) -> str:
+    """The syntax tree of a module without its docstrings."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node) is not None:
+            del node.body[0]
+    return ast.dump(tree)
 
 
 def _run(cell: Cell, dataset: str) -> str | None:
@@ -114,7 +139,8 @@ def _run(cell: Cell, dataset: str) -> str | None:
         return None
     unfinished = cell.file.with_suffix(".unfinished")
     command = [sys.executable, "-m", "recbole_mm.cli", "run", *cell.arguments(dataset)]
-    command += [f"--result_file={unfinished}", "--show_progress=false", "--state=ERROR"]
+    outcomes = cell.file.with_suffix(".npz")
+    command += [f"--result_file={unfinished}", f"--outcome_file={outcomes}", "--show_progress=false", "--state=ERROR"]
     done = subprocess.run(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True)
     if done.returncode:
         return (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from recbole_mm.data.dataset import MultimodalDataset
 from recbole_mm.data.profile import UserAverages
 from recbole_mm.errors import InputError
-from recbole_mm.model.layers import ModalityFusion, MovieIdentity, RatingHead, Standardizer
+from recbole_mm.model.layers import LinearGenres, ModalityFusion, MovieIdentity, RatingHead, Standardizer
 from recbole_mm.model.losses import genre_loss, rating_loss
 from recbole_mm.model.ranking import RankedMovies, RankingHead
 
@@ -107,6 +107,13 @@ class MultimodalMultitaskRecommender(GeneralRecommender):
                 self.n_items,
                 config["ranking_dropout"],
                 config["ranking_influence"],
+            )
+        self.linear_genres = None
+        if config["genre_linear"]:
+            ranking_size = config["ranking_size"] if self.ranks else 0
+            self.linear_genres = LinearGenres(sum(dimensions.values()), ranking_size, self.genres.shape[1])
+            self.register_buffer(
+                "side_by_side", _side_by_side(self._catalogue("values"), self._catalogue("present")), persistent=False
             )
         self._encoded: EvaluationState | None = None
         self._statistics: dict[str, list[Tensor]] = {}
@@ -224,7 +231,7 @@ class MultimodalMultitaskRecommender(GeneralRecommender):
             known = self._known()
             movies, ranked, queries = self._encode_as(known), None, None
             if self.ranks:
-                ranked = self.ranking_head.movies(movies.ranking, known)
+                ranked = self.ranking_head.movies(movies.ranking, self.trained, known)
                 queries = self.ranking_head.queries_of_all(ranked, self.liked, self.disliked)
             self._encoded = EvaluationState(movies, self.profiles(movies.rating), ranked, queries)
         return self._encoded
@@ -236,6 +243,10 @@ class MultimodalMultitaskRecommender(GeneralRecommender):
     def load_state_dict(self, *args, **kwargs):
         self._encoded = None
         return super().load_state_dict(*args, **kwargs)
+
+    def _linear_genre_logits(self, items: Tensor, known: Tensor) -> Tensor:
+        learned = F.embedding(items, self.ranking_head.learned(self.trained, known)) if self.ranks else None
+        return self.linear_genres(self.side_by_side[items], learned)
 
     def _baseline(self, users: Tensor) -> Tensor:
         """mu + b_u, [B]; what a movie is worth comes from its representation, so a cold movie has it too."""
@@ -269,9 +280,14 @@ class MultimodalMultitaskRecommender(GeneralRecommender):
             "genre": self.task_weights["genre"] * genre_loss(logits, self.genres[drawn]),
         }
         losses = {task: loss for task, loss in losses.items() if task in self.tasks}
+        if self.linear_genres is not None and "genre" in self.tasks:
+            loss = (
+                genre_loss(self._linear_genre_logits(drawn, known), self.genres[drawn]) + self.linear_genres.penalty()
+            )
+            losses["genre_linear"] = self.task_weights["genre"] * loss
         if self.ranks and len(self.raters):
             sample = self.raters[torch.randint(len(self.raters), (self.ranking_batch_size,), device=users.device)]
-            ranked = self.ranking_head.movies(movies.ranking, known)
+            ranked = self.ranking_head.movies(movies.ranking, self.trained, known)
             losses["ranking"] = self.ranking_head.loss(ranked, self.liked.rows(sample), self.disliked.rows(sample))
         return {**losses, **self.extra_losses(movies, rated, drawn)}
 
@@ -326,5 +342,15 @@ class MultimodalMultitaskRecommender(GeneralRecommender):
         return (scores + self._baseline(users)[:, None]).reshape(-1)
 
     def predict_genres(self, items: Tensor) -> Tensor:
-        """Probability of each genre, [B, G], of movies given by id [B]."""
+        """Probability of each genre, [B, G], of movies given by id [B]: by the linear path where the model has it.
+
+        Then the head on c is there for what its gradient teaches the shared representation.
+        """
+        if self.linear_genres is not None:
+            return torch.sigmoid(self._linear_genre_logits(items, self._known()))
         return torch.sigmoid(self.genre_head(self._evaluation_state().movies.genre[items]))
+
+
+def _side_by_side(values: dict[str, Tensor], present: dict[str, Tensor]) -> Tensor:
+    """Standardised vectors of all modalities, zeros where missing, [N, sum of dimensions]."""
+    return torch.cat([values[name] * present[name][:, None] for name in values], dim=1)

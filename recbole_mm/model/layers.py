@@ -184,6 +184,37 @@ class RatingHead(nn.Module):
         return scores
 
 
+class LinearGenres(nn.Module):
+    """Genre logits straight from what a movie has: W [x_1; …; x_K; a] + b, with an L2 penalty of its own.
+
+    x_k are the standardised vectors (zeros where missing) and a what the ranking task has learned of the movie beside
+    its content (zeros where it has not), brought to unit size; no gradient goes into either. A few thousand movies
+    are too few for encoders: they fit their genres by heart, which a linear map cannot.
+
+    Args:
+        vector_size: length of the vectors side by side.
+        ranking_size: length of a; 0: the ranking task is not learned.
+        genre_num: G.
+    """
+
+    # Of the mean cross-entropy, as in a logistic regression of 1,200 movies and 18 genres with C = 0.003.
+    PENALTY = 0.008
+
+    def __init__(self, vector_size: int, ranking_size: int, genre_num: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(vector_size + ranking_size, genre_num))
+        self.bias = nn.Parameter(torch.zeros(genre_num))
+
+    def forward(self, vectors: Tensor, ranking: Tensor | None) -> Tensor:
+        """Logits [B, G] from vectors [B, vector_size] and a [B, ranking_size]."""
+        inputs = vectors if ranking is None else torch.cat([vectors, ranking], dim=1)
+        return torch.addmm(self.bias, inputs, self.weight)
+
+    def penalty(self) -> Tensor:
+        """PENALTY · ‖W‖², to be added to the loss."""
+        return self.PENALTY * self.weight.square().sum()
+
+
 class _ScaleGradient(torch.autograd.Function):
     @staticmethod
     def forward(ctx, features: Tensor, factor: float) -> Tensor:

@@ -61,13 +61,27 @@ class RankingHead(nn.Module):
             nn.init.eye_(linear.weight)
         self.dropout = Dropout(dropout)
 
-    def movies(self, representation: Tensor, known: Tensor) -> RankedMovies:
-        """Movies from their representation [N, movie_size]; ``known``: those that keep their residual, bool [N]."""
+    def movies(self, representation: Tensor, trained: Tensor, known: Tensor) -> RankedMovies:
+        """Movies as the task sees them.
+
+        A movie that loses its identity in training does so as a candidate only, where cold movies are: in a profile
+        there is none, and dropping there cost a fifteenth of NDCG@10 on validation.
+
+        Args:
+            representation: [N, movie_size].
+            trained: movies with training ratings, which have a residual in profiles, bool [N].
+            known: those of them that keep it as candidates, bool [N].
+        """
         content = CONTENT_SCALE * self.content(scale_gradient(representation, self.influence))
-        rated, candidate, popularity = torch.where(known[:, None], content + self.residual, content).split(
-            self.sizes, dim=1
-        )
+        parts = zip(content.split(self.sizes, dim=1), self.residual.split(self.sizes, dim=1), (trained, known, known))
+        rated, candidate, popularity = (torch.where(kept[:, None], part + own, part) for part, own, kept in parts)
         return RankedMovies(rated, candidate, popularity.squeeze(1))
+
+    def learned(self, trained: Tensor, known: Tensor) -> Tensor:
+        """The residual of a(m) at unit size over the trained movies, without gradient; zeros unless known; [N, a]."""
+        residual = self.residual.detach()[:, : self.sizes[0]]
+        scale = residual[trained].square().mean().sqrt().clamp_min(1e-6)
+        return torch.where(known[:, None], residual / scale, 0.0)
 
     def queries(self, liked: Tensor, disliked: Tensor, counts: tuple[Tensor, Tensor]) -> Tensor:
         """Q of users, [R, a], from their sums of a(m) over liked and disliked movies [R, a] and how many [R]."""

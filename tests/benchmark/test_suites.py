@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -55,10 +57,39 @@ def test_changed_code_and_options_are_other_cells(tmp_path, monkeypatch):
     plan = {"rows": {"a": {"model": "MMFS"}, "b": {"model": "MMFS", "id_size": 0}}, "protocols": ["u1"], "seeds": [1]}
     names = {cell.file.name for cell in suites._cells(plan, "x", tmp_path)}
     assert len(names) == 2
-    monkeypatch.setattr(suites, "_code", lambda: "other")
+    monkeypatch.setattr(suites, "_code", lambda model: "other")
     assert not names & {cell.file.name for cell in suites._cells(plan, "x", tmp_path)}
 
 
 def test_unknown_suite_is_an_error_with_the_nearest_name(tmp_path):
     with pytest.raises(InputError, match="suite 'ratin' is unknown. Did you mean 'rating'?"):
         suites.run_suite("ratin", "ml-100k-mm", tmp_path)
+
+
+def test_a_changed_model_is_run_again_alone(tmp_path, monkeypatch):
+    package = tmp_path / "recbole_mm"
+    shutil.copytree(Path(suites.__file__).parents[1], package)
+    monkeypatch.setattr(suites, "__file__", str(package / "benchmark" / "suites.py"))
+    models = ("MMFS", "MMSP", "MMASP", "DeepFM")
+
+    def changed_by(name: str, line: str) -> set[str]:
+        suites._code.cache_clear()
+        before = {model: suites._code(model) for model in models}
+        path = package / name
+        path.write_text(f"{path.read_text()}\n{line}\n")
+        suites._code.cache_clear()
+        return {model for model in models if suites._code(model) != before[model]}
+
+    assert changed_by("model/mmsp.py", "x = 1") == {"MMSP", "MMASP"}
+    assert changed_by("model/base.py", "x = 1") == {"MMFS", "MMSP", "MMASP"}
+    assert changed_by("model/rating.py", "x = 1") == {"DeepFM"}
+    assert changed_by("data/splits.py", "x = 1") == set(models)
+    assert changed_by("data/splits.py", "# a comment") == set()
+    assert changed_by("report.py", "x = 1") == set()
+    suites._code.cache_clear()
+
+
+def test_docstrings_are_no_part_of_the_code():
+    one, other = ('"""A."""\ndef f():\n    """B."""\n    return 1', '"""C."""\ndef f():\n    return 1  # 2')
+    assert suites._run_by_python(one) == suites._run_by_python(other)
+    assert suites._run_by_python(one) != suites._run_by_python(other.replace("1", "3"))
