@@ -23,6 +23,7 @@ import pandas as pd
 from tabulate import tabulate
 from tqdm import tqdm
 
+from recbole_mm.benchmark.significance import compare, units
 from recbole_mm.errors import InputError, nearest
 from recbole_mm.model.registry import MODELS
 from recbole_mm.options import read_packaged
@@ -34,6 +35,7 @@ OURS = ("trainer.py", "model/base.py", "model/layers.py", "model/losses.py", "mo
 PARENTS = {"MMASP": ("MMSP",)}
 BUILTIN = ("model/rating.py", "builtin_options.py")
 SHOWN = ("rmse", "mae", "recall@10", "ndcg@10", "genre_map", "genre_macro_auc")
+PAIRED = ("rmse", "recall@10", "ndcg@10")
 FOLD = re.compile(r"u[1-5]")
 
 
@@ -46,6 +48,11 @@ class Cell:
     protocol: str
     seed: int
     file: Path
+
+    @property
+    def outcomes(self) -> Path:
+        """What each pair and each user of the test part got."""
+        return self.file.with_suffix(".npz")
 
     def arguments(self, dataset: str) -> list[str]:
         """Options of `recbole-mm run`."""
@@ -84,7 +91,10 @@ def run_suite(suite: str, dataset: str, out: Path, workers: int = 2) -> Path:
     table = _read(cells, failures, plan.get("part", "test"))
     table.to_csv(out / f"{suite}.csv", index=False)
     path = out / f"{suite}.md"
-    path.write_text(_markdown(suite, dataset, table, plan), encoding="utf-8")
+    text = _markdown(suite, dataset, table, plan)
+    if plan.get("part", "test") == "test":  # what runs keep of pairs and users is of the test part
+        text += _significance(cells, failures)
+    path.write_text(text, encoding="utf-8")
     return path
 
 
@@ -135,12 +145,16 @@ def _run_by_python(source: str) -> str:
 
 def _run(cell: Cell, dataset: str) -> str | None:
     """Train and evaluate in a process of its own; the reason if that fails."""
-    if cell.file.is_file():
+    if cell.file.is_file() and cell.outcomes.is_file():
         return None
     unfinished = cell.file.with_suffix(".unfinished")
     command = [sys.executable, "-m", "recbole_mm.cli", "run", *cell.arguments(dataset)]
-    outcomes = cell.file.with_suffix(".npz")
-    command += [f"--result_file={unfinished}", f"--outcome_file={outcomes}", "--show_progress=false", "--state=ERROR"]
+    command += [
+        f"--result_file={unfinished}",
+        f"--outcome_file={cell.outcomes}",
+        "--show_progress=false",
+        "--state=ERROR",
+    ]
     done = subprocess.run(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True)
     if done.returncode:
         return (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
@@ -197,6 +211,29 @@ def _markdown(suite: str, dataset: str, table: pd.DataFrame, plan: dict) -> str:
         f"# {dataset}: {suite}\n\n`recbole-mm benchmark --dataset={dataset} --suite={suite}`; "
         f"{plan.get('part', 'test')} part, mean ± standard deviation over seeds {seeds}. {measured}, "
         f"{stack}.\n\n{text}\n"
+    )
+
+
+def _significance(cells: list[Cell], failures: list[str | None]) -> str:
+    """Each row against the best of the rows that are not ours, over all protocols; empty without such a row."""
+    files: dict[str, list[Path]] = {}
+    for cell, failure in zip(cells, failures):
+        if failure is None:
+            files.setdefault(cell.row, []).append(cell.outcomes)
+    baselines = sorted({cell.row for cell in cells if cell.options["model"] not in MODELS} & set(files))
+    lines = []
+    for metric in PAIRED:
+        values = {row: found for row, paths in files.items() if (found := units(paths, metric)) is not None}
+        for one in compare(values, baselines, metric):
+            numbers = f"{one.difference:+.4f}", f"{one.effect:+.3f}", f"{one.p:.2g}", one.units
+            lines.append([one.row, one.metric, one.reference, *numbers, one.verdict])
+    if not lines:
+        return ""
+    headers = ["row", "metric", "against", "difference", "effect (d_z)", "p (Holm)", "pairs or users", "verdict"]
+    text = tabulate(lines, headers=headers, tablefmt="github", disable_numparse=True)
+    return (
+        "\nAgainst the best baseline of each metric: paired t-tests on the same users, for rmse on squared errors of "
+        f"the same ratings, after averaging over seeds and folds (recbole_mm/benchmark/significance.py).\n\n{text}\n"
     )
 
 

@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -44,7 +45,7 @@ def test_a_suite_is_a_table_of_cached_runs_and_a_failed_cell_stops_no_other(suit
 
     # What is there is not run again; a result that is taken away is, and is the same.
     files = sorted((out / "runs").glob("*.json"))
-    assert len(files) == 4
+    assert len(files) == 4 and all(file.with_suffix(".npz").is_file() for file in files)
     times = {file: file.stat().st_mtime_ns for file in files}
     test = json.loads(files[0].read_text())["test"]
     files[0].unlink()
@@ -93,3 +94,30 @@ def test_docstrings_are_no_part_of_the_code():
     one, other = ('"""A."""\ndef f():\n    """B."""\n    return 1', '"""C."""\ndef f():\n    return 1  # 2')
     assert suites._run_by_python(one) == suites._run_by_python(other)
     assert suites._run_by_python(one) != suites._run_by_python(other.replace("1", "3"))
+
+
+def test_rows_are_tested_against_the_best_baseline(tmp_path):
+    plan = {
+        "rows": {
+            "ours": {"model": "MMFS"},
+            "EASE": {"model": "EASE"},
+            "Pop": {"model": "Pop"},
+            "gone": {"model": "BPR"},
+        },
+        "protocols": ["ranking"],
+        "seeds": [1],
+    }
+    cells = suites._cells(plan, "x", tmp_path)
+    users = np.array([b"%d" % user for user in range(50)])
+    random = np.random.default_rng(0)
+    for cell, level in zip(cells[:3], (0.5, 0.3, 0.1)):
+        np.savez(cell.outcomes, ranked_user=users, **{"ndcg@10": level + random.normal(size=50) * 0.05})
+    text = suites._significance(cells, [None, None, None, "no memory"])
+    lines = [[part.strip() for part in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| ")][
+        1:
+    ]
+    assert [(line[0], line[1], line[2], line[-2], line[-1]) for line in lines] == [
+        ("ours", "ndcg@10", "EASE", "50", "better"),
+        ("Pop", "ndcg@10", "EASE", "50", "worse"),
+    ]
+    assert suites._significance(cells[:1], [None]) == ""
