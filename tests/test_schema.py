@@ -17,7 +17,7 @@ from recbole.utils.argument_list import (
 
 import recbole_mm
 from recbole_mm.errors import InputError
-from recbole_mm.model.registry import MODELS, recbole_model_names
+from recbole_mm.model.registry import BASELINES, MODELS, recbole_model_names
 from recbole_mm.options import Given, read_mapping
 from recbole_mm.resources import resource_dir
 from recbole_mm.schema import DERIVED, RANGES, Schema, kind_of
@@ -78,7 +78,7 @@ def test_each_option_that_recbole_reads_is_known():
 
 
 def test_each_option_that_this_package_reads_is_known_and_has_a_default_or_type():
-    known = set().union(*(schema_of(model).defaults for model in MODELS))
+    known = set().union(*(schema_of(model).defaults for model in (*MODELS, *BASELINES)))
     files = list(Path(recbole_mm.__file__).parent.rglob("*.py"))
     read = set().union(*(options_read(path) for path in files))
     assert {"modalities", "like_threshold", "rating_scale"} <= read
@@ -115,7 +115,7 @@ def test_our_property_files_name_known_options_and_explain_each(path: Path):
 
 
 def test_ranges_are_of_options_that_exist():
-    known = set().union(*(schema_of(model).defaults for model in MODELS))
+    known = set().union(*(schema_of(model).defaults for model in (*MODELS, *BASELINES)))
     assert set(RANGES) <= known
 
 

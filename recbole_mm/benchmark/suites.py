@@ -118,12 +118,14 @@ def _code(model: str) -> str:
     """
     package, digest = Path(__file__).parents[1], hashlib.sha256()
     properties, vectors = resource_dir("properties"), resource_dir("dataset")
+    own = [f"model/{name.lower()}.py" for name in (model, *PARENTS.get(model, ()))]
+    options = [properties / "model" / f"{model}.yaml"]
     if model in MODELS:
-        names = (model, *PARENTS.get(model, ()))
-        patterns = (*SHARED, *OURS, *(f"model/{name.lower()}.py" for name in names))
-        options = [properties / "model" / f"{model}.yaml", properties / "paper.yaml"]
+        patterns = (*SHARED, *OURS, *own)
+        options.append(properties / "paper.yaml")
     else:
-        patterns, options = (*SHARED, *BUILTIN), [properties / "rating.yaml"]
+        patterns = (*SHARED, *BUILTIN, *own)
+        options.append(properties / "rating.yaml")
     options += [properties / "overall.yaml", *properties.glob("dataset/*.yaml"), *properties.glob("protocol/*.yaml")]
     for path in sorted(path for pattern in patterns for path in package.glob(pattern)):
         digest.update(path.name.encode() + _run_by_python(path.read_text(encoding="utf-8")).encode())

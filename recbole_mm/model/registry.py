@@ -19,6 +19,9 @@ MODELS = {
 }
 """Models of this package: name -> 'module:class'."""
 
+BASELINES = {"Bias": "recbole_mm.model.bias:Bias"}
+"""Baselines of this package that RecBole lacks."""
+
 
 def get_model(name: str, builtin_task: str = "ranking") -> type:
     """Class of a model: one of ours, else a built-in of RecBole as it is or (task 'rating') as a rating regressor.
@@ -26,8 +29,8 @@ def get_model(name: str, builtin_task: str = "ranking") -> type:
     Raises:
         InputError: no such model, a built-in without a rating form, or one whose extra package is not installed.
     """
-    if name in MODELS:
-        module, _, attribute = MODELS[name].partition(":")
+    if place := {**MODELS, **BASELINES}.get(name):
+        module, _, attribute = place.partition(":")
         return getattr(importlib.import_module(module), attribute)
     if name not in recbole_model_names():
         raise InputError(f"model '{name}' is unknown.{nearest(name, model_names())}")
@@ -37,7 +40,8 @@ def get_model(name: str, builtin_task: str = "ranking") -> type:
         if name not in RATING_FORMS:
             raise InputError(
                 f"model '{name}' has no form that predicts ratings, which builtin_task 'rating' needs (protocols u1 to "
-                f"u5 and cold-item set it); take one of {', '.join([*MODELS, *RATING_FORMS])}, or another protocol"
+                f"u5 and cold-item set it); take one of {', '.join([*MODELS, *BASELINES, *RATING_FORMS])}, or another "
+                f"protocol"
             )
         return RATING_FORMS[name]
     try:
@@ -48,7 +52,7 @@ def get_model(name: str, builtin_task: str = "ranking") -> type:
 
 def model_names() -> list[str]:
     """Names that `get_model` knows, ours first."""
-    return [*MODELS, *recbole_model_names()]
+    return [*MODELS, *BASELINES, *recbole_model_names()]
 
 
 @functools.cache

@@ -71,7 +71,7 @@ def test_a_changed_model_is_run_again_alone(tmp_path, monkeypatch):
     package = tmp_path / "recbole_mm"
     shutil.copytree(Path(suites.__file__).parents[1], package)
     monkeypatch.setattr(suites, "__file__", str(package / "benchmark" / "suites.py"))
-    models = ("MMFS", "MMSP", "MMASP", "DeepFM")
+    models = ("MMFS", "MMSP", "MMASP", "DeepFM", "Bias")
 
     def changed_by(name: str, line: str) -> set[str]:
         suites._code.cache_clear()
@@ -83,7 +83,8 @@ def test_a_changed_model_is_run_again_alone(tmp_path, monkeypatch):
 
     assert changed_by("model/mmsp.py", "x = 1") == {"MMSP", "MMASP"}
     assert changed_by("model/base.py", "x = 1") == {"MMFS", "MMSP", "MMASP"}
-    assert changed_by("model/rating.py", "x = 1") == {"DeepFM"}
+    assert changed_by("model/rating.py", "x = 1") == {"DeepFM", "Bias"}
+    assert changed_by("model/bias.py", "x = 1") == {"Bias"}
     assert changed_by("data/splits.py", "x = 1") == set(models)
     assert changed_by("data/splits.py", "# a comment") == set()
     assert changed_by("report.py", "x = 1") == set()
