@@ -1,7 +1,8 @@
 """Tables of repeated runs: each row of a suite under each protocol and seed, cached by what decides its numbers.
 
-A suite is a file of properties/benchmark: ``rows`` (name -> options of `recbole-mm run`), ``protocols``, ``seeds``, and
-``part`` (test by default; an ablation reports valid, so that nothing is chosen by looking at the test part).
+A suite is a file of properties/benchmark: ``rows`` (name -> options of `recbole-mm run`), ``protocols``, ``seeds``,
+``part`` (test by default; an ablation reports valid, so that nothing is chosen by looking at the test part) and
+``against`` (a row that the others are subtracted from).
 """
 
 from __future__ import annotations
@@ -94,6 +95,8 @@ def run_suite(suite: str, dataset: str, out: Path, workers: int = 2) -> Path:
     text = _markdown(suite, dataset, table, plan)
     if plan.get("part", "test") == "test":  # what runs keep of pairs and users is of the test part
         text += _significance(cells, failures)
+    if "against" in plan:
+        text += _differences(table, plan["against"])
     path.write_text(text, encoding="utf-8")
     return path
 
@@ -216,6 +219,19 @@ def _markdown(suite: str, dataset: str, table: pd.DataFrame, plan: dict) -> str:
     )
 
 
+def _differences(table: pd.DataFrame, reference: str) -> str:
+    """Each row minus the reference under the same protocol and seed: mean ± standard deviation over seeds."""
+    metrics = [name for name in SHOWN if name in table and table[name].notna().any()]
+    done = table[table["failure"].isna()].set_index(["protocol", "seed"])
+    base = done.loc[done["row"] == reference, metrics]
+    lines = []
+    for (row, protocol), runs in done[done["row"] != reference].groupby(["row", "protocol"], sort=False):
+        difference = runs[metrics] - base.reindex(runs.index)
+        lines.append([row, protocol, *(_mean_and_deviation(difference[name], sign="+") for name in metrics)])
+    text = tabulate(lines, headers=["row", "protocol", *metrics], tablefmt="github", disable_numparse=True)
+    return f"\nDifference from {reference} under the same seed, mean ± standard deviation over seeds.\n\n{text}\n"
+
+
 def _significance(cells: list[Cell], failures: list[str | None]) -> str:
     """Each row against the best of the rows that are not ours, over all protocols; empty without such a row."""
     files: dict[str, list[Path]] = {}
@@ -239,7 +255,7 @@ def _significance(cells: list[Cell], failures: list[str | None]) -> str:
     )
 
 
-def _mean_and_deviation(values: pd.Series) -> str:
+def _mean_and_deviation(values: pd.Series, sign: str = "") -> str:
     if values.isna().all():
         return "–"
-    return f"{values.mean():.4f} ± {values.std(ddof=1):.4f}"
+    return f"{values.mean():{sign}.4f} ± {values.std(ddof=1):.4f}"

@@ -122,3 +122,12 @@ def test_rows_are_tested_against_the_best_baseline(tmp_path):
         ("Pop", "ndcg@10", "EASE", "50", "worse"),
     ]
     assert suites._significance(cells[:1], [None]) == ""
+
+
+def test_differences_are_between_runs_of_one_seed():
+    rows = [("full", 1, 0.90), ("full", 2, 0.80), ("less", 1, 0.93), ("less", 2, 0.81), ("broken", 1, None)]
+    table = pd.DataFrame(rows, columns=["row", "seed", "rmse"]).assign(protocol="u1", failure=None)
+    table.loc[table["row"] == "broken", "failure"] = "no memory"
+    text = suites._differences(table, "full")
+    assert [part.strip() for part in text.splitlines()[-1].split("|")[1:-1]] == ["less", "u1", "+0.0200 ± 0.0141"]
+    assert "broken" not in text
