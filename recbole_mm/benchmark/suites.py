@@ -12,7 +12,6 @@ import functools
 import hashlib
 import json
 import os
-import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -21,10 +20,9 @@ from datetime import datetime
 from pathlib import Path
 
 import pandas as pd
-from tabulate import tabulate
 from tqdm import tqdm
 
-from recbole_mm.benchmark.significance import compare, units
+from recbole_mm.benchmark.tables import differences, latex, markdown, significance
 from recbole_mm.errors import InputError, nearest
 from recbole_mm.model.registry import MODELS
 from recbole_mm.options import read_packaged
@@ -35,9 +33,6 @@ SHARED = ("data/*.py", "trainer_mixin.py", "evaluator.py", "config.py", "compat.
 OURS = ("trainer.py", "model/base.py", "model/layers.py", "model/losses.py", "model/ranking.py")
 PARENTS = {"MMASP": ("MMSP",)}
 BUILTIN = ("model/rating.py", "builtin_options.py")
-SHOWN = ("rmse", "mae", "recall@10", "ndcg@10", "genre_map", "genre_macro_auc")
-PAIRED = ("rmse", "recall@10", "ndcg@10")
-FOLD = re.compile(r"u[1-5]")
 
 
 @dataclass(frozen=True)
@@ -73,7 +68,7 @@ def run_suite(suite: str, dataset: str, out: Path, workers: int = 2) -> Path:
         workers: runs at a time, each with one thread.
 
     Returns:
-        The table, ``out/<suite>.md``; beside it ``out/<suite>.csv`` has one line for each cell.
+        The table, ``out/<suite>.md``; beside it ``.tex`` is the same in LaTeX and ``.csv`` has one line for each cell.
 
     Raises:
         InputError: no such suite.
@@ -91,12 +86,18 @@ def run_suite(suite: str, dataset: str, out: Path, workers: int = 2) -> Path:
         failures = list(tqdm(pool.map(lambda cell: _run(cell, dataset), cells), total=len(cells), desc=suite))
     table = _read(cells, failures, plan.get("part", "test"))
     table.to_csv(out / f"{suite}.csv", index=False)
-    path = out / f"{suite}.md"
-    text = _markdown(suite, dataset, table, plan)
+    (out / f"{suite}.tex").write_text(latex(table), encoding="utf-8")
+    text = markdown(suite, dataset, table, plan)
     if plan.get("part", "test") == "test":  # what runs keep of pairs and users is of the test part
-        text += _significance(cells, failures)
+        outcomes: dict[str, list[Path]] = {}
+        for cell, failure in zip(cells, failures):
+            if failure is None:
+                outcomes.setdefault(cell.row, []).append(cell.outcomes)
+        rows = {cell.row for cell in cells if cell.options["model"] not in MODELS}
+        text += significance(outcomes, baselines=sorted(rows & set(outcomes)))
     if "against" in plan:
-        text += _differences(table, plan["against"])
+        text += differences(table, plan["against"])
+    path = out / f"{suite}.md"
     path.write_text(text, encoding="utf-8")
     return path
 
@@ -185,77 +186,3 @@ def _read(cells: list[Cell], failures: list[str | None], part: str) -> pd.DataFr
             }
         lines.append(line)
     return pd.DataFrame(lines)
-
-
-def _markdown(suite: str, dataset: str, table: pd.DataFrame, plan: dict) -> str:
-    """Mean ± standard deviation over seeds; folds are averaged first, so that the deviation is that of the seeds."""
-    metrics = [name for name in SHOWN if name in table and table[name].notna().any()]
-    table = table.assign(family=table["protocol"].where(~table["protocol"].str.fullmatch(FOLD), "folds"))
-    several = table.loc[table["family"] == "folds", "protocol"].nunique() > 1
-    lines = []
-    for (row, family), runs in table.groupby(["row", "family"], sort=False):
-        name = (
-            f"mean of {runs['protocol'].nunique()} folds" if family == "folds" and several else runs["protocol"].iloc[0]
-        )
-        failed = runs["failure"].dropna()
-        if len(failed):
-            lines.append([row, name, f"failed: {failed.iloc[0]}"])
-            continue
-        by_seed = runs.groupby("seed")[metrics].mean()
-        lines.append([row, name, *(_mean_and_deviation(by_seed[metric]) for metric in metrics)])
-        if family == "folds" and several:
-            first = runs[runs["protocol"] == runs["protocol"].iloc[0]].set_index("seed")
-            cells = (_mean_and_deviation(first[metric]) for metric in metrics)
-            lines.append(["", runs["protocol"].iloc[0], *cells])
-    text = tabulate(lines, headers=["row", "protocol", *metrics], tablefmt="github", disable_numparse=True)
-    seeds = ", ".join(map(str, plan["seeds"]))
-    versions = {} if "versions" not in table else json.loads(table["versions"].dropna().iloc[0])
-    measured = "" if "date" not in table else table["date"].dropna().max()
-    stack = ", ".join(f"{name} {version}" for name, version in versions.items())
-    return (
-        f"# {dataset}: {suite}\n\n`recbole-mm benchmark --dataset={dataset} --suite={suite}`; "
-        f"{plan.get('part', 'test')} part, mean ± standard deviation over seeds {seeds}. {measured}, "
-        f"{stack}.\n\n{text}\n"
-    )
-
-
-def _differences(table: pd.DataFrame, reference: str) -> str:
-    """Each row minus the reference under the same protocol and seed: mean ± standard deviation over seeds."""
-    metrics = [name for name in SHOWN if name in table and table[name].notna().any()]
-    done = table[table["failure"].isna()].set_index(["protocol", "seed"])
-    base = done.loc[done["row"] == reference, metrics]
-    lines = []
-    for (row, protocol), runs in done[done["row"] != reference].groupby(["row", "protocol"], sort=False):
-        difference = runs[metrics] - base.reindex(runs.index)
-        lines.append([row, protocol, *(_mean_and_deviation(difference[name], sign="+") for name in metrics)])
-    text = tabulate(lines, headers=["row", "protocol", *metrics], tablefmt="github", disable_numparse=True)
-    return f"\nDifference from {reference} under the same seed, mean ± standard deviation over seeds.\n\n{text}\n"
-
-
-def _significance(cells: list[Cell], failures: list[str | None]) -> str:
-    """Each row against the best of the rows that are not ours, over all protocols; empty without such a row."""
-    files: dict[str, list[Path]] = {}
-    for cell, failure in zip(cells, failures):
-        if failure is None:
-            files.setdefault(cell.row, []).append(cell.outcomes)
-    baselines = sorted({cell.row for cell in cells if cell.options["model"] not in MODELS} & set(files))
-    lines = []
-    for metric in PAIRED:
-        values = {row: found for row, paths in files.items() if (found := units(paths, metric)) is not None}
-        for one in compare(values, baselines, metric):
-            numbers = f"{one.difference:+.4f}", f"{one.effect:+.3f}", f"{one.p:.2g}", one.units
-            lines.append([one.row, one.metric, one.reference, *numbers, one.verdict])
-    if not lines:
-        return ""
-    headers = ["row", "metric", "against", "difference", "effect (d_z)", "p (Holm)", "pairs or users", "verdict"]
-    text = tabulate(lines, headers=headers, tablefmt="github", disable_numparse=True)
-    return (
-        "\nAgainst the best baseline of each metric: paired t-tests on the same users, for rmse on squared errors of "
-        f"the same ratings, after averaging over seeds and folds (recbole_mm/benchmark/significance.py).\n\n{text}\n"
-    )
-
-
-def _mean_and_deviation(values: pd.Series, sign: str = "") -> str:
-    if values.isna().all():
-        return "–"
-    return f"{values.mean():{sign}.4f} ± {values.std(ddof=1):.4f}"

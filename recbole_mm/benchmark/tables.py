@@ -1,0 +1,119 @@
+"""Tables of a suite's runs as markdown and LaTeX: means over seeds, differences and tests against a reference."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+from tabulate import tabulate
+
+from recbole_mm.benchmark.significance import compare, units
+
+SHOWN = ("rmse", "mae", "recall@10", "ndcg@10", "genre_map", "genre_macro_auc")
+PAIRED = ("rmse", "recall@10", "ndcg@10")
+FOLD = re.compile(r"u[1-5]")
+
+
+def summary(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+    """Headers and lines of a table: mean ± standard deviation over seeds.
+
+    Folds are averaged first, so that the deviation is that of the seeds.
+
+    Args:
+        table: one line for each run with row, protocol, seed, failure and its metrics.
+    """
+    metrics = _shown(table)
+    table = table.assign(family=table["protocol"].where(~table["protocol"].str.fullmatch(FOLD), "folds"))
+    several = table.loc[table["family"] == "folds", "protocol"].nunique() > 1
+    lines = []
+    for (row, family), runs in table.groupby(["row", "family"], sort=False):
+        folds = family == "folds" and several
+        name = f"mean of {runs['protocol'].nunique()} folds" if folds else runs["protocol"].iloc[0]
+        failed = runs["failure"].dropna()
+        if len(failed):
+            lines.append([row, name, f"failed: {failed.iloc[0]}"])
+            continue
+        by_seed = runs.groupby("seed")[metrics].mean()
+        lines.append([row, name, *(_mean_and_deviation(by_seed[metric]) for metric in metrics)])
+        if folds:
+            first = runs[runs["protocol"] == runs["protocol"].iloc[0]].set_index("seed")
+            cells = (_mean_and_deviation(first[metric]) for metric in metrics)
+            lines.append(["", runs["protocol"].iloc[0], *cells])
+    return ["row", "protocol", *metrics], lines
+
+
+def markdown(suite: str, dataset: str, table: pd.DataFrame, plan: Mapping) -> str:
+    """The summary under a heading that says how, when and with what it was measured."""
+    headers, lines = summary(table)
+    seeds = ", ".join(map(str, plan["seeds"]))
+    versions = {} if "versions" not in table else json.loads(table["versions"].dropna().iloc[0])
+    measured = "" if "date" not in table else table["date"].dropna().max()
+    stack = ", ".join(f"{name} {version}" for name, version in versions.items())
+    return (
+        f"# {dataset}: {suite}\n\n`recbole-mm benchmark --dataset={dataset} --suite={suite}`; "
+        f"{plan.get('part', 'test')} part, mean ± standard deviation over seeds {seeds}. {measured}, "
+        f"{stack}.\n\n{_github(headers, lines)}\n"
+    )
+
+
+def latex(table: pd.DataFrame) -> str:
+    """The summary as a LaTeX tabular (package booktabs)."""
+    headers, lines = summary(table)
+    width = len(headers)
+    lines = [[*line, *[""] * (width - len(line))] for line in lines]
+    return (
+        tabulate(lines, headers=headers, tablefmt="latex_booktabs", disable_numparse=True).replace("±", r"$\pm$") + "\n"
+    )
+
+
+def differences(table: pd.DataFrame, reference: str) -> str:
+    """Each row minus the reference under the same protocol and seed: mean ± standard deviation over seeds."""
+    metrics = _shown(table)
+    done = table[table["failure"].isna()].set_index(["protocol", "seed"])
+    base = done.loc[done["row"] == reference, metrics]
+    lines = []
+    for (row, protocol), runs in done[done["row"] != reference].groupby(["row", "protocol"], sort=False):
+        difference = runs[metrics] - base.reindex(runs.index)
+        lines.append([row, protocol, *(_mean_and_deviation(difference[name], sign="+") for name in metrics)])
+    text = _github(["row", "protocol", *metrics], lines)
+    return f"\nDifference from {reference} under the same seed, mean ± standard deviation over seeds.\n\n{text}\n"
+
+
+def significance(outcomes: Mapping[str, Sequence[Path]], baselines: Sequence[str]) -> str:
+    """Each row against the best baseline of each metric, over all protocols; empty without a baseline.
+
+    Args:
+        outcomes: row -> ``outcome_file`` of its runs.
+        baselines: rows among which the reference is taken.
+    """
+    lines = []
+    for metric in PAIRED:
+        values = {row: found for row, files in outcomes.items() if (found := units(files, metric)) is not None}
+        for one in compare(values, baselines, metric):
+            numbers = f"{one.difference:+.4f}", f"{one.effect:+.3f}", f"{one.p:.2g}", one.units
+            lines.append([one.row, one.metric, one.reference, *numbers, one.verdict])
+    if not lines:
+        return ""
+    headers = ["row", "metric", "against", "difference", "effect (d_z)", "p (Holm)", "pairs or users", "verdict"]
+    return (
+        "\nAgainst the best baseline of each metric: paired t-tests on the same users, for rmse on squared errors of "
+        f"the same ratings, after averaging over seeds and folds (recbole_mm/benchmark/significance.py).\n\n"
+        f"{_github(headers, lines)}\n"
+    )
+
+
+def _shown(table: pd.DataFrame) -> list[str]:
+    return [name for name in SHOWN if name in table and table[name].notna().any()]
+
+
+def _github(headers: list[str], lines: list[list]) -> str:
+    return tabulate(lines, headers=headers, tablefmt="github", disable_numparse=True)
+
+
+def _mean_and_deviation(values: pd.Series, sign: str = "") -> str:
+    if values.isna().all():
+        return "–"
+    return f"{values.mean():{sign}.4f} ± {values.std(ddof=1):.4f}"
