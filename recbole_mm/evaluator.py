@@ -1,7 +1,7 @@
 """Metrics of the three families under one set of names.
 
 rating    rmse, mae                                             RecBole's classes, over all pairs of a part at once
-ranking   recall@k, mrr@k, ndcg@k, hit@k, precision@k, …        RecBole's evaluator (see trainer.py)
+ranking   recall@k, mrr@k, ndcg@k, hit@k, precision@k, …        RecBole's evaluator (see trainer_mixin.py)
 genre     genre_map, genre_macro_f1, genre_micro_f1, genre_macro_auc     scikit-learn, over the movies held out
 """
 

@@ -259,8 +259,8 @@ class MultimodalMultitaskRecommender(GeneralRecommender):
     def calculate_loss(self, interaction) -> dict[str, Tensor]:
         """Weighted losses by name; their sum is what is minimised.
 
-        The rating task draws movies through ratings, the genre task uniformly from the catalogue; the ranking task
-        draws users.
+        The rating task draws movies through ratings, the genre task (with its linear path) uniformly from the
+        catalogue; the ranking task draws users.
 
         Args:
             interaction: RecBole's batch of training rows with user, item and rating, each [B].

@@ -18,7 +18,7 @@ class MMASP(MMSP):
         MMSP, and
         D = softmax(W GRL_λ(norm(s)))               which task drew the movie: through ratings, or uniformly?
         L_orth = ‖ŜᵀR̂‖²_F / B² + ‖ŜᵀĜ‖²_F / B²     s and r on the rating draw, s and g on the genre draw
-        total  = rating_weight·MSE + genre_weight·BCE + ranking + CE(D) + γ·L_orth
+        total  = rating_weight·MSE + genre_weight·(BCE + linear) + ranking + CE(D) + γ·L_orth
 
     Each task brings the movies of its own batch: the rating task's are drawn through ratings, by popularity, the
     genre task's uniformly. So the draws differ and D has something to learn. Its accuracy (0.5: the shared part
