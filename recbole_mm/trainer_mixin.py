@@ -14,7 +14,7 @@ from recbole.utils import get_local_time
 from recbole_mm.checkpoint import restore, save_checkpoint
 from recbole_mm.data.dataloader import EvaluationData
 from recbole_mm.errors import InputError
-from recbole_mm.evaluator import UserEvaluator, genre_metrics, rating_metrics
+from recbole_mm.evaluator import UserEvaluator, genre_metrics, rated_metrics, rating_metrics
 
 # A bar for each evaluation of a second would bury the log; from this many batches on it is worth one.
 LONG_EVALUATION = 50
@@ -25,6 +25,7 @@ class EvaluationMixin:
 
     Attributes:
         history: one dict for each epoch: epoch, seconds, losses by name, statistics by name, valid by metric.
+        throughput: of the last evaluation: ``pairs`` rated a second, ``users`` ranked a second (each with its metrics).
         data_fingerprint: set by quick_start; kept in checkpoints so that one is not applied to other data.
     """
 
@@ -34,6 +35,7 @@ class EvaluationMixin:
         name = f"{config['model']}-{config['dataset']}-{get_local_time()}-{secrets.token_hex(3)}.pt"
         self.saved_model_file = os.path.join(self.checkpoint_dir, name)
         self.history: list[dict] = []
+        self.throughput: dict[str, float] = {}
         self.data_fingerprint = ""
         self._candidates: torch.Tensor | None = None
         self.evaluator = UserEvaluator(config)
@@ -91,9 +93,17 @@ class EvaluationMixin:
         self.model.eval()
         result: dict[str, float] = {}
         if self.config["rating_metrics"]:
+            start = perf_counter()
             result.update(self._evaluate_ratings(eval_data.rows))
+            self.throughput["pairs"] = len(eval_data.rows) / (perf_counter() - start)
         if eval_data.ranking is not None:
+            start = perf_counter()
             result.update(self._evaluate_ranking(eval_data, show_progress))
+            self.throughput["users"] = len(eval_data.rows.inter_feat[eval_data.rows.uid_field].unique()) / (
+                perf_counter() - start
+            )
+        if self.config["rated_metrics"]:
+            result.update(self._evaluate_rated(eval_data.rows))
         if eval_data.genre_items is not None:
             probability = self.model.predict_genres(eval_data.genre_items.to(self.device))
             result.update(genre_metrics(self.config, eval_data.genres, probability))
@@ -123,14 +133,19 @@ class EvaluationMixin:
     def _evaluate_ratings(self, rows) -> dict[str, float]:
         return rating_metrics(self.config, self._predicted_ratings(rows), rows.inter_feat[self.config["RATING_FIELD"]])
 
+    def _evaluate_rated(self, rows) -> dict[str, float]:
+        users, ratings = (rows.inter_feat[name].numpy() for name in (rows.uid_field, self.config["RATING_FIELD"]))
+        scores = self._of_pairs(self.model.predict, rows).double().cpu().numpy()
+        found = rated_metrics(self.config["topk"], users, ratings, scores)
+        return {name: round(value, self.config["metric_decimal_place"]) for name, value in found.items()}
+
     def _predicted_ratings(self, rows) -> torch.Tensor:
+        return self._of_pairs(self.model.predict_rating, rows)
+
+    def _of_pairs(self, predict, rows) -> torch.Tensor:
         step = max(1, self.config["eval_batch_size"])
-        return torch.cat(
-            [
-                self.model.predict_rating(rows[start : start + step].to(self.device))
-                for start in range(0, len(rows), step)
-            ]
-        )
+        parts = (rows[start : start + step].to(self.device) for start in range(0, len(rows), step))
+        return torch.cat([predict(part).view(-1) for part in parts])
 
     def _evaluate_ranking(self, eval_data: EvaluationData, show_progress: bool = False) -> dict[str, float]:
         self._candidates = eval_data.candidates

@@ -31,6 +31,7 @@ from recbole.utils import InputType
 from torch import Tensor, nn
 
 from recbole_mm.errors import InputError
+from recbole_mm.model.vector_fields import VectorFields
 
 
 class RatingRegressor:
@@ -98,19 +99,19 @@ class SquaredError(AddMean):
         return nn.functional.mse_loss(super().forward(score), rating)
 
 
-class AFM(RatingRegressor, afm.AFM):
+class AFM(RatingRegressor, afm.AFM, VectorFields):
     """Xiao et al., "Attentional Factorization Machines", IJCAI 2017."""
 
 
-class AutoInt(RatingRegressor, autoint.AutoInt):
+class AutoInt(RatingRegressor, autoint.AutoInt, VectorFields):
     """Song et al., "AutoInt: Automatic Feature Interaction Learning via Self-Attentive Neural Networks", CIKM 2019."""
 
 
-class DCN(RatingRegressor, dcn.DCN):
+class DCN(RatingRegressor, dcn.DCN, VectorFields):
     """Wang et al., "Deep & Cross Network for Ad Click Predictions", ADKDD 2017."""
 
 
-class DCNV2(RatingRegressor, dcnv2.DCNV2):
+class DCNV2(RatingRegressor, dcnv2.DCNV2, VectorFields):
     """Wang et al., "DCN V2: Improved Deep & Cross Network", WWW 2021. Its forward ends in the sigmoid, here mu + s."""
 
     def _regress(self) -> None:
@@ -118,35 +119,35 @@ class DCNV2(RatingRegressor, dcnv2.DCNV2):
         self.loss = nn.MSELoss()
 
 
-class DeepFM(RatingRegressor, deepfm.DeepFM):
+class DeepFM(RatingRegressor, deepfm.DeepFM, VectorFields):
     """Guo et al., "DeepFM: A Factorization-Machine based Neural Network", IJCAI 2017."""
 
 
-class FM(RatingRegressor, fm.FM):
+class FM(RatingRegressor, fm.FM, VectorFields):
     """Rendle, "Factorization Machines", ICDM 2010."""
 
 
-class FNN(RatingRegressor, fnn.FNN):
+class FNN(RatingRegressor, fnn.FNN, VectorFields):
     """Zhang et al., "Deep Learning over Multi-field Categorical Data", ECIR 2016."""
 
 
-class LR(RatingRegressor, lr.LR):
+class LR(RatingRegressor, lr.LR, VectorFields):
     """Linear regression on the fields (RecBole's logistic regression without the sigmoid)."""
 
 
-class NFM(RatingRegressor, nfm.NFM):
+class NFM(RatingRegressor, nfm.NFM, VectorFields):
     """He and Chua, "Neural Factorization Machines for Sparse Predictive Analytics", SIGIR 2017."""
 
 
-class PNN(RatingRegressor, pnn.PNN):
+class PNN(RatingRegressor, pnn.PNN, VectorFields):
     """Qu et al., "Product-based Neural Networks for User Response Prediction", ICDM 2016."""
 
 
-class WideDeep(RatingRegressor, widedeep.WideDeep):
+class WideDeep(RatingRegressor, widedeep.WideDeep, VectorFields):
     """Cheng et al., "Wide & Deep Learning for Recommender Systems", DLRS 2016."""
 
 
-class xDeepFM(RatingRegressor, xdeepfm.xDeepFM):
+class xDeepFM(RatingRegressor, xdeepfm.xDeepFM, VectorFields):
     """Lian et al., "xDeepFM: Combining Explicit and Implicit Feature Interactions", KDD 2018."""
 
 
