@@ -72,18 +72,19 @@ def _other_command(arguments: list[str]) -> int:
     curves_parser.add_argument("--out", type=Path, default=Path("curves.png"), help="picture (default: curves.png)")
     benchmark_parser = commands.add_parser("benchmark", help="run the rows of a table, each with several seeds")
     benchmark_parser.add_argument("--dataset", default="ml-100k-mm", help="(default: ml-100k-mm)")
-    benchmark_parser.add_argument("--suite", required=True, help="a file of properties/benchmark, e.g. rating")
+    benchmark_parser.add_argument("--suite", required=True, help="a file of properties/benchmark, e.g. rating; or all")
     benchmark_parser.add_argument("--out", type=Path, help="where tables and runs go (default: results/DATASET)")
     benchmark_parser.add_argument("--workers", type=int, default=2, help="runs at a time, one thread each (default: 2)")
+    benchmark_parser.add_argument("--quick", action="store_true", help="the suite's short form; checks its bands")
     options = parser.parse_args(arguments)
 
     if options.command == "benchmark":
-        from recbole_mm.benchmark.suites import run_suite
+        from recbole_mm.benchmark.suites import run_suite, suite_names
 
-        path = run_suite(
-            options.suite, options.dataset, options.out or Path("results") / options.dataset, options.workers
-        )
-        print(path.read_text(encoding="utf-8"))
+        out = options.out or Path("results") / options.dataset
+        for suite in suite_names() if options.suite == "all" else [options.suite]:
+            path = run_suite(suite, options.dataset, out, options.workers, options.quick)
+            print(path.read_text(encoding="utf-8"))
         return 0
     if options.command == "curves":
         from recbole_mm.benchmark.curves import draw_curves

@@ -156,6 +156,13 @@ class MultimodalMultitaskRecommender(GeneralRecommender):
             self.register_buffer(f"values_{name}", standardizer(modality.values), persistent=False)
             self.register_buffer(f"present_{name}", modality.present, persistent=False)
 
+    def set_present(self, name: str, present: Tensor) -> None:
+        """Say which movies have a vector of a modality from now on, bool [N]; the others' count as missing."""
+        setattr(self, f"present_{name}", present)
+        if self.linear_genres is not None:
+            self.side_by_side = _side_by_side(self._catalogue("values"), self._catalogue("present"))
+        self._encoded = None
+
     def _catalogue(self, kind: str) -> dict[str, Tensor]:
         return {name: getattr(self, f"{kind}_{name}") for name in self.modalities}
 
