@@ -1,8 +1,8 @@
 """Hyper-parameters of one model, chosen on the validation part by RecBole's HyperTuning with random search.
 
 Every model gets the same number of trials: the first is its default, so that tuning never ends below it on the
-validation part; the others are drawn independently of one another and of the results, each from the seed and its
-number. So any search can be repeated, resumed and extended, which one that learns from its trials (``bayes``) cannot.
+validation part; the others are random, no two the same, each drawn from the seed and its number whatever the results.
+So any search can be repeated, resumed and extended, which one that learns from its trials (``bayes``) cannot.
 
 The test part is never evaluated: a trial trains and returns what `fit` measured on the validation part.
 """
@@ -31,6 +31,7 @@ from recbole_mm.quick_start import check_writable, prepare_session
 
 USELESS = ("resume", "evaluate", "result_file", "outcome_file", "checkpoint_dir")
 SHOWN = 5
+ATTEMPTS = 100  # draws until a small space counts as exhausted
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ class Log:
 
 
 class Search(HyperTuning):
-    """RecBole's tuner with independent trials, each of which depends on a seed and its number only.
+    """RecBole's tuner with random trials, each drawn from a seed and its number, no two the same.
 
     Args:
         objective: score of a run with the given options, and whether a larger one is better.
@@ -115,8 +116,13 @@ class Search(HyperTuning):
         from hyperopt import rand
 
         def draw(new_ids: Sequence[int], domain, drawn, _) -> list:
-            seeds = [int(np.random.SeedSequence([seed, new_id]).generate_state(1)[0]) for new_id in new_ids]
-            return [doc for new_id, own in zip(new_ids, seeds) for doc in rand.suggest([new_id], domain, drawn, own)]
+            for attempt in range(ATTEMPTS):
+                own_seed = int(np.random.SeedSequence([seed, *new_ids, attempt]).generate_state(1)[0])
+                documents = rand.suggest(new_ids, domain, drawn, own_seed)
+                values = documents[0]["misc"]["vals"]  # one at a time is asked for
+                if space.options({option: value[0] for option, value in values.items()}) not in self.tried:
+                    return documents
+            return []  # hyperopt ends: a small space has no more
 
         def result(options: dict[str, Any], _) -> dict[str, Any]:
             score, bigger = objective(options)
@@ -127,14 +133,17 @@ class Search(HyperTuning):
             result, params_dict=space.for_recbole(), algo=draw, max_evals=trials - 1, early_stop=max(1, trials)
         )
         self._of_drawn = space.options
+        self.tried: list[dict[str, Any]] = []
 
     def start_from(self, options: dict[str, Any]) -> None:
         """The first trial, before any is drawn."""
+        self.tried.append(options)
         super().trial(options)
 
     def trial(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """One that was drawn."""
-        return super().trial(self._of_drawn(params))
+        self.tried.append(self._of_drawn(params))
+        return super().trial(self.tried[-1])
 
     def run(self) -> None:
         if self.max_evals:

@@ -121,6 +121,13 @@ def test_a_failed_trial_stops_no_other(arguments, own_space, tmp_path, monkeypat
     assert read_mapping(file) == default["options"]
 
 
+def test_a_small_space_ends_when_every_value_was_tried(arguments, own_space, tmp_path, monkeypatch):
+    space = own_space(embedding_size={"choice": [4, 8, 16]})  # 16 is the default
+    monkeypatch.setattr(tuning, "find_file", lambda name: space)
+    tune(arguments, trials=9, out=tmp_path / "tuned")
+    assert sorted(trial["options"]["embedding_size"] for trial in lines(tmp_path)[1:]) == [4, 8, 16]
+
+
 def test_every_trial_failed(arguments, quick_space, tmp_path):
     with pytest.raises(InputError, match="every trial of BPR failed, the last with: no epoch was validated"):
         tune([*arguments, "--eval_step=0"], trials=1, out=tmp_path / "tuned")
