@@ -64,14 +64,17 @@ class Log:
         search: what decides the trials, as plain JSON values.
 
     Raises:
-        InputError: the file holds another search, or is not such a log.
+        InputError: the file holds another search, is not such a log, or cannot be written.
     """
 
     def __init__(self, path: Path, search: dict[str, Any]) -> None:
         self.path, self.trials = path, dict[int, Trial]()
         if not path.is_file():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._append({"search": search})
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                self._append({"search": search})
+            except OSError as error:
+                raise InputError(f"{path}: cannot be written ({error.strerror}); give another --out") from error
             return
         try:
             first, *others = map(json.loads, path.read_text(encoding="utf-8").splitlines())
@@ -196,7 +199,7 @@ def tune(arguments: Sequence[str], trials: int = 12, out: Path = Path("propertie
         elif trial.options != options:
             raise InputError(f"{log.path}: trial {number} had other options, so a default has changed; remove the file")
         seen.append(trial)
-        print(_line(trial, trials, metric, best(seen, bigger)))
+        print(_line(trial, trials, metric, best(seen, bigger)), flush=True)
         worst = -np.inf if bigger else np.inf
         return worst if trial.score is None else trial.score, bigger
 

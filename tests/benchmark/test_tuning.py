@@ -195,6 +195,11 @@ def test_a_file_that_is_no_log_is_left_alone(arguments, quick_space, tmp_path):
     assert log.read_text() == "mine\n"
 
 
+def test_an_output_folder_that_is_a_file_is_an_error(arguments, quick_space):
+    with pytest.raises(InputError, match="cannot be written .*give another --out"):
+        tune(arguments, trials=1, out=Path("own.yaml"))
+
+
 def shipped() -> list[tuple[str, str]]:
     folder = resource_dir("properties") / "tuning"
     return [(task, model) for task in ("rating", "ranking") for model in read_mapping(folder / f"{task}.yaml")]
