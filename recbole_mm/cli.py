@@ -1,4 +1,4 @@
-"""Command line: ``recbole-mm run | prepare | benchmark | curves``; run_recbole_mm.py is ``recbole-mm run``."""
+"""Command line: ``recbole-mm run | tune | prepare | benchmark | curves``; run_recbole_mm.py is ``recbole-mm run``."""
 
 from __future__ import annotations
 
@@ -31,6 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if arguments[:1] == ["run"]:
             return _run(arguments[1:])
+        if arguments[:1] == ["tune"]:
+            return _tune(arguments[1:])
         return _other_command(arguments)
     except InputError as error:
         print(f"recbole-mm: error: {error}", file=sys.stderr)
@@ -53,11 +55,31 @@ def _run(options: list[str]) -> int:
     return 0
 
 
+def _tune(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="recbole-mm tune",
+        usage="recbole-mm tune --model=… --dataset=… [--protocol=u1] [--trials=12] [--out=…] [--key=value …]",
+        description="Choose a model's options on the validation part, by RecBole's HyperTuning with random search.",
+        epilog="Every other option is one of `recbole-mm run`, shared by all trials; --seed is also the search's.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--trials", type=int, default=12, help="models trained, the default among them (default: 12)")
+    parser.add_argument(
+        "--out", type=Path, default=Path("properties/tuned"), help="log and choice go here (default: properties/tuned)"
+    )
+    options, of_runs = parser.parse_known_args(arguments)
+    from recbole_mm.benchmark.tuning import tune
+
+    print(tune(of_runs, options.trials, options.out))
+    return 0
+
+
 def _other_command(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="recbole-mm", description="Multimodal multitask recommendation on RecBole.")
     parser.add_argument("--version", action="version", version=f"recbole-mm {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("run", help="train a model and print its metrics", add_help=False)
+    commands.add_parser("tune", help="choose a model's options on the validation part", add_help=False)
     prepare_parser = commands.add_parser("prepare", help="build a dataset's atomic files")
     prepare_parser.add_argument("dataset", help="name of the dataset, e.g. ml-100k-mm")
     prepare_parser.add_argument("--out", type=Path, default=Path("dataset"), help="where to put it (default: dataset)")
