@@ -111,11 +111,15 @@ class EvaluationMixin:
 
     @torch.no_grad()
     def outcomes(self, eval_data: EvaluationData) -> dict[str, np.ndarray]:
-        """What each pair and each user got, for tests that pair two models; ids are those of the atomic files.
+        """What each pair, user and movie got, for paired tests and for the report; ids are those of the atomic files.
 
         Returns:
             ``user``, ``item``, ``rating`` and ``predicted`` of the part's pairs, each [n], if ratings are evaluated;
-            ``ranked_user`` and recall@k and ndcg@k, each [users], if the catalogue is ranked.
+            ``ranked_user`` and recall@k and ndcg@k, each [users], if the catalogue is ranked;
+            ``genre_item`` [h], ``genre_target`` and ``genre_probability`` [h, G] of the part's held-out movies, if
+            genres are evaluated; ``genre_names`` [G], ``movie`` and ``movie_title`` [N], ``movie_embedding`` (z)
+            [N, m] and ``movie_genre`` [N, G] of the whole catalogue from a model that predicts genres. What is
+            probability or embedding is float16, text is UTF-8.
         """
         self.model.eval()
         rows, found = eval_data.rows, {}
@@ -128,7 +132,18 @@ class EvaluationMixin:
             self._evaluate_ranking(eval_data)
             found["ranked_user"] = rows.id2token(rows.uid_field, eval_data.ranking.uid_list)
             found.update(self.evaluator.by_user)
-        return {name: values.astype("S") if values.dtype.kind in "OU" else values for name, values in found.items()}
+        if eval_data.genre_items is not None:
+            found["genre_item"] = rows.id2token(rows.iid_field, eval_data.genre_items)
+            found["genre_target"] = eval_data.genres.numpy().astype(np.uint8)
+            probability = self.model.predict_genres(eval_data.genre_items.to(self.device))
+            found["genre_probability"] = probability.half().cpu().numpy()
+        if self.config.predicts_genres:
+            found["genre_names"] = np.array(rows.genre_names)
+            found["movie"] = rows.id2token(rows.iid_field, np.arange(1, rows.item_num))  # 0 is [PAD]
+            found["movie_title"] = rows.titles()[1:]
+            found["movie_embedding"] = self.model.encode_catalogue().rating[1:].half().cpu().numpy()
+            found["movie_genre"] = rows.genres[1:].numpy().astype(np.uint8)
+        return {name: _as_bytes(values) if values.dtype.kind in "OU" else values for name, values in found.items()}
 
     def _evaluate_ratings(self, rows) -> dict[str, float]:
         return rating_metrics(self.config, self._predicted_ratings(rows), rows.inter_feat[self.config["RATING_FIELD"]])
@@ -213,6 +228,11 @@ class EvaluationMixin:
         self.best_valid_score = checkpoint["best_valid_score"]
         self._save_checkpoint(checkpoint["epoch"], verbose=False)
         self.logger.info(f"Checkpoint loaded. Resume training from epoch {self.start_epoch}")
+
+
+def _as_bytes(text: np.ndarray) -> np.ndarray:
+    """Strings in the form that an .npz file holds without pickle, a byte a letter where the letters are ASCII."""
+    return np.char.encode(text.astype(str), "utf-8")
 
 
 def _by_name(losses) -> dict[str, float]:

@@ -40,6 +40,17 @@ class MultimodalDataset(Dataset):
         self.genre_names, self.genres = read_genres(self)
         self.has_genres = self.genres.sum(dim=1) > 0
 
+    def titles(self) -> np.ndarray:
+        """Title of each item, str [item_num]; empty where there is none."""
+        field = self.config["title_field"]
+        if self.item_feat is None or field not in self.item_feat.columns:
+            return np.full(self.item_num, "")
+        tokens, titles = self.field2id_token[field], [""] * self.item_num
+        for item, words in zip(self.item_feat[self.iid_field], self.item_feat[field]):
+            words = np.atleast_1d(np.asarray(words))
+            titles[int(item)] = " ".join(tokens[words[words != 0]])
+        return np.array(titles)
+
     def join(self, df):
         """Interactions as they are: models of this package look features up by id, batches need no copy."""
         return df
