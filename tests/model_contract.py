@@ -292,8 +292,9 @@ class ModelContract:
         scored = []
         model.ranking_head.queries = lambda liked, disliked, counts: scored.append(liked + disliked) or liked
         users = model.raters
-        liked, disliked = model.liked.rows(users), model.disliked.rows(users)
-        loss = model.ranking_head.loss(ranked, liked, disliked)
+        sets = model.liked.of(users), model.disliked.of(users)
+        loss = model.ranking_head.loss(ranked, *sets)
+        liked, disliked = (members.sums(torch.eye(size)) for members in sets)
         given, rated = scored[0], liked + disliked
         assert torch.isfinite(loss) and set(given.unique().tolist()) == {0.0, 1.0}
         assert ((given == 0) | (rated == 1)).all(), "profiles hold training movies only"

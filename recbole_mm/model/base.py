@@ -288,7 +288,7 @@ class MultimodalMultitaskRecommender(GeneralRecommender):
         if self.ranks and len(self.raters):
             sample = self.raters[torch.randint(len(self.raters), (self.ranking_batch_size,), device=users.device)]
             ranked = self.ranking_head.movies(movies.ranking, self.trained, known)
-            losses["ranking"] = self.ranking_head.loss(ranked, self.liked.rows(sample), self.disliked.rows(sample))
+            losses["ranking"] = self.ranking_head.loss(ranked, self.liked.of(sample), self.disliked.of(sample))
         return {**losses, **self.extra_losses(movies, rated, drawn)}
 
     def extra_losses(self, movies: MovieViews, rated: Tensor, drawn: Tensor) -> dict[str, Tensor]:
