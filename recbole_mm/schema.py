@@ -167,6 +167,7 @@ RANGES: dict[str, tuple[str, Callable[[float], bool]]] = {
     "ranking_batch_size": _AT_LEAST_1,
     "ranking_dropout": _DROPOUT,
     "ranking_influence": _AT_LEAST_0,
+    "ranking_linear_weight": _AT_LEAST_0,
     "ranking_size": _AT_LEAST_1,
     "rating_hidden_size": _AT_LEAST_1,
     "rating_weight": _AT_LEAST_0,

@@ -292,8 +292,9 @@ class ModelContract:
         scored = []
         model.ranking_head.queries = lambda liked, disliked, counts: scored.append(liked + disliked) or liked
         users = model.raters
-        liked, disliked = model.liked.rows(users), model.disliked.rows(users)
-        loss = model.ranking_head.loss(ranked, liked, disliked)
+        sets = model.liked.of(users), model.disliked.of(users)
+        loss = model.ranking_head.loss(ranked, *sets)
+        liked, disliked = (members.sums(torch.eye(size)) for members in sets)
         given, rated = scored[0], liked + disliked
         assert torch.isfinite(loss) and set(given.unique().tolist()) == {0.0, 1.0}
         assert ((given == 0) | (rated == 1)).all(), "profiles hold training movies only"
@@ -317,6 +318,23 @@ class ModelContract:
         assert not torch.isclose(kept.candidate, without.candidate)[model.trained].any(dim=1).all()
         cold = model.ranking_head.movies(representation, lost, lost)
         assert torch.equal(cold.candidate, without.candidate) and not torch.equal(cold.rated, without.rated)
+
+    def test_item_weights_are_added_to_the_ranking_scores_and_to_nothing_else(self, planted):
+        without = predictions(self.name, planted, ranking_linear_weight=0)
+        found = predictions(self.name, planted, ranking_linear_weight=3.0)
+        assert torch.equal(found[0], without[0]) and torch.equal(found[1], without[1])
+        model = open_session(self.name, planted).model
+        rated = sum(averages.members.to_dense() for averages in (model.liked, model.disliked))
+        expected = 3 * (rated @ model.item_weights.weights).flatten()
+        assert expected.abs().max() > 0.1
+        torch.testing.assert_close(found[2], without[2] + expected, rtol=1e-5, atol=1e-5)
+        assert not hasattr(open_session(self.name, planted, ranking_linear_weight=0).model, "item_weights")
+
+    def test_item_weights_say_nothing_of_a_movie_without_training_ratings(self, planted):
+        model = open_session(self.name, planted, protocol="cold-item").model
+        cold = ~model.trained
+        assert cold.sum() > 20 and (model.item_weights.weights[:, cold] == 0).all()
+        assert (model.item_weights.weights[model.trained] != 0).any(dim=1).all()
 
     def test_genres_are_predicted_by_the_linear_path_which_teaches_no_other_task(self, planted):
         session = open_session(self.name, planted, tasks=["genre", "ranking"])
