@@ -63,6 +63,11 @@ class UserAverages(nn.Module):
         rows[row, self.members.col_indices()[position]] = 1.0
         return rows
 
+    def movies_of(self, user: int) -> list[int]:
+        """Ids of the movies in the set of one user."""
+        start, end = self.members.crow_indices()[user : user + 2].tolist()
+        return self.members.col_indices()[start:end].tolist()
+
     def __deepcopy__(self, memo: dict) -> UserAverages:
         """A copy that shares the constant tensors; torch cannot copy sparse ones."""
         copied = UserAverages.__new__(UserAverages)

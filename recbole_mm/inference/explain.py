@@ -120,9 +120,8 @@ def _person(recommender: Recommender, user: Any, liked: Any, disliked: Any) -> t
     found = recommender._users.resolve(user)
     if len(found) != 1:
         raise InputError(f"explain: takes one user, not {len(found)}")
-    model, person = recommender._serving, torch.from_numpy(found).to(recommender._device)
-    likes, dislikes = (sets.rows(person)[0].nonzero()[:, 0].tolist() for sets in (model.liked, model.disliked))
-    return model, int(found[0]), likes, dislikes
+    model, person = recommender._serving, int(found[0])
+    return model, person, model.liked.movies_of(person), model.disliked.movies_of(person)
 
 
 def _judged(model, person: int, items: Tensor) -> tuple[Tensor, Tensor]:

@@ -50,6 +50,7 @@ class Recommender:
         movies: item_id, title and year of every movie, those added included.
         users: ids of the users.
         modalities: names of the vectors that the model reads; those switched off by `using` are left out.
+        dimensions: length of a vector of each modality, switched off or not.
     """
 
     def __init__(self, model: torch.nn.Module, dataset: Dataset, split: Split, config) -> None:
@@ -65,6 +66,7 @@ class Recommender:
         self._without: dict[str, MultimodalMultitaskRecommender] = {}
         self._full = self._serving = model  # with the movies added; and, of that, what the modalities in use give
         self.modalities = list(model.modalities) if self.multimodal else []
+        self.dimensions = {name: getattr(model, f"values_{name}").shape[1] for name in self.modalities}
         self.genre_names = list(dataset.genre_names) if self.multimodal else []
 
     def __repr__(self) -> str:
@@ -168,6 +170,7 @@ class Recommender:
             item_id, title, year, rating, score; one row for each movie in the order given.
         """
         likes, dislikes = self.person(liked, disliked)
+        self._only_with_ratings()
         ids = self._movies.resolve(items)
         model = variants.with_people(self._serving, [likes], [dislikes])
         return self._movies.frame(ids).assign(**self._judged(model, np.zeros_like(ids), ids))
@@ -222,8 +225,7 @@ class Recommender:
                 already, or a title that is (with the same year, or where no year is given).
         """
         self._only_ours("a movie that nobody has rated")
-        dimensions = {name: getattr(self.model, f"values_{name}").shape[1] for name in self.model.modalities}
-        new = read_new_movies(table, self._movies, dimensions)
+        new = read_new_movies(table, self._movies, self.dimensions)
         vectors = {name: torch.from_numpy(values) for name, values in new.vectors.items()}
         self._full = variants.with_movies(self._full, vectors)
         self._movies = self._movies.extended(new.tokens, new.titles, new.years)
@@ -302,6 +304,12 @@ class Recommender:
     def _only_ours(self, what: str) -> None:
         if not self.multimodal:
             raise InputError(f"{type(self.model).__name__} knows nothing of {what}; take one of {', '.join(MODELS)}")
+
+    def _only_with_ratings(self) -> None:
+        if not self.rates:
+            raise InputError(
+                f"{type(self.model).__name__} predicts no ratings; use recommend(), or train another model"
+            )
 
     def _pairs(self, parts: Iterable[Dataset]) -> csr_matrix:
         users, items = (
