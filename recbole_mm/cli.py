@@ -1,4 +1,4 @@
-"""Command line: ``recbole-mm run | tune | prepare | benchmark | curves``; run_recbole_mm.py is ``recbole-mm run``."""
+"""Command line: ``recbole-mm run | tune | prepare | benchmark | curves | recommend``; run_recbole_mm.py is ``run``."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from recbole_mm import __version__
 from recbole_mm.errors import InputError
+from recbole_mm.inference import cli as recommend_command
 
 RUN_HELP = """Train a model and print one table of its metrics.
 
@@ -98,8 +99,13 @@ def _other_command(arguments: list[str]) -> int:
     benchmark_parser.add_argument("--out", type=Path, help="where tables and runs go (default: results/DATASET)")
     benchmark_parser.add_argument("--workers", type=int, default=2, help="runs at a time, one thread each (default: 2)")
     benchmark_parser.add_argument("--quick", action="store_true", help="the suite's short form; checks its bands")
+    recommend_parser = commands.add_parser("recommend", help="recommend movies with a trained model, with reasons")
+    recommend_command.add_arguments(recommend_parser)
     options = parser.parse_args(arguments)
 
+    if options.command == "recommend":
+        print(recommend_command.recommend(options))
+        return 0
     if options.command == "benchmark":
         from recbole_mm.benchmark.suites import run_suite, suite_names
 

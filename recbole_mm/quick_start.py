@@ -1,4 +1,4 @@
-"""One call from names to numbers: `run` trains and evaluates, `load` brings a checkpoint back ready to predict."""
+"""One call from names to numbers: `run` trains and evaluates, `load` brings a checkpoint back ready to use."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ from recbole_mm.data.dataloader import EvaluationData, data_preparation
 from recbole_mm.data.dataset import MultimodalDataset, read_modalities
 from recbole_mm.data.splits import Split, build_split
 from recbole_mm.errors import InputError
+from recbole_mm.inference.recommender import Recommender
 from recbole_mm.options import given_options, write_arguments
 from recbole_mm.trainer import build_trainer
 
@@ -180,8 +181,8 @@ def run(
     return result
 
 
-def load(checkpoint: str | Path, data_path: str | None = None) -> torch.nn.Module:
-    """The model of a checkpoint, with its training data's profiles, in evaluation mode.
+def load(checkpoint: str | Path, data_path: str | None = None) -> Recommender:
+    """The model of a checkpoint with the users and movies of its data, ready to predict, recommend and explain.
 
     Args:
         checkpoint: file that a run saved.
@@ -195,7 +196,7 @@ def load(checkpoint: str | Path, data_path: str | None = None) -> torch.nn.Modul
     dataset, split = prepare_data(config)
     model = config.model_class(config, split.train).to(config["device"])
     restore(model, config, _fingerprint(dataset, split), checkpoint)
-    return model.eval()
+    return Recommender(model.eval(), dataset, split, config)
 
 
 def _read_config(model, dataset, files, options, arguments) -> Config:

@@ -14,6 +14,7 @@ from recbole_mm.config import Config
 from recbole_mm.data.vectors import write_vectors
 from recbole_mm.errors import InputError
 from recbole_mm.model.ranking import RankedMovies
+from recbole_mm.model.variants import with_movies
 from recbole_mm.quick_start import Result, Session, load, prepare_session, run
 
 
@@ -79,12 +80,12 @@ class ModelContract:
 
     def test_saved_and_loaded_model_predicts_the_same(self, planted):
         result = run(self.name, planted.name, config_dict=planted.options())
-        loaded = load(result.checkpoint)
+        loaded = load(result.checkpoint).model
         again = run(self.name, planted.name, arguments=[f"--evaluate={result.checkpoint}"])
         assert again.test == result.test and again.valid == result.valid
         with torch.no_grad():
             first = loaded.predict(all_pairs(loaded))
-            assert torch.equal(first, load(result.checkpoint).predict(all_pairs(loaded)))
+            assert torch.equal(first, load(result.checkpoint).model.predict(all_pairs(loaded)))
 
     def test_same_seed_same_numbers_other_seed_others(self, planted):
         first = run(self.name, planted.name, config_dict=planted.options(), saved=False)
@@ -214,14 +215,15 @@ class ModelContract:
         text_only = modalities["text"].present & ~modalities["audio"].present
         with torch.no_grad():
             inside = model.encode_catalogue()
-            new = model.encode_movies({name: modality.values[has_all] for name, modality in modalities.items()})
-            torch.testing.assert_close(new.rating, inside.rating[has_all])
-            torch.testing.assert_close(new.genre, inside.genre[has_all])
-            new = model.encode_movies({"text": modalities["text"].values[text_only]})
-            torch.testing.assert_close(new.rating, inside.rating[text_only])
+            vectors = {name: modality.values[has_all] for name, modality in modalities.items()}
+            new = with_movies(model, vectors).encode_catalogue()
+            torch.testing.assert_close(new.rating[model.n_items :], inside.rating[has_all])
+            torch.testing.assert_close(new.genre[model.n_items :], inside.genre[has_all])
+            new = with_movies(model, {"text": modalities["text"].values[text_only]}).encode_catalogue()
+            torch.testing.assert_close(new.rating[model.n_items :], inside.rating[text_only])
         for wrong in ({"smell": torch.zeros(1, 3)}, {"text": torch.zeros(1, 2)}):
             with pytest.raises(InputError, match="vectors: "):
-                model.encode_movies(wrong)
+                with_movies(model, wrong)
 
     def test_weights_of_the_tasks(self, planted):
         for task, option in (("rating", "rating_weight"), ("genre", "genre_weight")):

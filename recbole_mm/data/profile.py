@@ -89,6 +89,11 @@ class UserAverages(nn.Module):
         position = torch.arange(len(row), device=users.device) - first[row] + starts[row]
         return Members(row, self.members.col_indices()[position], len(users))
 
+    def movies_of(self, user: int) -> list[int]:
+        """Ids of the movies in the set of one user."""
+        start, end = self.members.crow_indices()[user : user + 2].tolist()
+        return self.members.col_indices()[start:end].tolist()
+
     def __deepcopy__(self, memo: dict) -> UserAverages:
         """A copy that shares the constant tensors; torch cannot copy sparse ones."""
         copied = UserAverages.__new__(UserAverages)

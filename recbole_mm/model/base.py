@@ -162,6 +162,10 @@ class MultimodalMultitaskRecommender(GeneralRecommender):
     def set_present(self, name: str, present: Tensor) -> None:
         """Say which movies have a vector of a modality from now on, bool [N]; the others' count as missing."""
         setattr(self, f"present_{name}", present)
+        self.vectors_changed()
+
+    def vectors_changed(self) -> None:
+        """Derive anew what follows from the vectors and from who has one."""
         if self.linear_genres is not None:
             self.side_by_side = _side_by_side(self._catalogue("values"), self._catalogue("present"))
         self._encoded = None
@@ -190,31 +194,6 @@ class MultimodalMultitaskRecommender(GeneralRecommender):
     def _encode_as(self, known: Tensor) -> MovieViews:
         more = () if self.identity is None else (self.identity(known),)
         return self.encode(self.fusion(self._catalogue("values"), self._catalogue("present"), more))
-
-    def encode_movies(self, vectors: dict[str, Tensor]) -> MovieViews:
-        """Representations of any M movies, in the data set or not, from their raw vectors alone.
-
-        Args:
-            vectors: for each modality that the movies have, [M, dimension]; a modality left out, or a row with a
-                number that is not finite, is missing.
-
-        Raises:
-            InputError: an unknown modality, or vectors of another length than the model was trained on.
-        """
-        values, present = {}, {}
-        count = max((len(given) for given in vectors.values()), default=0)
-        if unknown := sorted(set(vectors) - set(self.modalities)):
-            raise InputError(f"vectors: no modality '{unknown[0]}'; the model has {', '.join(self.modalities)}")
-        for name, known in self._catalogue("values").items():
-            given = vectors.get(name, known.new_full((count, known.shape[1]), float("nan")))
-            if given.shape != (count, known.shape[1]):
-                raise InputError(
-                    f"vectors: '{name}' has shape {tuple(given.shape)}, but the model takes ({count}, {known.shape[1]})"
-                )
-            present[name] = given.isfinite().all(dim=1)
-            values[name] = torch.where(present[name][:, None], self.standardizers[f"field_{name}"](given), 0.0)
-        more = () if self.identity is None else (self.identity.unknown.expand(count, -1),)
-        return self.encode(self.fusion(values, present, more))
 
     def profiles(self, z: Tensor) -> Tensor:
         """P of every user, [U, m], from z of the catalogue [N, m].

@@ -92,6 +92,17 @@ class RankingHead(nn.Module):
         roots = (count[:, None].clamp_min(1).sqrt() for count in counts)
         return self.dropout(self.liked(liked / next(roots)) + self.disliked(disliked / next(roots)))
 
+    def query_parts(self, liked: Tensor, disliked: Tensor) -> tuple[Tensor, Tensor]:
+        """What each movie of one user adds to Q, in the shapes given. Q is linear in the movies: they sum to it.
+
+        Args:
+            liked, disliked: a(m) of the user's movies, [n, a] and [n', a].
+        """
+        both, sizes = torch.cat([liked, disliked]), [len(liked), len(disliked)]
+        is_liked = (torch.arange(len(both), device=both.device) < len(liked)).to(both.dtype)[:, None]
+        counts = tuple(both.new_full((len(both),), size) for size in sizes)
+        return self.queries(both * is_liked, both * (1 - is_liked), counts).split(sizes)
+
     def queries_of_all(self, movies: RankedMovies, liked: UserAverages, disliked: UserAverages) -> Tensor:
         """Q of every user from all training movies, [U, a]."""
         return self.queries(

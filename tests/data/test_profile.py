@@ -30,9 +30,11 @@ def naive(rows, user, threshold=4.0, without=None):
 @settings(deadline=None)
 def test_profile_is_the_mean_of_the_liked_movies(rows):
     movies, empty = torch.randn(ITEMS, 3), torch.full((3,), 7.0)
-    profiles = build(rows).averages(movies, empty)
+    sets = build(rows)
+    profiles = sets.averages(movies, empty)
     for user in range(USERS):
         liked = naive(rows, user)
+        assert sets.movies_of(user) == liked
         torch.testing.assert_close(profiles[user], movies[liked].mean(dim=0) if liked else empty)
 
 
