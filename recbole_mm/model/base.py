@@ -167,7 +167,7 @@ class MultimodalMultitaskRecommender(GeneralRecommender):
     def vectors_changed(self) -> None:
         """Derive anew what follows from the vectors and from who has one."""
         if self.linear_genres is not None:
-            self.side_by_side = _side_by_side(self._catalogue("values"), self._catalogue("present"))
+            self.side_by_side = side_by_side(self._catalogue("values"), self._catalogue("present"))
         self._encoded = None
 
     def _catalogue(self, kind: str) -> dict[str, Tensor]:
