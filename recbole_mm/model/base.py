@@ -154,7 +154,8 @@ class MultimodalMultitaskRecommender(GeneralRecommender):
         self.modalities = list(dataset.modalities)
         self.standardizers = nn.ModuleDict()
         for name, modality in dataset.modalities.items():
-            standardizer = Standardizer(modality.values[modality.present & trained], modality.values.shape[1])
+            known = modality.values[modality.present & trained]
+            standardizer = Standardizer(known, modality.values.shape[1], config["vector_components"])
             self.standardizers[f"field_{name}"] = standardizer
             self.register_buffer(f"values_{name}", standardizer(modality.values), persistent=False)
             self.register_buffer(f"present_{name}", modality.present, persistent=False)
