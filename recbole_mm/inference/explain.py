@@ -2,7 +2,7 @@
 
 The ranking task's score is linear in the person's movies (`recbole_mm.model.ranking.RankingHead`):
 
-    score(u, m) = Σ_{L(u)} W a(m') · t(m) / √|L(u)| + Σ_{D(u)} V a(m') · t(m) / √|D(u)| + b(m)
+    score(u, m) = Σ_{L(u)} W a(m') · t(m) / √|L(u)| + Σ_{D(u)} V a(m') · t(m) / √|D(u)| + w Σ B_{m'm} + b(m)
 
 so each movie's term is its contribution, exactly. A modality goes through LeakyReLU, and without the ranking task the
 score comes from an MLP: there the contribution is what the score loses when the part is left out, an approximation,
@@ -134,7 +134,10 @@ def _terms(model, likes: list[int], dislikes: list[int], items: Tensor) -> tuple
     """Each movie's term of the linear score, liked ones first, [n, k]; and b of the movies, [k]."""
     ranked = model._evaluation_state().ranked
     parts = model.ranking_head.query_parts(ranked.rated[likes], ranked.rated[dislikes])
-    return torch.cat(parts) @ ranked.candidate[items].T, ranked.popularity[items]
+    terms = torch.cat(parts) @ ranked.candidate[items].T
+    if model.ranking_linear_weight:
+        terms += model.ranking_linear_weight * model.item_weights.weights[[*likes, *dislikes]][:, items]
+    return terms, ranked.popularity[items]
 
 
 def _left_out(serving, likes: list[int], dislikes: list[int], items: Tensor) -> Tensor:

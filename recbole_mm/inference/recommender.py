@@ -68,7 +68,7 @@ class Recommender:
         self._without: dict[str, MultimodalMultitaskRecommender] = {}
         self._full = self._serving = model  # with the movies added; and, of that, what the modalities in use give
         self.modalities = list(model.modalities) if self.multimodal else []
-        self.dimensions = {name: getattr(model, f"values_{name}").shape[1] for name in self.modalities}
+        self.dimensions = {name: model.standardizers[f"field_{name}"].dimension for name in self.modalities}
         self.genre_names = list(dataset.genre_names) if self.multimodal else []
 
     def __repr__(self) -> str:

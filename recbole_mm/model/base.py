@@ -168,7 +168,7 @@ class MultimodalMultitaskRecommender(GeneralRecommender):
     def vectors_changed(self) -> None:
         """Derive anew what follows from the vectors and from who has one."""
         if self.linear_genres is not None:
-            self.side_by_side = side_by_side(self._catalogue("values"), self._catalogue("present"))
+            self.side_by_side = _side_by_side(self._catalogue("values"), self._catalogue("present"))
         self._encoded = None
 
     def _catalogue(self, kind: str) -> dict[str, Tensor]:
@@ -331,7 +331,7 @@ class MultimodalMultitaskRecommender(GeneralRecommender):
         if self.ranks:
             scores = torch.addmm(state.ranked.popularity, state.queries[users], state.ranked.candidate.T)
             if self.ranking_linear_weight:
-                scores = scores + self._linear_scores(users)
+                scores += self._linear_scores(users)
             return scores.reshape(-1)
         scores = self.rating_head.score_catalogue(state.profiles[users], state.movies.rating)
         return (scores + self._baseline(users)[:, None]).reshape(-1)

@@ -25,7 +25,8 @@ class CatalogueContent(nn.Module):
         trained[torch.as_tensor(dataset.inter_feat[dataset.iid_field])] = True
         parts, self.widths = [], {}
         for name, modality in dataset.modalities.items():
-            standardizer = Standardizer(modality.values[modality.present & trained], modality.values.shape[1])
+            known = modality.values[modality.present & trained]
+            standardizer = Standardizer(known, modality.values.shape[1], dataset.config["vector_components"])
             present = modality.present[:, None].float()  # [N, 1]
             parts.append(torch.cat([standardizer(modality.values) * present, present, 1 - present], dim=1))
             self.widths[name] = parts[-1].shape[1]

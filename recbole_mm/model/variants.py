@@ -42,10 +42,11 @@ def with_movies(model: Model, vectors: dict[str, Tensor]) -> Model:
     larger = _shared_copy(model)
     for name in model.modalities:
         values, present = getattr(model, f"values_{name}"), getattr(model, f"present_{name}")
-        given = vectors.get(name, values.new_full((count, values.shape[1]), float("nan"))).to(values)
-        if given.shape != (count, values.shape[1]):
+        dimension = model.standardizers[f"field_{name}"].dimension
+        given = vectors.get(name, values.new_full((count, dimension), float("nan"))).to(values)
+        if given.shape != (count, dimension):
             raise InputError(
-                f"vectors: '{name}' has shape {tuple(given.shape)}, but the model takes ({count}, {values.shape[1]})"
+                f"vectors: '{name}' has shape {tuple(given.shape)}, but the model takes ({count}, {dimension})"
             )
         here = given.isfinite().all(dim=1)
         standard = torch.where(here[:, None], model.standardizers[f"field_{name}"](given), 0.0)
@@ -58,6 +59,9 @@ def with_movies(model: Model, vectors: dict[str, Tensor]) -> Model:
         larger.identity.trained = larger.trained
     if model.ranks:
         larger.ranking_head = _with_rows(model.ranking_head, "residual", count)
+    if model.ranking_linear_weight:
+        larger.item_weights = _shared_copy(model.item_weights)
+        larger.item_weights.weights = F.pad(model.item_weights.weights, (0, count, 0, count))
     larger.liked, larger.disliked = (_of_catalogue(sets, larger.n_items) for sets in (model.liked, model.disliked))
     larger.vectors_changed()
     return larger
@@ -99,6 +103,8 @@ def with_modalities(model: Model, names: Collection[str]) -> Model:
 def with_candidates(model: Model, other: Model) -> Model:
     """The users of ``model``, as they are there, before the movies as ``other`` sees them (both: one catalogue)."""
     mixed = _shared_copy(model)
+    if model.ranking_linear_weight:
+        mixed.item_weights = other.item_weights
     theirs = other._evaluation_state()
     mixed._encoded = replace(model._evaluation_state(), movies=theirs.movies, ranked=theirs.ranked)
     return mixed
@@ -111,6 +117,9 @@ def without_ratings(model: Model) -> Model:
     if model.identity is not None:
         colder.identity = _shared_copy(model.identity)
         colder.identity.trained = colder.trained
+    if model.ranking_linear_weight:
+        colder.item_weights = _shared_copy(model.item_weights)
+        colder.item_weights.weights = torch.zeros_like(model.item_weights.weights)
     colder._encoded = None
     return colder
 

@@ -8,6 +8,7 @@ from model_contract import open_session
 
 from recbole_mm.data.vectors import write_vectors
 from recbole_mm.errors import InputError
+from recbole_mm.model.variants import with_movies
 
 
 def test_statistics_are_of_training_movies_only(planted):
@@ -40,8 +41,9 @@ def test_a_new_movie_is_encoded_from_its_raw_vectors(planted):
     has_all = modalities["text"].present & modalities["audio"].present
     with torch.no_grad():
         inside = model.encode_catalogue()
-        new = model.encode_movies({name: modality.values[has_all] for name, modality in modalities.items()})
+        vectors = {name: modality.values[has_all] for name, modality in modalities.items()}
+        new = with_movies(model, vectors).encode_catalogue().rating[model.n_items :]
     assert model.values_text.shape[1] == model.values_audio.shape[1] == 2
-    torch.testing.assert_close(new.rating, inside.rating[has_all])
+    torch.testing.assert_close(new, inside.rating[has_all])
     with pytest.raises(InputError, match=r"'text' has shape \(1, 2\), but the model takes \(1, 3\)"):
-        model.encode_movies({"text": torch.zeros(1, 2)})
+        with_movies(model, {"text": torch.zeros(1, 2)})
