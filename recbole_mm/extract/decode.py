@@ -104,7 +104,9 @@ def _open(path: Path):
     try:
         # A playlist in a media file's clothes must not fetch anything: local files only.
         options = {"protocol_whitelist": "file"}
-        with av.open(f"file:{path.resolve()}", options=options, metadata_errors="ignore") as container:
+        # Titles in old files are often not UTF-8: nobody reads them here, but PyAV before 19 refuses the file.
+        lenient = {} if int(av.__version__.partition(".")[0]) >= 19 else {"metadata_errors": "ignore"}
+        with av.open(f"file:{path.resolve()}", options=options, **lenient) as container:
             for stream in container.streams.video:
                 # AVI has the number of frames in its header; the duration is mended to what is there.
                 if stream.frames and stream.duration and stream.average_rate:

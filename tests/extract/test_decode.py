@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+import numpy as np
 import pytest
 from clips import field, noise
 
@@ -43,6 +44,14 @@ def test_a_strange_name_is_opened(tmp_path, write_clip, statistics):
     for name in ("http:x.mp4", "a%03d.mp4", "-i.mp4", "ü 'q'.mp4"):
         (tmp_path / name).write_bytes(plain.read_bytes())
         assert (statistics(tmp_path / name) == statistics(plain)).all()
+
+
+def test_a_title_that_is_not_utf_8_does_not_matter(tmp_path, write_clip):
+    path = write_clip(tmp_path / "old.wav", samples=noise(1))
+    before = audio_statistics(path)
+    title = b"INFOINAM" + (8).to_bytes(4, "little") + b"Am\xe9lie\0\0"
+    path.write_bytes(path.read_bytes() + b"LIST" + len(title).to_bytes(4, "little") + title)
+    assert np.array_equal(audio_statistics(path), before)
 
 
 def test_a_missing_decoder_says_what_to_install(monkeypatch):

@@ -57,7 +57,14 @@ def test_the_fingerprint_is_that_of_the_masked_text(tmp_path):
     assert first.fingerprint == same.fingerprint != other.fingerprint
 
 
-@given(st.lists(st.tuples(st.text(max_size=5), st.sampled_from(["a comedy", "", "noir", "x, y", 'q"', "é\nz"]))))
+# What Python 3.10 cannot write into a csv file, or not so that it can be read, is left out.
+_WRITABLE = st.characters(exclude_categories=["Cs"], exclude_characters="\0\r")
+_TEXTS = ["a comedy", "", "noir", "x, y", 'q"', "é\nz"]
+
+
+@given(
+    st.lists(st.tuples(st.text(_WRITABLE, max_size=5), st.sampled_from(["a comedy", "", "noir", "x, y", 'q"', "é\nz"])))
+)
 def test_any_rows_are_used_or_listed(tmp_path_factory, rows):
     path = write_csv(tmp_path_factory.mktemp("csv") / "a.csv", [("ok", "text"), *rows])
     sources, _ = read_texts(path, [])
