@@ -62,9 +62,7 @@ _WRITABLE = st.characters(exclude_categories=["Cs"], exclude_characters="\0\r")
 _TEXTS = ["a comedy", "", "noir", "x, y", 'q"', "é\nz"]
 
 
-@given(
-    st.lists(st.tuples(st.text(_WRITABLE, max_size=5), st.sampled_from(["a comedy", "", "noir", "x, y", 'q"', "é\nz"])))
-)
+@given(st.lists(st.tuples(st.text(_WRITABLE, max_size=5), st.sampled_from(_TEXTS))))
 def test_any_rows_are_used_or_listed(tmp_path_factory, rows):
     path = write_csv(tmp_path_factory.mktemp("csv") / "a.csv", [("ok", "text"), *rows])
     sources, _ = read_texts(path, [])
