@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import write_atomic
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -100,7 +99,7 @@ def test_a_byte_order_mark_is_no_part_of_the_header(tmp_path):
 
 def test_genres_of_an_item_file(tmp_path):
     path = tmp_path / "d.item"
-    write_atomic(path, {"item_id:token": ["1", "2"], "class:token_seq": ["Sport Drama", "Sport"]})
+    path.write_text("item_id:token\tclass:token_seq\n1\tSport Drama\n2\tSport\n")
     assert genre_names(path, "class") == ["Drama", "Sport"]
     with pytest.raises(InputError, match=r"d.item: no field 'genre' in the header \(item_id, class\)"):
         genre_names(path, "genre")
