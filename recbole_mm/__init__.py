@@ -2,7 +2,8 @@
 
     >>> import recbole_mm
     >>> result = recbole_mm.run("MMASP", "ml-100k-mm")        # doctest: +SKIP
-    >>> model = recbole_mm.load("saved/MMASP.pth")             # doctest: +SKIP
+    >>> movies = recbole_mm.load(result.checkpoint)            # doctest: +SKIP
+    >>> movies.recommend_for(liked=["Toy Story", "Alien"])     # doctest: +SKIP
 
 Importing the package checks that the RecBole it extends is installed and applies :mod:`recbole_mm.compat`. It imports
 neither RecBole nor torch: the public names are looked up when they are first used. ``recbole.quick_start`` is never
@@ -18,13 +19,19 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from recbole_mm.config import Config
+    from recbole_mm.inference.recommender import Recommender
     from recbole_mm.quick_start import load, run
 
 __version__ = "0.1.0"
-__all__ = ["Config", "__version__", "load", "run"]
+__all__ = ["Config", "Recommender", "__version__", "load", "run"]
 
 _RECBOLE = "1.2.1"
-_PUBLIC = {"Config": "recbole_mm.config", "load": "recbole_mm.quick_start", "run": "recbole_mm.quick_start"}
+_PUBLIC = {
+    "Config": "recbole_mm.config",
+    "Recommender": "recbole_mm.inference.recommender",
+    "load": "recbole_mm.quick_start",
+    "run": "recbole_mm.quick_start",
+}
 
 
 def _installed(distribution: str) -> str | None:

@@ -103,6 +103,12 @@ def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PlantedData:
     return PlantedData(tmp_path / "dataset")
 
 
+@pytest.fixture(scope="session")
+def planted_once(tmp_path_factory: pytest.TempPathFactory) -> PlantedData:
+    """Planted data for tests that leave them as they are, so that a model trained on them serves several."""
+    return PlantedData(tmp_path_factory.mktemp("planted") / "dataset")
+
+
 @pytest.fixture
 def ml_100k_mm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Folder of a freshly built ml-100k-mm; the working directory is beside it."""

@@ -14,6 +14,7 @@ from recbole_mm.config import Config
 from recbole_mm.data.vectors import write_vectors
 from recbole_mm.errors import InputError
 from recbole_mm.model.ranking import RankedMovies
+from recbole_mm.model.variants import with_movies
 from recbole_mm.quick_start import Result, Session, load, prepare_session, run
 
 
@@ -79,12 +80,12 @@ class ModelContract:
 
     def test_saved_and_loaded_model_predicts_the_same(self, planted):
         result = run(self.name, planted.name, config_dict=planted.options())
-        loaded = load(result.checkpoint)
+        loaded = load(result.checkpoint).model
         again = run(self.name, planted.name, arguments=[f"--evaluate={result.checkpoint}"])
         assert again.test == result.test and again.valid == result.valid
         with torch.no_grad():
             first = loaded.predict(all_pairs(loaded))
-            assert torch.equal(first, load(result.checkpoint).predict(all_pairs(loaded)))
+            assert torch.equal(first, load(result.checkpoint).model.predict(all_pairs(loaded)))
 
     def test_same_seed_same_numbers_other_seed_others(self, planted):
         first = run(self.name, planted.name, config_dict=planted.options(), saved=False)
@@ -214,14 +215,15 @@ class ModelContract:
         text_only = modalities["text"].present & ~modalities["audio"].present
         with torch.no_grad():
             inside = model.encode_catalogue()
-            new = model.encode_movies({name: modality.values[has_all] for name, modality in modalities.items()})
-            torch.testing.assert_close(new.rating, inside.rating[has_all])
-            torch.testing.assert_close(new.genre, inside.genre[has_all])
-            new = model.encode_movies({"text": modalities["text"].values[text_only]})
-            torch.testing.assert_close(new.rating, inside.rating[text_only])
+            vectors = {name: modality.values[has_all] for name, modality in modalities.items()}
+            new = with_movies(model, vectors).encode_catalogue()
+            torch.testing.assert_close(new.rating[model.n_items :], inside.rating[has_all])
+            torch.testing.assert_close(new.genre[model.n_items :], inside.genre[has_all])
+            new = with_movies(model, {"text": modalities["text"].values[text_only]}).encode_catalogue()
+            torch.testing.assert_close(new.rating[model.n_items :], inside.rating[text_only])
         for wrong in ({"smell": torch.zeros(1, 3)}, {"text": torch.zeros(1, 2)}):
             with pytest.raises(InputError, match="vectors: "):
-                model.encode_movies(wrong)
+                with_movies(model, wrong)
 
     def test_weights_of_the_tasks(self, planted):
         for task, option in (("rating", "rating_weight"), ("genre", "genre_weight")):
@@ -292,8 +294,9 @@ class ModelContract:
         scored = []
         model.ranking_head.queries = lambda liked, disliked, counts: scored.append(liked + disliked) or liked
         users = model.raters
-        liked, disliked = model.liked.rows(users), model.disliked.rows(users)
-        loss = model.ranking_head.loss(ranked, liked, disliked)
+        sets = model.liked.of(users), model.disliked.of(users)
+        loss = model.ranking_head.loss(ranked, *sets)
+        liked, disliked = (members.sums(torch.eye(size)) for members in sets)
         given, rated = scored[0], liked + disliked
         assert torch.isfinite(loss) and set(given.unique().tolist()) == {0.0, 1.0}
         assert ((given == 0) | (rated == 1)).all(), "profiles hold training movies only"
@@ -317,6 +320,23 @@ class ModelContract:
         assert not torch.isclose(kept.candidate, without.candidate)[model.trained].any(dim=1).all()
         cold = model.ranking_head.movies(representation, lost, lost)
         assert torch.equal(cold.candidate, without.candidate) and not torch.equal(cold.rated, without.rated)
+
+    def test_item_weights_are_added_to_the_ranking_scores_and_to_nothing_else(self, planted):
+        without = predictions(self.name, planted, ranking_linear_weight=0)
+        found = predictions(self.name, planted, ranking_linear_weight=3.0)
+        assert torch.equal(found[0], without[0]) and torch.equal(found[1], without[1])
+        model = open_session(self.name, planted).model
+        rated = sum(averages.members.to_dense() for averages in (model.liked, model.disliked))
+        expected = 3 * (rated @ model.item_weights.weights).flatten()
+        assert expected.abs().max() > 0.1
+        torch.testing.assert_close(found[2], without[2] + expected, rtol=1e-5, atol=1e-5)
+        assert not hasattr(open_session(self.name, planted, ranking_linear_weight=0).model, "item_weights")
+
+    def test_item_weights_say_nothing_of_a_movie_without_training_ratings(self, planted):
+        model = open_session(self.name, planted, protocol="cold-item").model
+        cold = ~model.trained
+        assert cold.sum() > 20 and (model.item_weights.weights[:, cold] == 0).all()
+        assert (model.item_weights.weights[model.trained] != 0).any(dim=1).all()
 
     def test_genres_are_predicted_by_the_linear_path_which_teaches_no_other_task(self, planted):
         session = open_session(self.name, planted, tasks=["genre", "ranking"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -22,6 +23,33 @@ class _SparseSum(torch.autograd.Function):
     @staticmethod
     def backward(ctx, gradient: Tensor) -> tuple[None, None, Tensor]:
         return None, None, ctx.members_transposed @ gradient.contiguous()
+
+
+class Members(NamedTuple):
+    """Sets of movies, one for each of R users, as pairs in the order of the users.
+
+    Attributes:
+        row: whose set, 0 to R - 1, [P].
+        movie: its movie, [P].
+        user_num: R.
+    """
+
+    row: Tensor
+    movie: Tensor
+    user_num: int
+
+    def where(self, kept: Tensor) -> Members:
+        """The pairs for which ``kept``, bool [P], is true."""
+        return Members(self.row[kept], self.movie[kept], self.user_num)
+
+    def counts(self) -> Tensor:
+        """Size of each set, [R]."""
+        return torch.bincount(self.row, minlength=self.user_num)
+
+    def sums(self, movies: Tensor) -> Tensor:
+        """Sum of each set over rows of ``movies`` [N, a], [R, a]."""
+        ends = self.counts().cumsum(dim=0)
+        return F.embedding_bag(self.movie, movies, ends - self.counts(), mode="sum")
 
 
 class UserAverages(nn.Module):
@@ -53,15 +81,18 @@ class UserAverages(nn.Module):
         with torch.autocast(movies.device.type, enabled=False):  # there is no sparse product in half precision
             return _SparseSum.apply(self.members, self.members_transposed, movies.float())
 
-    def rows(self, users: Tensor) -> Tensor:
-        """The sets of these users as 0/1 over the catalogue, float [R, item_num]."""
+    def of(self, users: Tensor) -> Members:
+        """The sets of these users, [R]."""
         starts, ends = self.members.crow_indices()[users], self.members.crow_indices()[users + 1]
         row = torch.repeat_interleave(ends - starts)
         first = torch.cumsum(ends - starts, dim=0) - (ends - starts)
         position = torch.arange(len(row), device=users.device) - first[row] + starts[row]
-        rows = torch.zeros(len(users), self.item_num, device=users.device)
-        rows[row, self.members.col_indices()[position]] = 1.0
-        return rows
+        return Members(row, self.members.col_indices()[position], len(users))
+
+    def movies_of(self, user: int) -> list[int]:
+        """Ids of the movies in the set of one user."""
+        start, end = self.members.crow_indices()[user : user + 2].tolist()
+        return self.members.col_indices()[start:end].tolist()
 
     def __deepcopy__(self, memo: dict) -> UserAverages:
         """A copy that shares the constant tensors; torch cannot copy sparse ones."""

@@ -21,7 +21,7 @@ from recbole_mm.data.profile import UserAverages
 from recbole_mm.errors import InputError
 from recbole_mm.model.layers import LinearGenres, ModalityFusion, MovieIdentity, RatingHead, Standardizer
 from recbole_mm.model.losses import genre_loss, rating_loss
-from recbole_mm.model.ranking import RankedMovies, RankingHead
+from recbole_mm.model.ranking import ItemWeights, RankedMovies, RankingHead
 
 
 @dataclass(frozen=True)
@@ -148,6 +148,9 @@ class MultimodalMultitaskRecommender(GeneralRecommender):
         self.register_buffer("trained", trained, persistent=False)
         raters = np.flatnonzero(np.bincount(users, minlength=self.n_users) > 1)  # one row cannot be split in halves
         self.register_buffer("raters", torch.from_numpy(raters), persistent=False)
+        self.ranking_linear_weight = config["ranking_linear_weight"] if self.ranks else 0
+        if self.ranking_linear_weight:
+            self.item_weights = ItemWeights(users, items, self.n_users, self.n_items)
         self.modalities = list(dataset.modalities)
         self.standardizers = nn.ModuleDict()
         for name, modality in dataset.modalities.items():
@@ -155,6 +158,17 @@ class MultimodalMultitaskRecommender(GeneralRecommender):
             self.standardizers[f"field_{name}"] = standardizer
             self.register_buffer(f"values_{name}", standardizer(modality.values), persistent=False)
             self.register_buffer(f"present_{name}", modality.present, persistent=False)
+
+    def set_present(self, name: str, present: Tensor) -> None:
+        """Say which movies have a vector of a modality from now on, bool [N]; the others' count as missing."""
+        setattr(self, f"present_{name}", present)
+        self.vectors_changed()
+
+    def vectors_changed(self) -> None:
+        """Derive anew what follows from the vectors and from who has one."""
+        if self.linear_genres is not None:
+            self.side_by_side = _side_by_side(self._catalogue("values"), self._catalogue("present"))
+        self._encoded = None
 
     def _catalogue(self, kind: str) -> dict[str, Tensor]:
         return {name: getattr(self, f"{kind}_{name}") for name in self.modalities}
@@ -180,31 +194,6 @@ class MultimodalMultitaskRecommender(GeneralRecommender):
     def _encode_as(self, known: Tensor) -> MovieViews:
         more = () if self.identity is None else (self.identity(known),)
         return self.encode(self.fusion(self._catalogue("values"), self._catalogue("present"), more))
-
-    def encode_movies(self, vectors: dict[str, Tensor]) -> MovieViews:
-        """Representations of any M movies, in the data set or not, from their raw vectors alone.
-
-        Args:
-            vectors: for each modality that the movies have, [M, dimension]; a modality left out, or a row with a
-                number that is not finite, is missing.
-
-        Raises:
-            InputError: an unknown modality, or vectors of another length than the model was trained on.
-        """
-        values, present = {}, {}
-        count = max((len(given) for given in vectors.values()), default=0)
-        if unknown := sorted(set(vectors) - set(self.modalities)):
-            raise InputError(f"vectors: no modality '{unknown[0]}'; the model has {', '.join(self.modalities)}")
-        for name, known in self._catalogue("values").items():
-            given = vectors.get(name, known.new_full((count, known.shape[1]), float("nan")))
-            if given.shape != (count, known.shape[1]):
-                raise InputError(
-                    f"vectors: '{name}' has shape {tuple(given.shape)}, but the model takes ({count}, {known.shape[1]})"
-                )
-            present[name] = given.isfinite().all(dim=1)
-            values[name] = torch.where(present[name][:, None], self.standardizers[f"field_{name}"](given), 0.0)
-        more = () if self.identity is None else (self.identity.unknown.expand(count, -1),)
-        return self.encode(self.fusion(values, present, more))
 
     def profiles(self, z: Tensor) -> Tensor:
         """P of every user, [U, m], from z of the catalogue [N, m].
@@ -288,7 +277,7 @@ class MultimodalMultitaskRecommender(GeneralRecommender):
         if self.ranks and len(self.raters):
             sample = self.raters[torch.randint(len(self.raters), (self.ranking_batch_size,), device=users.device)]
             ranked = self.ranking_head.movies(movies.ranking, self.trained, known)
-            losses["ranking"] = self.ranking_head.loss(ranked, self.liked.rows(sample), self.disliked.rows(sample))
+            losses["ranking"] = self.ranking_head.loss(ranked, self.liked.of(sample), self.disliked.of(sample))
         return {**losses, **self.extra_losses(movies, rated, drawn)}
 
     def extra_losses(self, movies: MovieViews, rated: Tensor, drawn: Tensor) -> dict[str, Tensor]:
@@ -328,8 +317,11 @@ class MultimodalMultitaskRecommender(GeneralRecommender):
             return self._rating(interaction)
         users, items = interaction[self.USER_ID], interaction[self.ITEM_ID]
         state = self._evaluation_state()
-        scores = (state.queries[users] * state.ranked.candidate[items]).sum(dim=1)
-        return scores + state.ranked.popularity[items]
+        scores = (state.queries[users] * state.ranked.candidate[items]).sum(dim=1) + state.ranked.popularity[items]
+        if self.ranking_linear_weight:
+            several, place = users.unique(return_inverse=True)
+            scores = scores + self._linear_scores(several)[place, items]
+        return scores
 
     def full_sort_predict(self, interaction) -> Tensor:
         """Ranking score of every movie for each user of the batch, [B·N], as one matrix computation."""
@@ -337,9 +329,15 @@ class MultimodalMultitaskRecommender(GeneralRecommender):
         state = self._evaluation_state()
         if self.ranks:
             scores = torch.addmm(state.ranked.popularity, state.queries[users], state.ranked.candidate.T)
+            if self.ranking_linear_weight:
+                scores = scores + self._linear_scores(users)
             return scores.reshape(-1)
         scores = self.rating_head.score_catalogue(state.profiles[users], state.movies.rating)
         return (scores + self._baseline(users)[:, None]).reshape(-1)
+
+    def _linear_scores(self, users: Tensor) -> Tensor:
+        """Part of the ranking scores that comes straight from the training movies of these users, [R, N]."""
+        return self.ranking_linear_weight * self.item_weights(self.liked.of(users), self.disliked.of(users))
 
     def predict_genres(self, items: Tensor) -> Tensor:
         """Probability of each genre, [B, G], of movies given by id [B]: by the linear path where the model has it.

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from scipy.sparse import csr_matrix
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from recbole_mm.data.profile import UserAverages
+from recbole_mm.data.profile import Members, UserAverages
 from recbole_mm.model.layers import Dropout, scale_gradient
 
 # Content starts small beside what a movie's own ratings say. Chosen in a model of this task alone, where content at
@@ -72,9 +73,12 @@ class RankingHead(nn.Module):
             trained: movies with training ratings, which have a residual in profiles, bool [N].
             known: those of them that keep it as candidates, bool [N].
         """
-        content = CONTENT_SCALE * self.content(scale_gradient(representation, self.influence))
-        parts = zip(content.split(self.sizes, dim=1), self.residual.split(self.sizes, dim=1), (trained, known, known))
-        rated, candidate, popularity = (torch.where(kept[:, None], part + own, part) for part, own, kept in parts)
+        content = self.content(scale_gradient(CONTENT_SCALE * representation, self.influence))
+        size = self.sizes[0]
+        kept = torch.cat([trained[:, None].expand(-1, size), known[:, None].expand(-1, size + 1)], dim=1)
+        rated, candidate, popularity = torch.addcmul(content, self.residual, kept.to(content.dtype)).split(
+            self.sizes, dim=1
+        )
         return RankedMovies(rated, candidate, popularity.squeeze(1))
 
     def learned(self, trained: Tensor, known: Tensor) -> Tensor:
@@ -88,31 +92,110 @@ class RankingHead(nn.Module):
         roots = (count[:, None].clamp_min(1).sqrt() for count in counts)
         return self.dropout(self.liked(liked / next(roots)) + self.disliked(disliked / next(roots)))
 
+    def query_parts(self, liked: Tensor, disliked: Tensor) -> tuple[Tensor, Tensor]:
+        """What each movie of one user adds to Q, in the shapes given. Q is linear in the movies: they sum to it.
+
+        Args:
+            liked, disliked: a(m) of the user's movies, [n, a] and [n', a].
+        """
+        both, sizes = torch.cat([liked, disliked]), [len(liked), len(disliked)]
+        is_liked = (torch.arange(len(both), device=both.device) < len(liked)).to(both.dtype)[:, None]
+        counts = tuple(both.new_full((len(both),), size) for size in sizes)
+        return self.queries(both * is_liked, both * (1 - is_liked), counts).split(sizes)
+
     def queries_of_all(self, movies: RankedMovies, liked: UserAverages, disliked: UserAverages) -> Tensor:
         """Q of every user from all training movies, [U, a]."""
         return self.queries(
             liked.sums(movies.rated), disliked.sums(movies.rated), counts=(liked.counts, disliked.counts)
         )
 
-    def loss(self, movies: RankedMovies, liked: Tensor, disliked: Tensor) -> Tensor:
+    def loss(self, movies: RankedMovies, liked: Members, disliked: Members) -> Tensor:
         """Half of each user's movies predicts the other half: multinomial log-likelihood, mean over users.
 
         A movie that is predicted is not in the profile that predicts it. A user's sum over the n held movies is
         divided by √n, between a mean over users and one over ratings (Liang et al., WWW 2018, for the likelihood).
 
         Args:
-            liked, disliked: movies of each set, 0/1 [R, N].
+            liked, disliked: sets of the same R users.
         """
-        given = (torch.rand_like(liked) < 0.5).to(liked.dtype)
-        liked_given, disliked_given = liked * given, disliked * given
+        movie_num = len(movies.rated)
+        cells = [members.row * movie_num + members.movie for members in (liked, disliked)]
+        # A bit for each cell, not for each pair: a movie rated twice, above and below the threshold, is in both sets.
+        words = torch.empty(liked.user_num * movie_num // 64 + 1, dtype=torch.int64, device=movies.rated.device)
+        words.random_(-(2**63), None)
+        draws = [(words[cell >> 6] >> (cell & 63)) & 1 == 1 for cell in cells]
+        given = [members.where(draw) for members, draw in zip((liked, disliked), draws)]
         queries = self.queries(
-            liked_given @ movies.rated,
-            disliked_given @ movies.rated,
-            counts=(liked_given.sum(dim=1), disliked_given.sum(dim=1)),
+            *(members.sums(movies.rated) for members in given), counts=tuple(members.counts() for members in given)
         )
-        scores = (queries @ movies.candidate.T + movies.popularity).masked_fill(
-            (liked_given + disliked_given) > 0, -torch.inf
-        )
-        held = (liked + disliked) * (1 - given)
-        likelihood = torch.where(held > 0, F.log_softmax(scores, dim=1), 0.0).sum(dim=1)
-        return -(likelihood / held.sum(dim=1).clamp_min(1).sqrt()).mean()
+        scores = torch.addmm(movies.popularity, queries, movies.candidate.T)
+        cells, drawn = torch.cat(cells), torch.cat(draws)
+        return _HeldLikelihood.apply(scores, cells[drawn], cells[~drawn])
+
+
+class ItemWeights(nn.Module):
+    """score(u, m) = Σ_i B_im over u's training movies i: what having rated one movie says of another, in closed form.
+
+        B = I - P diag(P)⁻¹,   P = (XᵀX + λI)⁻¹          X: 0/1, who rated what
+
+    Source: Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019, equation 8. B is fitted on all
+    training rows, so it has seen the half that the ranking loss holds out, and only predictions may use it. A movie
+    without training ratings says nothing and is told nothing: its row and column are zero.
+
+    B is not saved in a checkpoint: it is solved again from the training rows, in O(N³).
+
+    Args:
+        users, items: ids of the training rows, integer [n]; a pair may stand twice.
+        user_num, item_num: sizes of the id spaces, [PAD] included.
+    """
+
+    # λ, the middle of what the paper found on its three data sets (200, 500, 1000). On validation 250 did as well.
+    REGULARISATION = 500.0
+
+    def __init__(self, users: np.ndarray, items: np.ndarray, user_num: int, item_num: int) -> None:
+        super().__init__()
+        rated = csr_matrix((np.ones(len(users), np.float32), (users, items)), shape=(user_num, item_num))
+        rated.data[:] = 1.0  # a movie rated twice counts once
+        gram = torch.from_numpy((rated.T @ rated).toarray())
+        gram.diagonal().add_(self.REGULARISATION)
+        inverse = torch.cholesky_inverse(torch.linalg.cholesky(gram))
+        weights = (inverse / -inverse.diagonal()).fill_diagonal_(0.0)
+        # The inverse lies by columns, from which sums of rows take ten times longer.
+        self.register_buffer("weights", weights.contiguous(), persistent=False)
+
+    def forward(self, *sets: Members) -> Tensor:
+        """Scores of all movies, [R, N], for R users of whom each of ``sets`` holds a part of their movies."""
+        return sum(members.sums(self.weights) for members in sets)
+
+
+class _HeldLikelihood(torch.autograd.Function):
+    """Negative log-likelihood of the held movies, mean over users of the sum over a user's n held movies / √n.
+
+    Loss and gradient come from one softmax, held in the matrix of the scores: a step is bound by memory, and
+    autograd's own form goes over that matrix a dozen times.
+
+    Args:
+        scores: [R, N]; overwritten.
+        given, held: positions in the flattened scores; what is given competes with nothing.
+    """
+
+    @staticmethod
+    def forward(ctx, scores: Tensor, given: Tensor, held: Tensor) -> Tensor:
+        users, movies = scores.shape
+        scores = scores.float()
+        flat = scores.view(-1)
+        of_held = flat[held]
+        flat[given] = -torch.inf
+        normaliser = scores.logsumexp(dim=1, keepdim=True)
+        row = held // movies
+        counts = torch.bincount(row, minlength=users).to(scores.dtype)
+        weights = counts.clamp_min(1).rsqrt() / users
+        loss = (weights * counts) @ normaliser[:, 0] - weights[row] @ of_held
+        scores.sub_(normaliser).exp_().mul_((weights * counts)[:, None])
+        flat.index_add_(0, held, weights[row], alpha=-1)
+        ctx.gradient = scores
+        return loss
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None]:
+        return ctx.gradient * gradient, None, None

@@ -30,9 +30,11 @@ def naive(rows, user, threshold=4.0, without=None):
 @settings(deadline=None)
 def test_profile_is_the_mean_of_the_liked_movies(rows):
     movies, empty = torch.randn(ITEMS, 3), torch.full((3,), 7.0)
-    profiles = build(rows).averages(movies, empty)
+    sets = build(rows)
+    profiles = sets.averages(movies, empty)
     for user in range(USERS):
         liked = naive(rows, user)
+        assert sets.movies_of(user) == liked
         torch.testing.assert_close(profiles[user], movies[liked].mean(dim=0) if liked else empty)
 
 
@@ -74,8 +76,13 @@ def test_half_precision_sums_are_computed_in_full():
 
 @given(ROWS)
 @settings(deadline=None)
-def test_rows_are_the_sets_as_zeros_and_ones(rows):
-    averages, users = build(rows), torch.tensor([3, 0, 1, 3])
-    for user, row in zip(users.tolist(), averages.rows(users)):
-        assert row.nonzero().flatten().tolist() == naive(rows, user)
-        assert set(row.tolist()) <= {0.0, 1.0}
+def test_sets_of_chosen_users_are_listed_counted_and_summed(rows):
+    averages, users, movies = build(rows), torch.tensor([3, 0, 1, 3]), torch.randn(ITEMS, 3, dtype=torch.float64)
+    members = averages.of(users)
+    assert members.user_num == 4
+    for place, user in enumerate(users.tolist()):
+        assert members.movie[members.row == place].tolist() == naive(rows, user)
+        assert members.counts()[place] == len(naive(rows, user))
+        torch.testing.assert_close(members.sums(movies)[place], movies[naive(rows, user)].sum(dim=0))
+    kept = members.where(members.movie > 1)
+    assert kept.user_num == 4 and (kept.movie > 1).all() and len(kept.row) == int((members.movie > 1).sum())

@@ -53,7 +53,7 @@ def test_a_bias_that_is_none_is_an_error_with_the_nearest_name(planted):
 
 def test_full_sort_equals_prediction_of_every_pair_and_a_checkpoint_the_model(planted):
     result = run("Bias", planted.name, config_dict={**planted.data_options(), "protocol": "cold-item"})
-    model = load(result.checkpoint)
+    model = load(result.checkpoint).model
     assert result.epochs == 1 and np.isfinite(result.test["rmse"]) and "ndcg@10" in result.test
     items = torch.arange(model.n_items)
     for user in (0, 7):

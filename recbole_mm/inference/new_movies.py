@@ -1,0 +1,96 @@
+"""Reading a table of movies that nobody has rated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from recbole_mm.errors import InputError, nearest
+from recbole_mm.inference.lookup import Movies, as_token
+
+_COLUMNS = ("item_id", "title", "year")
+
+
+@dataclass(frozen=True)
+class NewMovies:
+    """M movies; ``vectors`` are float32 [M, dimension] for each modality that some have, rows of NaN where missing."""
+
+    tokens: list[str]
+    titles: list[str]
+    years: pd.Series
+    vectors: dict[str, np.ndarray]
+
+
+def read_new_movies(
+    table: pd.DataFrame | Mapping[str, Sequence], known: Movies, dimensions: dict[str, int]
+) -> NewMovies:
+    """Check and read what `Recommender.add_movies` takes, which says what that is and what is an InputError.
+
+    Args:
+        known: the movies that are there.
+        dimensions: length of a vector of each modality.
+    """
+    columns = {name: list(table[name]) for name in table}
+    names = [*_COLUMNS, *dimensions]
+    if unknown := [name for name in columns if name not in names]:
+        raise InputError(
+            f"add_movies: no column '{unknown[0]}' is known; there are {', '.join(names)}."
+            f"{nearest(str(unknown[0]), names)}"
+        )
+    if not columns.get("title"):
+        raise InputError("add_movies: the table needs a column 'title' and at least one movie")
+    count = len(columns["title"])
+    if uneven := [name for name, cells in columns.items() if len(cells) != count]:
+        raise InputError(f"add_movies: '{uneven[0]}' has {len(columns[uneven[0]])} rows, 'title' has {count}")
+    titles = [_title(title) for title in columns["title"]]
+    tokens = [as_token(token, "movie") for token in columns.get("item_id", titles)]
+    years = pd.Series(columns.get("year", [None] * count), dtype=object)
+    missing = [None] * count
+    vectors = {name: _vectors(columns.get(name, missing), titles, name, size) for name, size in dimensions.items()}
+    new = NewMovies(tokens, titles, years, vectors)
+    _check_new(known.extended(tokens, titles, years), len(known))
+    return new
+
+
+def _title(title: Any) -> str:
+    if not isinstance(title, str) or not title.strip():
+        raise InputError(f"add_movies: title {title!r} is no text; give each movie a title")
+    return title.strip()
+
+
+def _vectors(cells: list, titles: list[str], name: str, dimension: int) -> np.ndarray:
+    values = np.full((len(cells), dimension), np.nan, np.float32)
+    for row, (cell, title) in enumerate(zip(cells, titles)):
+        if cell is None or (np.isscalar(cell) and pd.isna(cell)):
+            continue
+        try:
+            vector = np.asarray(cell, dtype=np.float32)
+        except (TypeError, ValueError) as error:
+            raise InputError(f"add_movies: '{name}' of '{title}' is no vector of numbers ({error})") from error
+        if vector.shape != (dimension,):
+            shown = f"{len(vector)} values" if vector.ndim == 1 else f"shape {vector.shape}"
+            raise InputError(f"add_movies: '{name}' of '{title}' has {shown}, but the model takes {dimension}")
+        if not np.isfinite(vector).all():
+            raise InputError(f"add_movies: '{name}' of '{title}' holds inf or nan; give None where it is missing")
+        values[row] = vector
+    return values
+
+
+def _check_new(all_movies: Movies, known: int) -> None:
+    """Refuse an id that stands twice, and a title whose year does not tell it apart from the others of that name."""
+    exact, _ = all_movies.by_title
+    ids = {token: i for i, token in reversed(list(enumerate(all_movies.tokens))) if i}
+    for i in range(known, len(all_movies)):
+        token, title, year = all_movies.tokens[i], all_movies.titles[i], all_movies.years[i]
+        if ids[token] != i:
+            raise InputError(f"add_movies: id '{token}' is taken by '{all_movies.titles[ids[token]]}'; give another")
+        for other in exact[all_movies.key(title)]:
+            if other != i and (pd.isna(year) or pd.isna(all_movies.years[other]) or year == all_movies.years[other]):
+                raise InputError(
+                    f"add_movies: title '{title}' is that of movie {all_movies.tokens[other]} already; give the year "
+                    f"of both, or another title"
+                )
