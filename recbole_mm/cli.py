@@ -1,4 +1,7 @@
-"""Command line: ``recbole-mm run | tune | prepare | benchmark | curves | recommend``; run_recbole_mm.py is ``run``."""
+"""Command line: ``recbole-mm run | tune | prepare | extract | benchmark | curves | recommend``.
+
+run_recbole_mm.py is ``recbole-mm run``.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from pathlib import Path
 
 from recbole_mm import __version__
 from recbole_mm.errors import InputError
+from recbole_mm.extract import cli as extract_command
 from recbole_mm.inference import cli as recommend_command
 
 RUN_HELP = """Train a model and print one table of its metrics.
@@ -90,6 +94,7 @@ def _other_command(arguments: list[str]) -> int:
         help="folder of raw sources: rebuild the vectors from them, not from the shipped ones",
     )
     prepare_parser.add_argument("--force", action="store_true", help="build again what is there")
+    extract_command.add_parser(commands)
     curves_parser = commands.add_parser("curves", help="draw the training curves of runs")
     curves_parser.add_argument("result_files", nargs="+", type=Path, help="files written by run --result_file=…")
     curves_parser.add_argument("--out", type=Path, default=Path("curves.png"), help="picture (default: curves.png)")
@@ -120,6 +125,8 @@ def _other_command(arguments: list[str]) -> int:
         draw_curves(options.result_files, options.out)
         print(options.out)
         return 0
+    if options.command == "extract":
+        return extract_command.run(options)
     from recbole_mm.data.builders import prepare
 
     folder = prepare(options.dataset, options.out, source=options.source, force=options.force)

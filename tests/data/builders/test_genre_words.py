@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recbole_mm.data.builders.genre_words import GENRE_WORDS, mask_genre_words
+from recbole_mm.data.builders.genre_words import GENRE_WORDS, genre_pattern, mask_and_count, mask_genre_words
 
 ML_100K_GENRES = {
     "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary", "Drama", "Fantasy", "Film-Noir",
@@ -74,3 +74,22 @@ def test_what_only_resembles_a_genre_word_stays(text: str) -> None:
 def test_nothing_is_left_to_mask(words: list[str]) -> None:
     once = mask_genre_words(" ".join(words))
     assert mask_genre_words(once) == once
+
+
+class TestOtherGenres:
+    """Names of genres that MovieLens has not."""
+
+    @pytest.mark.parametrize(
+        ("text", "expected", "count"),
+        [
+            ("A sports biography about a boxer's sport", "A about a boxer's", 3),
+            ("Biographies and game shows; a game-show host", "and; a host", 3),
+            ("a transporter and a biographer", "a transporter and a biographer", 0),
+            ("A comedy-biography, once more a comedy", "A, once more a", 2),
+        ],
+    )
+    def test_are_masked_by_name(self, text: str, expected: str, count: int) -> None:
+        assert mask_and_count(text, genre_pattern(["Sport", "Biography", "Game-Show"])) == (expected, count)
+
+    def test_may_hold_any_character(self) -> None:
+        assert mask_and_count("c++ (film)", genre_pattern(["(no", "genres", "listed)", "+", ""])) == ("c++ (film)", 0)

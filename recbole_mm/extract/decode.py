@@ -1,0 +1,135 @@
+"""Sound and pictures of a media file, block by block: memory does not grow with its length."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from recbole_mm.errors import InputError
+
+VIDEO_SUFFIXES = (
+    *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts"),
+    *(".flv", ".wmv", ".ogv", ".3gp"),
+)
+AUDIO_SUFFIXES = (*VIDEO_SUFFIXES, ".wav", ".mp3", ".flac", ".ogg", ".opus", ".m4a", ".aac", ".wma")
+
+# A file that gives this share of the length it states, or less, is broken off: players stop there without a word.
+_BROKEN_OFF = 0.8
+# Formats without an index, whose length is guessed from the bit rate.
+_LENGTH_IS_A_GUESS = {"mp3", "aac", "mpegts", "mpeg"}
+
+
+class MediaError(Exception):
+    """A media file that cannot be used; the message says why. Such a file is skipped and listed."""
+
+
+def require_av() -> None:
+    """Raises InputError if PyAV, which decodes the files, is not installed."""
+    try:
+        import av  # noqa: F401
+    except ImportError:
+        raise InputError(
+            "sound and pictures are decoded by PyAV (module av), which is missing; type: "
+            "pip install 'recbole-mm[extract]'"
+        ) from None
+
+
+def sound(path: Path, rate: int, seconds: float | None = None) -> Iterator[np.ndarray]:
+    """The best sound track, mean of its channels, resampled, as float32 blocks [n] in -1..1.
+
+    Args:
+        rate: samples a second.
+        seconds: stop there.
+
+    Raises:
+        MediaError: the file cannot be decoded, is broken off or has no sound.
+    """
+    import av
+
+    with _open(path) as container:
+        stream = container.streams.best("audio")
+        if stream is None:
+            raise MediaError("has no sound track")
+        resampler = av.AudioResampler(format="fltp", rate=rate)
+        limit = None if seconds is None else round(seconds * rate)
+        done = 0
+        for frame in _then_none(container.decode(stream)):
+            for part in resampler.resample(frame):
+                # The mean of the channels: FFmpeg's own mix would make the same sound louder in stereo than in mono.
+                block = part.to_ndarray().mean(axis=0)[: None if limit is None else limit - done]
+                done += len(block)
+                yield block
+            if limit is not None and done >= limit:
+                return
+        _check_length(container, stream, done / rate)
+
+
+def pictures(
+    path: Path, rate: float, width: int, height: int, seconds: float | None = None
+) -> Iterator[tuple[float, np.ndarray]]:
+    """The best video track, ``rate`` pictures a second at most, scaled: (second, uint8 RGB [height, width, 3]).
+
+    Raises:
+        MediaError: the file cannot be decoded, is broken off or has no pictures.
+    """
+    with _open(path) as container:
+        stream = container.streams.best("video")
+        if stream is None:
+            raise MediaError("has no video track")
+        stream.thread_type = "AUTO"
+        frame_rate = float(stream.average_rate or 25)
+        start, time, next_time = None, 0.0, 0.0
+        for index, frame in enumerate(container.decode(stream)):
+            stamp = index / frame_rate if frame.time is None else frame.time
+            start = stamp if start is None else start
+            time = stamp - start
+            if seconds is not None and time >= seconds:
+                return
+            if time < next_time - 1e-6:
+                continue
+            next_time = (np.floor(time * rate + 1e-6) + 1) / rate
+            scaled = frame.reformat(width=width, height=height, format="rgb24", interpolation="AREA")
+            yield time, scaled.to_ndarray()
+        _check_length(container, stream, time + 1 / frame_rate)
+
+
+@contextmanager
+def _open(path: Path):
+    """An open container; what PyAV raises while it is used becomes a MediaError."""
+    import av
+
+    try:
+        # A playlist in a media file's clothes must not fetch anything: local files only.
+        options = {"protocol_whitelist": "file"}
+        # Titles in old files are often not UTF-8: nobody reads them here, but PyAV before 19 refuses the file.
+        lenient = {} if int(av.__version__.partition(".")[0]) >= 19 else {"metadata_errors": "ignore"}
+        with av.open(f"file:{path.resolve()}", options=options, **lenient) as container:
+            for stream in container.streams.video:
+                # AVI has the number of frames in its header; the duration is mended to what is there.
+                if stream.frames and stream.duration and stream.average_rate:
+                    _check_share(float(stream.duration * stream.time_base), float(stream.frames / stream.average_rate))
+            yield container
+    except (av.FFmpegError, ValueError, OSError) as error:
+        reason = getattr(error, "strerror", None) or error  # without the number and the path
+        raise MediaError(f"cannot be decoded ({reason})") from None
+
+
+def _then_none(frames: Iterator) -> Iterator:
+    """The frames and a None, which tells a resampler to give the rest."""
+    yield from frames
+    yield None
+
+
+def _check_length(container, stream, decoded: float) -> None:
+    """Refuse a file that ends well before the length it states."""
+    stated = float(stream.duration * stream.time_base) if stream.duration else (container.duration or 0) / 1e6
+    if not _LENGTH_IS_A_GUESS & set(container.format.name.split(",")):
+        _check_share(decoded, stated)
+
+
+def _check_share(there: float, stated: float) -> None:
+    if there <= _BROKEN_OFF * stated:
+        raise MediaError(f"is broken off: {there:.1f} s of {stated:.1f} s are there")

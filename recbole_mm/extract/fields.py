@@ -1,0 +1,157 @@
+"""From the sources of a field to its vector file: progress, resuming, skipping what is broken, scaling, writing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from recbole_mm.data.vectors import write_vectors, write_vectors_npz
+from recbole_mm.errors import InputError
+from recbole_mm.extract.decode import MediaError
+from recbole_mm.extract.partial import PartialResults
+from recbole_mm.extract.scaling import Scaling
+from recbole_mm.extract.sources import Source, Sources
+
+_DECIMALS = 5
+
+
+@dataclass
+class Field:
+    """One field to extract: what from, and how.
+
+    Attributes:
+        name: of the field: text, audio or video.
+        sources: where the vectors come from.
+        settings: all that the numbers depend on besides the sources.
+        compute: from the contents of n sources to their vectors [n, d]; may raise MediaError.
+        batch_size: sources given to ``compute`` at a time; one that raises MediaError takes its batch along.
+        columns: names of the numbers where they differ in unit, so that they are to be scaled; else None.
+        scaling: a scaling made before, in place of that of these movies.
+        notes: what the user is told beside the numbers.
+    """
+
+    name: str
+    sources: Sources
+    settings: dict[str, Any]
+    compute: Callable[[list[Any]], np.ndarray]
+    batch_size: int = 1
+    columns: list[str] | None = None
+    scaling: Scaling | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where the vectors of a field go.
+
+    Attributes:
+        folder: holds the vector files.
+        dataset: its name.
+        npz: write the compact form.
+        force: replace vectors that were not made here.
+    """
+
+    folder: Path
+    dataset: str
+    npz: bool = False
+    force: bool = False
+
+    def path(self, name: str) -> Path:
+        """The vector file of a field."""
+        return self.folder / f"{self.dataset}.{name}{'.npz' if self.npz else ''}"
+
+    @property
+    def kept(self) -> Path:
+        """Folder of results so far and of scalings."""
+        return self.folder / f"extract.{self.dataset}"
+
+    def check(self, name: str) -> None:
+        """Raises InputError if writing the field would destroy vectors from elsewhere or leave it in two forms."""
+        path = self.path(name)
+        if path.is_file() and not (self.kept / f"{name}.jsonl").is_file() and not self.force:
+            raise InputError(
+                f"{path}: holds vectors of field '{name}' that were not extracted here; choose another folder (--out), "
+                "or --force to replace them"
+            )
+        other = self.folder / f"{self.dataset}.{name}{'' if self.npz else '.npz'}"
+        if other.is_file():
+            raise InputError(f"{other}: holds field '{name}' in the other form; remove it, or give --npz as before")
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """What became of a field: movies that have a vector, how many were computed now, (name, reason) of the rest."""
+
+    name: str
+    path: Path
+    movies: int
+    dimension: int
+    computed: int
+    skipped: list[tuple[str, str]]
+    notes: list[str]
+
+
+def extract_field(wanted: Field, output: Output) -> Extracted:
+    """Compute what is not there yet, and write the vector file of all usable sources.
+
+    Raises:
+        InputError: no source could be used, or one movie alone cannot be scaled.
+        OSError: nothing can be written.
+    """
+    output.kept.mkdir(parents=True, exist_ok=True)
+    partial = PartialResults(output.kept / f"{wanted.name}.jsonl", wanted.settings)
+    to_do = [source for source in wanted.sources.usable if partial.get(source) is None]
+    broken = _compute(wanted, to_do, partial)
+    skipped = [*wanted.sources.skipped, *broken]
+
+    usable = [source for source in wanted.sources.usable if partial.get(source) is not None]
+    if not usable:
+        raise InputError(
+            f"field '{wanted.name}': none of {len(broken)} files can be used; the first, {broken[0][0]}, {broken[0][1]}"
+        )
+    values = np.array([partial.get(source) for source in usable])
+    if wanted.columns is not None:
+        values = _scaled(wanted, values, output.kept / f"{wanted.name}.scaling.csv")
+    item_ids = [source.item_id for source in usable]
+    path = output.path(wanted.name)
+    if output.npz:
+        write_vectors_npz(path, item_ids, values)
+    else:
+        write_vectors(path, wanted.name, item_ids, values, decimals=_DECIMALS)
+    computed = len(to_do) - len(broken)
+    return Extracted(wanted.name, path, *values.shape, computed, skipped, wanted.notes)
+
+
+def _compute(wanted: Field, to_do: list[Source], partial: PartialResults) -> list[tuple[str, str]]:
+    """Add the vectors of ``to_do`` to ``partial``; returns (name, reason) of those that cannot be used."""
+    broken = []
+    with tqdm(total=len(to_do), desc=wanted.name, unit=" movies", disable=None if to_do else True) as bar:
+        for start in range(0, len(to_do), wanted.batch_size):
+            batch = to_do[start : start + wanted.batch_size]
+            try:
+                vectors = wanted.compute([source.content for source in batch])
+            except MediaError as error:
+                broken += [(source.name, str(error)) for source in batch]
+            else:
+                for source, vector in zip(batch, vectors, strict=True):
+                    partial.add(source, np.asarray(vector))
+            bar.update(len(batch))
+    return broken
+
+
+def _scaled(wanted: Field, values: np.ndarray, path: Path) -> np.ndarray:
+    scaling = wanted.scaling
+    if scaling is None:
+        if len(values) < 2:
+            raise InputError(
+                f"field '{wanted.name}': one movie alone cannot be scaled; give more, --scale-from=FOLDER of an "
+                "earlier run, or --raw"
+            )
+        scaling = Scaling.of(values)
+    scaling.write(path, wanted.columns)
+    return scaling.apply(values)

@@ -1,0 +1,34 @@
+"""Mean and deviation of a stream."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+class Moments:
+    """Mean and standard deviation of vectors [d] that come in blocks, in constant memory.
+
+    Blocks are merged by the update of Chan, Golub and LeVeque (The American Statistician 1983), which does not subtract
+    large sums from each other.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.mean: np.ndarray | float = 0.0
+        self._squares: np.ndarray | float = 0.0
+
+    def add(self, block: np.ndarray) -> None:
+        """Add the rows of ``block`` [n, d]; n may be 0."""
+        if not len(block):
+            return
+        block = np.asarray(block, np.float64)
+        mean = block.mean(axis=0)
+        shift, total = mean - self.mean, self.count + len(block)
+        self._squares = self._squares + ((block - mean) ** 2).sum(axis=0) + shift**2 * (self.count * len(block) / total)
+        self.mean = self.mean + shift * (len(block) / total)
+        self.count = total
+
+    @property
+    def deviation(self) -> np.ndarray:
+        """Population standard deviation [d]; 0 before anything was added."""
+        return np.sqrt(self._squares / max(self.count, 1))

@@ -1,0 +1,60 @@
+"""One scale for numbers of different units: columns are standardised, and what that took is kept for later movies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from recbole_mm.data.vectors import replacing
+from recbole_mm.errors import InputError
+
+_LIMIT = 5  # deviations: one strange trailer shall not outweigh all others
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Mean and standard deviation of each column, float64 [d]."""
+
+    mean: np.ndarray
+    deviation: np.ndarray
+
+    @classmethod
+    def of(cls, values: np.ndarray) -> Scaling:
+        """That of values [n, d]."""
+        return cls(values.mean(axis=0), values.std(axis=0))
+
+    def apply(self, values: np.ndarray) -> np.ndarray:
+        """Standardised values [n, d], within ±5; 0 in a column that is constant."""
+        varying = self.deviation > 1e-9 * np.abs(self.mean)
+        scaled = (values - self.mean) / np.where(varying, self.deviation, 1)
+        return np.where(varying, scaled, 0).clip(-_LIMIT, _LIMIT)
+
+    def write(self, path: Path, names: list[str]) -> None:
+        """Write columns name, mean, deviation as csv."""
+        table = pd.DataFrame({"name": names, "mean": self.mean, "deviation": self.deviation})
+        with replacing(path) as temporary:
+            table.to_csv(temporary, index=False)
+
+
+def read_scaling(path: Path, names: list[str]) -> Scaling:
+    """What `Scaling.write` wrote.
+
+    Raises:
+        InputError: the file is absent, or is not one of the columns ``names``.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; --scale-from is the folder 'extract.NAME' beside vectors made before")
+    try:
+        table = pd.read_csv(path, dtype={"name": str, "mean": np.float64, "deviation": np.float64})
+        scaling = Scaling(table["mean"].to_numpy(), table["deviation"].to_numpy())
+        fits = table["name"].tolist() == names and np.isfinite([scaling.mean, scaling.deviation]).all()
+    except (KeyError, ValueError):
+        fits = False
+    if not fits:
+        raise InputError(
+            f"{path}: does not hold the {len(names)} columns {names[0]} … {names[-1]} with mean and deviation"
+        )
+    return scaling

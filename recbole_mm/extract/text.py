@@ -1,0 +1,73 @@
+"""Summaries: read from a csv file, genre words taken out, then a sentence encoder."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pandas as pd
+
+from recbole_mm.data.builders.genre_words import genre_pattern, mask_and_count
+from recbole_mm.errors import InputError, nearest
+from recbole_mm.extract.sources import Source, Sources, column
+
+COLUMNS = ("item_id", "text")
+
+
+def read_texts(path: Path, genres: list[str]) -> tuple[Sources, str]:
+    """Texts without genre words, which are a target and so must not be an input, and a note on how many those were.
+
+    Args:
+        path: csv, UTF-8, with a header that has ``item_id`` and ``text``; other columns are ignored.
+        genres: names of genres to mask besides those of MovieLens.
+
+    Raises:
+        InputError: no such file, another encoding, not a csv file, a missing column or no text at all.
+    """
+    table = _read_csv(path)
+    pattern = genre_pattern(genres)
+    sources, masked, texts = Sources(), 0, 0
+    for row, (item_id, text) in enumerate(zip(table["item_id"], table["text"], strict=True), start=1):
+        name = f"row {row} (item '{item_id}')"
+        if not text.strip():
+            sources.skipped.append((name, "has no text"))
+            continue
+        text, found = mask_and_count(text, pattern)
+        masked, texts = masked + found, texts + bool(found)
+        if not text:
+            sources.skipped.append((name, "has nothing but genre words"))
+            continue
+        sources.add(Source(item_id, name, text, hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]))
+    if not sources.usable:
+        raise InputError(f"{path}: no row has both an item_id and a text")
+    return sources, f"{masked:,} genre words masked in {texts:,} of {len(table):,} texts"
+
+
+def genre_names(path: Path, field: str) -> list[str]:
+    """Names of the genres in column ``field`` of an .item file, where they are separated by spaces.
+
+    Raises:
+        InputError: the file is absent or has no such column.
+    """
+    return sorted({name for genres in column(path, field) for name in genres.split()})
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    if not path.is_file():
+        raise InputError(f"--texts={path}: no such file; it must be a csv file with the columns {', '.join(COLUMNS)}")
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", index_col=False)
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8 (csv UTF-8 in a spreadsheet)"
+        ) from None
+    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise InputError(
+            f"{path}: cannot be read as csv ({' '.join(str(error).split())}); a text with commas or quotes stands in "
+            "double quotes"
+        ) from None
+    for name in COLUMNS:
+        if name not in table:
+            found = ", ".join(map(str, table.columns))
+            raise InputError(f"{path}: no column '{name}' in the header ({found}).{nearest(name, table.columns)}")
+    return table

@@ -1,0 +1,211 @@
+"""The loop around a field: resuming, skipping, scaling and writing, with numbers that are cheap to compute."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from recbole_mm.data.vectors import read_vectors, write_vectors
+from recbole_mm.errors import InputError
+from recbole_mm.extract.decode import MediaError
+from recbole_mm.extract.fields import Field, Output, extract_field
+from recbole_mm.extract.scaling import Scaling, read_scaling
+from recbole_mm.extract.sources import Source, Sources, check_known, media_files
+
+VALUES = {"a": [1.0, 5.0], "b": [3.0, 5.0], "c": [8.0, 5.0]}
+
+
+class Counted:
+    """A field whose contents are keys of `VALUES`; counts what is computed."""
+
+    def __init__(self, output: Output, columns: list[str] | None = None) -> None:
+        self.output, self.columns, self.computed, self.broken = output, columns, [], set()
+
+    def extract(self, fingerprints: dict[str, str], scaling: Scaling | None = None, **settings):
+        sources = Sources()
+        for key, fingerprint in fingerprints.items():
+            sources.add(Source(f"m{key}", f"{key}.mp4", key, fingerprint))
+        wanted = Field("audio", sources, settings, self._compute, columns=self.columns, scaling=scaling)
+        return extract_field(wanted, self.output)
+
+    def _compute(self, keys):
+        self.computed += keys
+        if self.broken & set(keys):
+            raise MediaError("is broken off")
+        return [np.array(VALUES[key]) for key in keys]
+
+    def vectors(self):
+        table = read_vectors(self.output.folder, "d", "audio")
+        return dict(zip(table.item_ids.tolist(), table.values.tolist(), strict=True))
+
+
+@pytest.fixture
+def counted(tmp_path):
+    return Counted(Output(tmp_path, "d"))
+
+
+def test_vectors_are_written_and_nothing_is_computed_twice(counted):
+    first = counted.extract({"a": "1", "b": "1"})
+    assert (first.movies, first.dimension, first.computed) == (2, 2, 2)
+    assert counted.vectors() == {"ma": [1, 5], "mb": [3, 5]}
+    again = counted.extract({"a": "1", "b": "1"})
+    assert (again.movies, again.computed) == (2, 0) and counted.computed == ["a", "b"]
+
+
+def test_what_is_new_or_changed_is_computed(counted):
+    counted.extract({"a": "1", "b": "1"})
+    counted.extract({"a": "1", "b": "2", "c": "1"})
+    assert counted.computed == ["a", "b", "b", "c"]
+    assert set(counted.vectors()) == {"ma", "mb", "mc"}
+    counted.extract({"a": "1", "c": "1"})
+    assert set(counted.vectors()) == {"ma", "mc"}
+
+
+def test_other_settings_begin_anew(counted):
+    counted.extract({"a": "1"}, seconds=3)
+    counted.extract({"a": "1"}, seconds=4)
+    assert counted.computed == ["a", "a"]
+
+
+def test_an_interruption_keeps_what_is_finished_and_writes_no_vectors(counted, monkeypatch):
+    compute = counted._compute
+
+    def interrupted(keys):
+        if keys == ["b"]:
+            raise KeyboardInterrupt
+        return compute(keys)
+
+    monkeypatch.setattr(counted, "_compute", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        counted.extract({"a": "1", "b": "1"})
+    assert not counted.output.path("audio").exists()
+    monkeypatch.setattr(counted, "_compute", compute)
+    assert counted.extract({"a": "1", "b": "1"}).computed == 1
+    assert counted.computed == ["a", "b"]
+
+
+@pytest.mark.parametrize("torn", ['["mb", "1", [3.0, ', "5", "[1]", "[1, 2, 3, 4]"])
+def test_a_torn_line_is_computed_again(counted, torn):
+    counted.extract({"a": "1"})
+    kept = counted.output.kept / "audio.jsonl"
+    with open(kept, "a") as handle:
+        handle.write(torn)
+    counted.extract({"a": "1", "b": "1"})
+    assert counted.computed == ["a", "b"]
+    assert len([json.loads(line) for line in kept.read_text().splitlines()]) == 3
+    counted.extract({"a": "1", "b": "1"})
+    assert counted.computed == ["a", "b"]
+
+
+def test_broken_sources_are_listed_and_tried_again(counted):
+    counted.broken = {"b"}
+    found = counted.extract({"a": "1", "b": "1", "c": "1"})
+    assert found.skipped == [("b.mp4", "is broken off")] and found.movies == 2
+    counted.broken = set()
+    assert counted.extract({"a": "1", "b": "1", "c": "1"}).computed == 1
+
+
+def test_all_broken_is_an_error(counted):
+    counted.broken = {"a", "b"}
+    with pytest.raises(InputError, match=r"'audio': none of 2 files can be used; the first, a.mp4, is broken off"):
+        counted.extract({"a": "1", "b": "1"})
+    assert not counted.output.path("audio").exists()
+
+
+class TestScaling:
+    @pytest.fixture
+    def scaled(self, tmp_path):
+        return Counted(Output(tmp_path, "d"), columns=["x", "y"])
+
+    def test_columns_are_standardised_and_a_constant_one_is_0(self, scaled):
+        scaled.extract({"a": "1", "b": "1", "c": "1"})
+        raw = np.array([1, 3, 8])
+        assert [row[0] for row in scaled.vectors().values()] == pytest.approx((raw - 4) / raw.std(), abs=1e-4)
+        assert {row[1] for row in scaled.vectors().values()} == {0}
+
+    def test_later_movies_can_have_the_same_scale(self, scaled, tmp_path):
+        scaled.extract({"a": "1", "b": "1"})
+        both = scaled.vectors()
+        later = Counted(Output(tmp_path / "later", "d"), columns=["x", "y"])
+        later.extract({"b": "1"}, scaling=read_scaling(scaled.output.kept / "audio.scaling.csv", ["x", "y"]))
+        assert later.vectors()["mb"] == both["mb"]
+
+    def test_one_movie_alone_is_an_error(self, scaled):
+        with pytest.raises(InputError, match="one movie alone cannot be scaled; give more, --scale-from"):
+            scaled.extract({"a": "1"})
+
+    def test_nothing_is_beyond_five_deviations(self):
+        scaling = Scaling(np.zeros(1), np.ones(1))
+        assert scaling.apply(np.array([[-1e9], [3.0], [1e9]])).ravel().tolist() == [-5, 3, 5]
+
+    @pytest.mark.parametrize(
+        "content",
+        [
+            "",
+            "name,mean\nx,1\ny,1\n",
+            "name,mean,deviation\nx,1,1\nz,1,1\n",
+            "name,mean,deviation\nx,a,1\ny,1,1\n",
+            "name,mean,deviation\nx,,1\ny,1,1\n",
+        ],
+    )
+    def test_wrong_files_are_named(self, tmp_path, content):
+        (tmp_path / "audio.scaling.csv").write_text(content)
+        with pytest.raises(InputError, match=r"audio.scaling.csv: does not hold the 2 columns x … y with"):
+            read_scaling(tmp_path / "audio.scaling.csv", ["x", "y"])
+        with pytest.raises(InputError, match="no such file"):
+            read_scaling(tmp_path / "none.csv", ["x", "y"])
+
+
+class TestOutput:
+    def test_vectors_from_elsewhere_are_not_destroyed(self, tmp_path):
+        write_vectors(tmp_path / "d.audio", "audio", ["1"], np.ones((1, 2)))
+        with pytest.raises(InputError, match=r"d.audio: holds vectors of field 'audio' that were not extracted here"):
+            Output(tmp_path, "d").check("audio")
+        Output(tmp_path, "d", force=True).check("audio")
+        Output(tmp_path, "d").check("video")
+
+    def test_own_vectors_are_replaced_but_not_in_another_form(self, counted):
+        counted.extract({"a": "1"})
+        counted.output.check("audio")
+        with pytest.raises(InputError, match=r"d.audio: holds field 'audio' in the other form"):
+            Output(counted.output.folder, "d", npz=True).check("audio")
+
+    def test_npz(self, tmp_path):
+        counted = Counted(Output(tmp_path, "d", npz=True))
+        counted.extract({"a": "1", "b": "1"})
+        assert counted.output.path("audio").name == "d.audio.npz"
+        assert counted.vectors() == {"ma": [1, 5], "mb": [3, 5]}
+
+
+class TestMediaFiles:
+    def test_stems_are_item_ids_and_other_files_are_passed_over(self, tmp_path):
+        for name in ("2.MP4", "1.mkv", "1.avi", "notes.txt", ".3.mp4", "a.b.mp4"):
+            (tmp_path / name).write_text("x")
+        (tmp_path / "folder.mp4").mkdir()
+        sources = media_files(tmp_path, "video", (".mp4", ".mkv", ".avi"))
+        assert [source.item_id for source in sources.usable] == ["1", "2", "a.b"]
+        assert sources.skipped == [("1.mkv", "item '1' has 1.avi already")]
+
+    def test_a_missing_or_empty_folder_is_named(self, tmp_path):
+        with pytest.raises(InputError, match="--video=.*none: no such folder"):
+            media_files(tmp_path / "none", "video", (".mp4",))
+        (tmp_path / "1.txt").write_text("x")
+        with pytest.raises(InputError, match="--video=.*: no media file there; each must be named ITEM_ID"):
+            media_files(tmp_path, "video", (".mp4",))
+
+
+def test_ids_are_compared_with_the_dataset(planted):
+    def sources(*item_ids):
+        found = Sources()
+        for item_id in item_ids:
+            found.add(Source(item_id, f"{item_id}.mp4", None, ""))
+        return found
+
+    assert check_known(sources("m1", "m2"), "video", planted.folder, "planted") is None
+    note = check_known(sources("m1", "x"), "video", planted.folder, "planted")
+    assert note == "1 of 2 ids (first: 'x') are not in planted.item"
+    with pytest.raises(InputError, match=r"--video: none of 2 item ids \(first: 'x' of x.mp4\) is in .*planted.item"):
+        check_known(sources("x", "y"), "video", planted.folder, "planted")
+    assert check_known(sources("x"), "video", planted.folder, "no dataset") is None
