@@ -115,6 +115,7 @@ TYPES = {
     "user_inter_num_interval": "str none",
     "val_interval": "dict none",
     "valid_metric": "str none",
+    "vector_components": "int none",
 }
 SCALAR_FOR_LIST = ("additional_feat_suffix", "metrics", "modalities", "tasks", "topk")
 CHOICES = {
@@ -172,6 +173,7 @@ RANGES: dict[str, tuple[str, Callable[[float], bool]]] = {
     "train_batch_size": _AT_LEAST_1,
     "user_damping": _AT_LEAST_0,
     "valid_ratio": _FRACTION,
+    "vector_components": _AT_LEAST_1,
     "weight_decay": _AT_LEAST_0,
     "worker": _AT_LEAST_0,
 }

@@ -36,7 +36,8 @@ def logistic_genre_map(config: Config) -> dict[str, dict[str, float]]:
     inputs = {}
     for name, modality in dataset.modalities.items():
         present = modality.present.numpy()
-        standardizer = Standardizer(modality.values[present & trained], modality.values.shape[1])
+        known = modality.values[present & trained]
+        standardizer = Standardizer(known, modality.values.shape[1], config["vector_components"])
         values = standardizer(modality.values).numpy() * present[:, None]
         inputs[name] = np.column_stack([values, present])
     inputs["all"] = np.column_stack(list(inputs.values()))

@@ -151,7 +151,8 @@ class MultimodalMultitaskRecommender(GeneralRecommender):
         self.modalities = list(dataset.modalities)
         self.standardizers = nn.ModuleDict()
         for name, modality in dataset.modalities.items():
-            standardizer = Standardizer(modality.values[modality.present & trained], modality.values.shape[1])
+            known = modality.values[modality.present & trained]
+            standardizer = Standardizer(known, modality.values.shape[1], config["vector_components"])
             self.standardizers[f"field_{name}"] = standardizer
             self.register_buffer(f"values_{name}", standardizer(modality.values), persistent=False)
             self.register_buffer(f"present_{name}", modality.present, persistent=False)
@@ -196,13 +197,15 @@ class MultimodalMultitaskRecommender(GeneralRecommender):
         if unknown := sorted(set(vectors) - set(self.modalities)):
             raise InputError(f"vectors: no modality '{unknown[0]}'; the model has {', '.join(self.modalities)}")
         for name, known in self._catalogue("values").items():
-            given = vectors.get(name, known.new_full((count, known.shape[1]), float("nan")))
-            if given.shape != (count, known.shape[1]):
+            standardizer = self.standardizers[f"field_{name}"]
+            given = vectors.get(name, known.new_full((count, standardizer.dimension), float("nan")))
+            if given.shape != (count, standardizer.dimension):
                 raise InputError(
-                    f"vectors: '{name}' has shape {tuple(given.shape)}, but the model takes ({count}, {known.shape[1]})"
+                    f"vectors: '{name}' has shape {tuple(given.shape)}, but the model takes "
+                    f"({count}, {standardizer.dimension})"
                 )
             present[name] = given.isfinite().all(dim=1)
-            values[name] = torch.where(present[name][:, None], self.standardizers[f"field_{name}"](given), 0.0)
+            values[name] = torch.where(present[name][:, None], standardizer(given), 0.0)
         more = () if self.identity is None else (self.identity.unknown.expand(count, -1),)
         return self.encode(self.fusion(values, present, more))
 

@@ -7,9 +7,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from recbole_mm.data.builders.components import fit_rotation
+
+
+class PrincipalComponents(nn.Module):
+    """Clips, standardises and rotates raw vectors to principal components, with statistics of training movies.
+
+    Args:
+        values: vectors of the training movies that have this modality, [n, dimension]; n may be 0.
+        components: at most so many.
+    """
+
+    def __init__(self, values: Tensor, components: int) -> None:
+        super().__init__()
+        # Without a movie to learn from, one component that is 0.
+        rotation = fit_rotation(values.numpy() if len(values) else np.zeros((1, values.shape[1])), components)
+        for name, array in vars(rotation).items():
+            self.register_buffer(name, torch.from_numpy(np.ascontiguousarray(array, np.float32)))
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Components [N, k] of vectors [N, dimension]."""
+        return (values.clamp(self.low, self.high) - self.mean) / self.deviation @ self.loadings.T
 
 
 class Standardizer(nn.Module):
@@ -22,11 +45,15 @@ class Standardizer(nn.Module):
     Args:
         values: vectors of the training movies that have this modality, [n, dimension]; n may be 0.
         dimension: length of one vector.
+        components: for raw vectors, rotate them to at most so many principal components first.
     """
 
-    def __init__(self, values: Tensor, dimension: int) -> None:
+    def __init__(self, values: Tensor, dimension: int, components: int | None = None) -> None:
         super().__init__()
-        mean, scale = torch.zeros(dimension), torch.ones(())
+        self.dimension = dimension
+        self.rotation = PrincipalComponents(values, components) if components else nn.Identity()
+        values = self.rotation(values)
+        mean, scale = torch.zeros(values.shape[1]), torch.ones(())
         if len(values):
             mean = values.mean(dim=0)
             scale = (values - mean).square().mean().sqrt().clamp_min(1e-6)
@@ -34,8 +61,8 @@ class Standardizer(nn.Module):
         self.register_buffer("scale", scale)
 
     def forward(self, values: Tensor) -> Tensor:
-        """Standardised vectors, same shape as ``values`` [N, dimension]."""
-        return (values - self.mean) / self.scale
+        """Standardised vectors of ``values`` [N, dimension]: the same shape, or [N, components]."""
+        return (self.rotation(values) - self.mean) / self.scale
 
 
 class Dropout(nn.Module):

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from recbole_mm.data.builders.components import fit_rotation
 from recbole_mm.model.layers import (
     Dropout,
     ModalityFusion,
@@ -83,6 +85,29 @@ def test_standardizer_centres_columns_and_keeps_their_proportions():
 def test_standardizer_of_no_movie_and_of_a_constant_stays_finite():
     for values in (torch.empty(0, 3), torch.ones(4, 3)):
         assert torch.isfinite(Standardizer(values, 3)(torch.randn(5, 3))).all()
+
+
+def test_standardizer_of_raw_vectors_rotates_by_the_movies_it_was_given():
+    torch.manual_seed(0)
+    known = torch.randn(300, 6) * torch.tensor([1.0, 1e4, 1e-3, 1.0, 1.0, 0.0]) + 5.0
+    known[0, 0] = 3e15  # as the aesthetic features have it
+    standardizer = Standardizer(known, 6, components=3)
+    assert standardizer.dimension == 6
+    standard = standardizer(known)
+    assert standard.shape == (300, 3) and standard.abs().max() < 10
+    np.testing.assert_allclose(np.corrcoef(standard.numpy().T), np.eye(3), atol=1e-3)
+    other = Standardizer(known[:150], 6, components=3)
+    assert not torch.allclose(other(known), standard, atol=1e-2)
+    # More components than there can be; no movie to learn from.
+    assert Standardizer(known[:4], 6, components=50)(known).shape == (300, 4)
+    assert torch.isfinite(Standardizer(torch.empty(0, 6), 6, components=3)(known)).all()
+
+
+def test_few_components_of_wide_vectors_are_those_of_a_full_decomposition():
+    random = np.random.default_rng(1)
+    raw = random.normal(size=(90, 5)) @ random.normal(size=(5, 120)) + 0.1 * random.normal(size=(90, 120))
+    few, all_of_them = fit_rotation(raw, 4), fit_rotation(raw, 90)  # Lanczos and LAPACK
+    np.testing.assert_allclose(few(raw), all_of_them(raw)[:, :4], atol=1e-6)
 
 
 @given(st.floats(0, 0.95), st.integers(0, 10**6))

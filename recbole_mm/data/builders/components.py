@@ -2,19 +2,64 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy.sparse import csr_matrix
 from scipy.sparse.linalg import svds
 
 _EXPLAINED_VARIANCE = 0.95
+_FEW = 8  # components are few where Lanczos finds them sooner than a full decomposition
 
 
-def principal_components(raw: np.ndarray, max_components: int) -> np.ndarray:
-    """Clip, standardise, rotate to principal components, divide by the first one's deviation.
+@dataclass(frozen=True)
+class Rotation:
+    """x -> loadings @ (clip(x, low, high) - mean) / deviation, as `fit_rotation` found it.
+
+    Attributes:
+        low, high, mean, deviation: of each column, [d]; the deviation of a column that is dropped is inf.
+        loadings: [k, d].
+    """
+
+    low: np.ndarray
+    high: np.ndarray
+    mean: np.ndarray
+    deviation: np.ndarray
+    loadings: np.ndarray
+
+    def __call__(self, raw: np.ndarray) -> np.ndarray:
+        """Components [n, k] of vectors [n, d]."""
+        return (np.clip(raw, self.low, self.high) - self.mean) / self.deviation @ self.loadings.T
+
+
+def fit_rotation(raw: np.ndarray, max_components: int, explained_variance: float = 1.0) -> Rotation:
+    """Clipping, standardising and rotating to principal components, with statistics of these vectors.
 
     Values outside a column's 1st to 99th percentile are clipped: the aesthetic features hold a few like 3e15, where
     a ratio was taken of almost nothing, and one of them would outweigh all movies. Columns that are constant, or as
     good as (three of the sentence embeddings' vary by 1e-8 and less), are dropped rather than blown up.
+
+    Args:
+        raw: [n, d], finite.
+        explained_variance: as many components as explain this part, at most ``max_components`` (and n, and d).
+    """
+    low, high = np.quantile(raw, [0.01, 0.99], axis=0)
+    clipped = np.clip(raw, low, high).astype(np.float64)
+    mean, deviation = clipped.mean(axis=0), clipped.std(axis=0)
+    deviation[deviation <= 1e-6 * deviation.max()] = np.inf
+    standardised = (clipped - mean) / deviation
+    if explained_variance == 1 and max_components * _FEW < min(raw.shape):
+        _, _, loadings = svds(standardised, k=max_components, v0=np.ones(min(raw.shape)))
+        return Rotation(low, high, mean, deviation, with_fixed_signs(loadings[::-1]))  # svds gives the smallest first
+    _, singular, loadings = np.linalg.svd(standardised, full_matrices=False)
+    if explained_variance < 1:
+        explained = np.cumsum(singular**2) / np.sum(singular**2)
+        max_components = min(int(np.searchsorted(explained, explained_variance)) + 1, max_components)
+    return Rotation(low, high, mean, deviation, with_fixed_signs(loadings[:max_components]))
+
+
+def principal_components(raw: np.ndarray, max_components: int) -> np.ndarray:
+    """Clip, standardise, rotate to principal components (`fit_rotation`), divide by the first one's deviation.
 
     The components keep their relative variances (no whitening). They are as many as explain 95 % of the variance, at
     most ``max_components``.
@@ -25,14 +70,8 @@ def principal_components(raw: np.ndarray, max_components: int) -> np.ndarray:
     Returns:
         float64 [n, k]; the first column has a standard deviation of 1.
     """
-    raw = np.clip(raw.astype(np.float64), *np.quantile(raw, [0.01, 0.99], axis=0))
-    deviation = raw.std(axis=0)
-    varying = deviation > 1e-6 * deviation.max()
-    standardised = (raw[:, varying] - raw[:, varying].mean(axis=0)) / deviation[varying]
-    _, singular, loadings = np.linalg.svd(standardised, full_matrices=False)
-    explained = np.cumsum(singular**2) / np.sum(singular**2)
-    kept = min(int(np.searchsorted(explained, _EXPLAINED_VARIANCE)) + 1, max_components)
-    components = standardised @ with_fixed_signs(loadings[:kept]).T
+    raw = raw.astype(np.float64)
+    components = fit_rotation(raw, max_components, _EXPLAINED_VARIANCE)(raw)
     return components / components[:, 0].std()
 
 
