@@ -64,9 +64,14 @@ def _other_command(arguments: list[str]) -> int:
     prepare_parser.add_argument(
         "--source",
         type=Path,
-        help="folder of raw sources: rebuild the vectors from them, not from the shipped ones",
+        help="folder of raw sources: rebuild the vectors from them, not from the shipped ones (mmtf-14k: needed)",
     )
     prepare_parser.add_argument("--force", action="store_true", help="build again what is there")
+    if arguments[:1] == ["prepare"]:
+        from recbole_mm.data.builders import PREPARABLE
+
+        for name in set(arguments) & set(PREPARABLE):
+            PREPARABLE[name].add_options(prepare_parser)
     curves_parser = commands.add_parser("curves", help="draw the training curves of runs")
     curves_parser.add_argument("result_files", nargs="+", type=Path, help="files written by run --result_file=…")
     curves_parser.add_argument("--out", type=Path, default=Path("curves.png"), help="picture (default: curves.png)")
@@ -93,7 +98,8 @@ def _other_command(arguments: list[str]) -> int:
         return 0
     from recbole_mm.data.builders import prepare
 
-    folder = prepare(options.dataset, options.out, source=options.source, force=options.force)
+    del options.command
+    folder = prepare(**vars(options))
     for path in sorted(folder.iterdir()):
         print(f"{os.path.getsize(path):>10,}  {path}")
     return 0
