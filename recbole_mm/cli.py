@@ -59,7 +59,7 @@ def _other_command(arguments: list[str]) -> int:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("run", help="train a model and print its metrics", add_help=False)
     prepare_parser = commands.add_parser("prepare", help="build a dataset's atomic files")
-    prepare_parser.add_argument("dataset", help="name of the dataset, e.g. ml-100k-mm")
+    prepare_parser.add_argument("dataset", help="its name, e.g. ml-100k-mm; more options: prepare mmtf-14k --help")
     prepare_parser.add_argument("--out", type=Path, default=Path("dataset"), help="where to put it (default: dataset)")
     prepare_parser.add_argument(
         "--source",
@@ -70,7 +70,7 @@ def _other_command(arguments: list[str]) -> int:
     if arguments[:1] == ["prepare"]:
         from recbole_mm.data.builders import PREPARABLE
 
-        for name in set(arguments) & set(PREPARABLE):
+        if name := next((argument for argument in arguments if argument in PREPARABLE), None):
             PREPARABLE[name].add_options(prepare_parser)
     curves_parser = commands.add_parser("curves", help="draw the training curves of runs")
     curves_parser.add_argument("result_files", nargs="+", type=Path, help="files written by run --result_file=…")

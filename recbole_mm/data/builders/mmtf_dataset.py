@@ -13,10 +13,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from recbole_mm.data.builders.movielens import RATING_COLUMNS
+from recbole_mm.data.builders.row_shuffle import RowShuffle
 from recbole_mm.data.vector_stream import streaming_npz
 from recbole_mm.errors import InputError
 
 Blocks = Iterable[tuple[list[str], np.ndarray]]  # movie ids [n] and values [n, d]
+_ORDER_SEED = 14
 _OWN_FILES = re.compile(r"PROVENANCE\.md|.*\.(inter|item|(ivector|blf|avf|alexnet)_\w+\.npz|tags\.npz)")
 
 
@@ -113,18 +116,29 @@ def write_dataset(
 
 
 def _write_ratings(path: Path, movies: Iterable[str], chunks: Iterable[pd.DataFrame]) -> tuple[set[str], int, int, int]:
-    """Rated movies, number of users, of ratings kept and of those of other movies."""
+    """Rated movies, number of users, of ratings kept and of those of other movies.
+
+    MovieLens's files are ordered by user; here rows are in random order, so that a block of rows (protocols u1 … u5) is
+    a random part of them as in MovieLens-100K, and not all ratings of some users.
+    """
     known = np.array([int(movie) for movie in movies])
     rated, users = (np.empty(0, np.int64) for _ in range(2))
     kept = others = 0
-    with open(path, "w", encoding="utf-8", newline="\n") as handle:
+    with (
+        open(path, "w", encoding="utf-8", newline="\n") as handle,
+        RowShuffle(path.parent, len(RATING_COLUMNS), _ORDER_SEED) as shuffle,
+    ):
         handle.write("user_id:token\titem_id:token\trating:float\ttimestamp:float\n")
         for chunk in chunks:
             ours = chunk[chunk["movieId"].isin(known)]
-            ours[["userId", "movieId", "rating", "timestamp"]].to_csv(handle, sep="\t", header=False, index=False)
+            shuffle.add(ours[RATING_COLUMNS].to_numpy())
             rated = np.union1d(rated, ours["movieId"])
             users = np.union1d(users, ours["userId"])
             kept, others = kept + len(ours), others + len(chunk) - len(ours)
+        for rows in shuffle.blocks():
+            table = pd.DataFrame(rows, columns=RATING_COLUMNS)
+            table = table.astype({"userId": np.int64, "movieId": np.int64, "timestamp": np.int64})
+            table.to_csv(handle, sep="\t", header=False, index=False)
     return set(map(str, rated.tolist())), len(users), kept, others
 
 

@@ -19,6 +19,9 @@ descriptors are third-party data.
 vector missing. No statistic of any kind was computed: clipping, standardising and principal components
 (`vector_components`) are fitted by each run on its training movies.
 
+Ratings are in a random order, the same at each building, where MovieLens orders them by user: the folds u1 … u5, which
+are blocks of rows, are random parts of them.
+
 Genres (column `class`) are a target and no input. IMAX is a format and left out of them.{tags}
 
 ## Counts

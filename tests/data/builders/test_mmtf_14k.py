@@ -7,6 +7,7 @@ import functools
 import importlib.util
 import io
 import os
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -16,8 +17,9 @@ import pytest
 
 import recbole_mm
 from recbole_mm.cli import main
-from recbole_mm.data.builders import PREPARABLE, mmtf_dataset, prepare
+from recbole_mm.data.builders import PREPARABLE, mmtf_14k, mmtf_dataset, prepare
 from recbole_mm.data.builders.mmtf_release import descriptor_name
+from recbole_mm.data.builders.source_files import SourceTree
 from recbole_mm.data.vector_stream import VectorStream
 from recbole_mm.data.vectors import read_vectors
 from recbole_mm.errors import InputError
@@ -157,7 +159,10 @@ class TestConverter:
         table = pd.read_csv(folder / f"{NAME}.inter", sep="\t")
         assert list(table) == ["user_id:token", "item_id:token", "rating:float", "timestamp:float"]
         source = pd.read_csv(ratings / "ratings.csv")
-        assert table.to_numpy().tolist() == source[source["movieId"].isin(IDS)].to_numpy().tolist()
+        rows = source[source["movieId"].isin(IDS)].to_numpy().tolist()
+        assert sorted(table.to_numpy().tolist()) == sorted(rows) and table.to_numpy().tolist() != rows
+        fifth = len(table) // 5
+        assert table["user_id:token"][fifth:].nunique() == 40, "fold u1 leaves training ratings of all users"
         assert {0.5, 4.5} <= set(table["rating:float"])
         items = pd.read_csv(folder / f"{NAME}.item", sep="\t", dtype=str, keep_default_na=False)
         items = items.set_index("item_id:token")
@@ -219,6 +224,22 @@ class TestConverter:
         folder = prepare(NAME, out, release, ratings=ratings)
         items = pd.read_csv(folder / f"{NAME}.item", sep="\t", dtype=str).set_index("item_id:token")
         assert items["class:token_seq"].to_dict() == {str(m): GENRES[m % 3] for m in IDS[:-1]}
+
+    def test_memory_is_that_of_a_block(self, tmp_path: Path) -> None:
+        def peak(movies: int) -> int:
+            path = tmp_path / "AlexNetFeatures - AVG - fc7.csv"
+            path.write_text("movieId," + "x," * 999 + "x\n" + "".join(f"{m}{',0.123' * 1000}\n" for m in range(movies)))
+            ids = {str(movie) for movie in range(movies)}
+            with SourceTree(tmp_path) as tree:
+                rows = mmtf_14k._rows(tree.find(path.name))
+                tracemalloc.start()
+                counts = mmtf_dataset._write_field(tmp_path / "d.x.npz", rows, ids, ids, set())
+                used = tracemalloc.get_traced_memory()[1]
+                tracemalloc.stop()
+            assert counts.vectors == movies
+            return used
+
+        assert peak(1600) < 1.2 * peak(400)
 
     def test_the_order_of_blocks_changes_nothing(self, release: Path, ratings: Path, out: Path, monkeypatch) -> None:
         whole = everything(prepare(NAME, out, release, ratings=ratings))
