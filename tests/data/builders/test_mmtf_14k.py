@@ -14,15 +14,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from recbole.data.interaction import Interaction
 
 import recbole_mm
 from recbole_mm.cli import main
+from recbole_mm.config import Config
 from recbole_mm.data.builders import PREPARABLE, mmtf_14k, mmtf_dataset, prepare
 from recbole_mm.data.builders.mmtf_release import descriptor_name
 from recbole_mm.data.builders.source_files import SourceTree
 from recbole_mm.data.vector_stream import VectorStream
 from recbole_mm.data.vectors import read_vectors
 from recbole_mm.errors import InputError
+from recbole_mm.quick_start import prepare_session
 from recbole_mm.resources import resource_dir
 
 NAME, SMALL = "mmtf-14k", "mmtf-14k-small"
@@ -447,13 +451,22 @@ class TestCommandLine:
         assert result.config["modalities"] == [IVECTOR, AVF] and result.config["rating_scale"] == [0.5, 5]
         assert 0 < result.test["rmse"] < 2 and result.test["ndcg@10"] > 0
 
-    def test_predictions_are_clipped_to_half_a_star(self, release, ratings, out, tmp_path, monkeypatch) -> None:
+    def test_half_stars_are_clipped_to_and_told_apart(self, release, ratings, out, tmp_path, monkeypatch) -> None:
         monkeypatch.chdir(tmp_path)
         prepare(NAME, out, release, ratings=ratings)
         options = {"data_path": str(out), "epochs": 1, "gpu_id": "", "show_progress": False}
-        for model, more in (("MMASP", {}), ("DeepFM", {"builtin_task": "rating"})):
-            trained = recbole_mm.load(recbole_mm.run(model, NAME, config_dict={**options, **more}).checkpoint)
-            assert trained.rating_scale.tolist() == [0.5, 5.0]
+        trained = recbole_mm.load(recbole_mm.run("MMASP", NAME, config_dict=options).checkpoint)
+        pair = Interaction({"user_id": torch.tensor([1]), "item_id": torch.tensor([1])})
+        for mean, clipped in ((-99.0, 0.5), (99.0, 5.0)):
+            trained.mean_rating.fill_(mean)
+            assert trained.predict_rating(pair).tolist() == [clipped]
+        builtin = Config("DeepFM", NAME, config_dict={**options, "builtin_task": "rating"})
+        assert prepare_session(builtin).model.rating_scale.tolist() == [0.5, 5]
+        session = prepare_session(Config("MMFS", NAME, config_dict=options))
+        rows = session.split.train.inter_feat["rating"]
+        assert {2.5, 4.0, 4.5} <= set(rows.tolist())
+        assert session.model.liked.counts.sum() == (rows >= 4).sum()
+        assert session.model.disliked.counts.sum() == (rows < 4).sum()
 
     def test_options_of_one_builder_are_unknown_to_another(self, capsys) -> None:
         with pytest.raises(SystemExit):
