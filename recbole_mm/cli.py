@@ -86,15 +86,20 @@ def _other_command(arguments: list[str]) -> int:
     commands.add_parser("run", help="train a model and print its metrics", add_help=False)
     commands.add_parser("tune", help="choose a model's options on the validation part", add_help=False)
     prepare_parser = commands.add_parser("prepare", help="build a dataset's atomic files")
-    prepare_parser.add_argument("dataset", help="name of the dataset, e.g. ml-100k-mm")
+    prepare_parser.add_argument("dataset", help="its name, e.g. ml-100k-mm; more options: prepare mmtf-14k --help")
     prepare_parser.add_argument("--out", type=Path, default=Path("dataset"), help="where to put it (default: dataset)")
     prepare_parser.add_argument(
         "--source",
         type=Path,
-        help="folder of raw sources: rebuild the vectors from them, not from the shipped ones",
+        help="folder of raw sources: rebuild the vectors from them, not from the shipped ones (mmtf-14k: needed)",
     )
     prepare_parser.add_argument("--force", action="store_true", help="build again what is there")
     extract_command.add_parser(commands)
+    if arguments[:1] == ["prepare"]:
+        from recbole_mm.data.builders import PREPARABLE
+
+        if name := next((argument for argument in arguments if argument in PREPARABLE), None):
+            PREPARABLE[name].add_options(prepare_parser)
     curves_parser = commands.add_parser("curves", help="draw the training curves of runs")
     curves_parser.add_argument("result_files", nargs="+", type=Path, help="files written by run --result_file=…")
     curves_parser.add_argument("--out", type=Path, default=Path("curves.png"), help="picture (default: curves.png)")
@@ -129,7 +134,8 @@ def _other_command(arguments: list[str]) -> int:
         return extract_command.run(options)
     from recbole_mm.data.builders import prepare
 
-    folder = prepare(options.dataset, options.out, source=options.source, force=options.force)
+    del options.command
+    folder = prepare(**vars(options))
     for path in sorted(folder.iterdir()):
         print(f"{os.path.getsize(path):>10,}  {path}")
     return 0

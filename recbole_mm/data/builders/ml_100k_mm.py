@@ -16,6 +16,7 @@ SHIPPED_FIELDS = ("text", "words", "audio", "avf", "mise", "meta", "facts")
 
 def build(folder: Path, source: Path | None = None, force: bool = False) -> None:
     """Write the files of ml-100k-mm that ``folder`` lacks (all with ``force``; the vectors anew with ``source``)."""
+    folder.mkdir(parents=True, exist_ok=True)
 
     def needed(suffix: str) -> bool:
         return force or not _file(folder, suffix).is_file()

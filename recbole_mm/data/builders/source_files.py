@@ -1,0 +1,139 @@
+"""Files of a release wherever they lie: in folders, in a zip, in zips inside zips. Nothing is unpacked to disk."""
+
+from __future__ import annotations
+
+import lzma
+import os
+import re
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from recbole_mm.errors import InputError
+
+_DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError)
+_CANNOT_OPEN = (*_DAMAGED, RuntimeError)  # a password, or a method that Python does not know
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """One file.
+
+    Attributes:
+        path: where it lies, as shown in messages; the zips it lies in are parts of it.
+        size: bytes, unpacked.
+        depth: number of zips around it.
+    """
+
+    path: str
+    size: int
+    depth: int
+    opener: Callable[[], BinaryIO]
+
+    @property
+    def name(self) -> str:
+        """Its name without folders."""
+        return PurePosixPath(self.path).name
+
+    @contextmanager
+    def open(self) -> Iterator[BinaryIO]:
+        """The file's bytes.
+
+        Raises:
+            InputError: it cannot be opened, or (in the block too) its zip turns out to be truncated or damaged.
+        """
+        with _naming(self.path, _CANNOT_OPEN):
+            try:
+                handle = self.opener()
+            except OSError as error:
+                raise InputError(f"{self.path}: cannot be read ({error.strerror or error})") from None
+        with handle, _naming(self.path, _DAMAGED):
+            yield handle
+
+
+class SourceTree:
+    """All files below a folder or in a zip (or one file), found by name. A context manager, which closes the zips.
+
+    Raises:
+        InputError: ``source`` does not exist, or a zip in it cannot be read.
+    """
+
+    def __init__(self, source: Path) -> None:
+        self._files: dict[str, list[SourceFile]] = {}
+        self._open_archives = ExitStack()
+        try:
+            if source.is_dir():
+                self._add_folder(source)
+            elif source.is_file():
+                self._add(source.as_posix(), source.stat().st_size, 0, lambda: open(source, "rb"))  # noqa: SIM115
+            else:
+                raise InputError(f"{source}: no such folder or file")
+        except BaseException:
+            self._open_archives.close()
+            raise
+
+    def __enter__(self) -> SourceTree:
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self._open_archives.close()
+
+    def find(self, name: str) -> SourceFile | None:
+        """The file of this name, case ignored; of several the one in the fewest zips, then in the fewest folders."""
+        return min(self._files.get(name.casefold(), []), key=_nearest_the_top, default=None)
+
+    def names(self) -> list[str]:
+        """Names of all files, in small letters."""
+        return sorted(self._files)
+
+    def matching(self, pattern: str) -> list[tuple[re.Match[str], SourceFile]]:
+        """Files whose whole name matches, case ignored, with the match; each name once, as `find` has it."""
+        files = (self.find(name) for name in self.names())
+        matches = ((re.fullmatch(pattern, file.name, re.IGNORECASE), file) for file in files)
+        return [(match, file) for match, file in matches if match]
+
+    def _add_folder(self, folder: Path) -> None:
+        for parent, folders, names in os.walk(folder):
+            folders.sort()
+            for name in sorted(names):
+                path = Path(parent, name)
+                if path.is_file():  # not a link to nowhere
+                    self._add(path.as_posix(), path.stat().st_size, 0, lambda path=path: open(path, "rb"))  # noqa: SIM115
+
+    def _add_archive(self, path: str, opener: Callable[[], BinaryIO], depth: int) -> None:
+        with _naming(path, _CANNOT_OPEN):
+            archive = self._open_archives.enter_context(
+                zipfile.ZipFile(self._open_archives.enter_context(opener()))  # ZipFile leaves its file open
+            )
+            for info in archive.infolist():
+                if not info.is_dir():
+                    self._add(f"{path}/{info.filename}", info.file_size, depth, lambda info=info: archive.open(info))
+
+    def _add(self, path: str, size: int, depth: int, opener: Callable[[], BinaryIO]) -> None:
+        name = PurePosixPath(path).name
+        if name.startswith("._"):  # macOS keeps attributes in these, beside the files
+            return
+        if name.lower().endswith(".zip"):
+            self._add_archive(path, opener, depth + 1)
+        else:
+            self._files.setdefault(name.casefold(), []).append(SourceFile(path, size, depth, opener))
+
+
+def _nearest_the_top(file: SourceFile) -> tuple[int, int, str]:
+    return file.depth, file.path.count("/"), file.path
+
+
+@contextmanager
+def _naming(path: str, errors: tuple[type[Exception], ...]) -> Iterator[None]:
+    """Errors of a zip as one line that names the file."""
+    try:
+        yield
+    except errors as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(
+            f"{path}: cannot be read from its zip ({reason}); the file is truncated or damaged, fetch it again"
+        ) from None
