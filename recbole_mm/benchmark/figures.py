@@ -21,6 +21,11 @@ SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x")
 MOST_MOVIES = 4000
 
 
+def row_label(suite: Suite, row: str) -> str:
+    """Name of a row in plotly's markup, bold if it is of one of our models."""
+    return f"<b>{html.escape(row)}</b>" if suite.is_ours(row) else html.escape(row)
+
+
 def bars(suite: Suite, lines: Sequence[Line], metric: str) -> go.Figure:
     """One bar for each row with the standard deviation over seeds, the best on top; a colour for each protocol.
 
@@ -44,7 +49,7 @@ def bars(suite: Suite, lines: Sequence[Line], metric: str) -> go.Figure:
         figure.add_bar(
             orientation="h",
             name=html.escape(protocol),
-            y=[_row_label(suite, line.row) for line in shown],
+            y=[row_label(suite, line.row) for line in shown],
             base=start,
             x=[line.mean[metric] - start for line in shown],
             error_x={"type": "data", "array": [_number(line.deviation[metric]) for line in shown], "thickness": 1.3},
@@ -64,7 +69,7 @@ def bars(suite: Suite, lines: Sequence[Line], metric: str) -> go.Figure:
             "automargin": True,
             "type": "category",
             "categoryorder": "array",
-            "categoryarray": [_row_label(suite, row) for row in order],
+            "categoryarray": [row_label(suite, row) for row in order],
         },
         legend={"traceorder": "normal"},
     )
@@ -129,14 +134,16 @@ def confusion(runs: Iterable[Run]) -> tuple[go.Figure, int] | None:
     known = count > 0
     mean = target.T[known] @ probability / count[known, None]
     labels = [html.escape(name) for name in names]
+    share = mean / mean.sum(axis=1, keepdims=True)
     figure = go.Figure(
         go.Heatmap(
-            z=_rounded(mean / mean.sum(axis=1, keepdims=True)),
+            z=_rounded(share),
             x=labels,
             y=[label for label, kept in zip(labels, known) if kept],
             customdata=_rounded(np.dstack([mean, np.broadcast_to(count[known, None], mean.shape)])),
             colorscale="Viridis",
             zmin=0,
+            zmax=float(share.max()),
             xgap=1,
             ygap=1,
             colorbar={"title": "share", "thickness": 14},
@@ -204,7 +211,7 @@ def warm_and_cold(pairs: Sequence[tuple[str, list[Line]]], metric: str) -> go.Fi
     """A dot for each of a row's protocols, with its standard deviation, on one line: how far cold is from warm.
 
     Args:
-        pairs: (label of the row, its lines).
+        pairs: (`row_label` of the row, its lines).
     """
     pairs = [(row, [line for line in lines if np.isfinite(line.mean.get(metric, np.nan))]) for row, lines in pairs]
     pairs = [(row, lines) for row, lines in pairs if len(lines) > 1]
@@ -252,10 +259,6 @@ def _axis_start(values: Sequence[float]) -> float:
     """A round number below all values, by a third of their range or a twentieth of the least."""
     least, spread = min(values), max(values) - min(values)
     return max(0.0, np.floor((least - max(spread / 3, least / 20)) * 50) / 50)
-
-
-def _row_label(suite: Suite, row: str) -> str:
-    return f"<b>{html.escape(row)}</b>" if suite.is_ours(row) else html.escape(row)
 
 
 def _text(values: np.ndarray) -> list[str]:

@@ -24,6 +24,8 @@ from recbole_mm.benchmark.results import Line, Run, Suite, better, read_suites
 from recbole_mm.benchmark.tables import FOLD
 
 TEMPLATE = "report.html.jinja"
+RUNS_ABSENT = "This is drawn from the files of the runs, which are not here (the repository has none). What makes them:"
+WHOLE = ("ranking", "cold-item")  # and the mean of the folds
 COMPARED = ("rmse", "genre_map")  # warm with cold; ranks among the cold movies are no ranks among all
 
 
@@ -57,13 +59,14 @@ class Table:
 
 @dataclass(frozen=True)
 class Plot:
-    """One place for figures of which one is shown; ``missing`` says why there is none."""
+    """One place for figures of which one is shown; ``missing`` says why there is none, ``command`` makes them."""
 
     key: str
     title: str
     text: str
     variants: dict[str, go.Figure] = field(default_factory=dict)
     missing: str = ""
+    command: str = ""
 
 
 def write_html(out: Path, dataset: str) -> Path:
@@ -104,7 +107,7 @@ def write_html(out: Path, dataset: str) -> Path:
             for suite in suites
         ],
         plots=[_confusion(suites, dataset), _map(suites, dataset), _warm_and_cold(suites)],
-        figure_json=lambda figure: figure.to_json(),  # "<", ">" and "/" are escapes in it
+        figure_json=lambda figure: figure.to_json().replace("<", "\\u003c"),  # no text may end the script
         plotly=get_plotlyjs(),
     )
     path = out / "report.html"
@@ -195,8 +198,8 @@ def _curves(suite: Suite, dataset: str) -> Plot:
         "Validation metrics and the accuracy of MMASP's discriminator by epoch, of the first seed of each row; "
         "a dot marks the epoch that was kept. Click a name to hide it, twice to see it alone."
     )
-    missing = "" if variants else _needs_runs("Training curves need", dataset, suite.name)
-    return Plot(f"{suite.name}-curves", "Training curves", text, variants, missing)
+    command = _command(dataset, suite.name)
+    return Plot(f"{suite.name}-curves", "Training curves", text, variants, "" if variants else RUNS_ABSENT, command)
 
 
 def _confusion(suites: Sequence[Suite], dataset: str) -> Plot:
@@ -209,8 +212,8 @@ def _confusion(suites: Sequence[Suite], dataset: str) -> Plot:
         "For the held-out movies of each true genre (lines) the mean predicted probability of each genre (columns), "
         "divided by the line's sum. A movie of several genres counts in the line of each."
     )
-    missing = "" if found else _needs_runs("Genre confusion needs", dataset, "ranking")
-    return Plot("confusion", "Genre confusion", text, found, missing)
+    command = _command(dataset, "ranking")
+    return Plot("confusion", "Genre confusion", text, found, "" if found else RUNS_ABSENT, command)
 
 
 def _map(suites: Sequence[Suite], dataset: str) -> Plot:
@@ -230,18 +233,19 @@ def _map(suites: Sequence[Suite], dataset: str) -> Plot:
         "near means alike, distances between groups mean little). The colour is the rarest of the movie's genres; "
         "genres are no input of the models. Click a genre to hide it, twice to see it alone."
     )
-    missing = "" if found else _needs_runs("The map needs", dataset, "ranking")
-    return Plot("map", "Map of movies", text, found, missing)
+    command = _command(dataset, "ranking")
+    return Plot("map", "Map of movies", text, found, "" if found else RUNS_ABSENT, command)
 
 
 def _warm_and_cold(suites: Sequence[Suite]) -> Plot:
     lines: dict[str, dict[str, Line]] = {}
+    labels: dict[str, str] = {}
     for suite in suites:
-        if suite.part == "test":
-            for line in suite.lines():
-                lines.setdefault(line.row, {}).setdefault(line.protocol, line)
+        for line in suite.lines() if suite.part == "test" else ():
+            lines.setdefault(line.row, {}).setdefault(line.protocol, line)
+            labels.setdefault(line.row, figures.row_label(suite, line.row))
     pairs = [
-        (row, [line for name, line in found.items() if name in ("cold-item", "ranking") or name.startswith("mean of")])
+        (labels[row], [line for name, line in found.items() if name in WHOLE or name.startswith("mean of")])
         for row, found in lines.items()
         if "cold-item" in found
     ]
@@ -261,17 +265,13 @@ def _runs_by_row(suites: Sequence[Suite]) -> dict[str, list[Run]]:
         own: dict[str, list[Run]] = {}
         for run in suite.runs() if suite.part == "test" else ():
             own.setdefault(f"{run.row}, {run.protocol}", []).append(run)
-        found = {**own, **found}
+        for label, runs in own.items():
+            found.setdefault(label, runs)
     return found
 
 
 def _present(made: dict[str, go.Figure | None]) -> dict[str, go.Figure]:
     return {name: figure for name, figure in made.items() if figure is not None}
-
-
-def _needs_runs(what: str, dataset: str, suite: str) -> str:
-    command = _command(dataset, suite)
-    return f"{what} the files of the runs, which are not here (the repository has none); {command} makes them."
 
 
 # ---------------------------------------------------------------------- heading
