@@ -207,7 +207,7 @@ def _confusion(suites: Sequence[Suite], dataset: str) -> Plot:
     for label, runs in _runs_by_row(suites).items():
         made = figures.confusion(runs)
         if made:
-            found[f"{label}, {made[1]:,} movies of {len(runs)} runs"] = made[0]
+            found[f"{label}: {made[1]:,} movies in {len(runs)} run{'s' * (len(runs) > 1)}"] = made[0]
     text = (
         "For the held-out movies of each true genre (lines) the mean predicted probability of each genre (columns), "
         "divided by the line's sum. A movie of several genres counts in the line of each."
@@ -227,11 +227,11 @@ def _map(suites: Sequence[Suite], dataset: str) -> Plot:
         made = figures.movie_map(runs[0])
         if made:
             models.add(model)
-            found[f"{label}, seed {runs[0].seed}, {made[1]:,} movies"] = made[0]
+            found[f"{label}: {made[1]:,} movies, seed {runs[0].seed}"] = made[0]
     text = (
         "Each dot is a movie by its representation z, which user profiles are averages of, in two dimensions (t-SNE: "
         "near means alike, distances between groups mean little). The colour is the rarest of the movie's genres; "
-        "genres are no input of the models. Click a genre to hide it, twice to see it alone."
+        "genres are what the models learn to predict, never an input. Click a genre to hide it, twice to see it alone."
     )
     command = _command(dataset, "ranking")
     return Plot("map", "Map of movies", text, found, "" if found else RUNS_ABSENT, command)
