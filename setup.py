@@ -26,7 +26,6 @@ setup(
     package_data={
         "recbole_mm.properties": ["*.yaml", "*/*.yaml", "tuned/*/*/*.yaml"],
         "recbole_mm.benchmark": ["*.jinja"],
-        "recbole_mm.properties": ["*.yaml", "*/*.yaml"],
         "recbole_mm.dataset": [
             *(f"*/*.{field}" for field in ("text", "words", "audio", "avf", "mise", "meta", "facts")),
             "*/PROVENANCE.md",

@@ -36,6 +36,8 @@ def write_results(out: Path) -> Path:
     ]
     for suite, lines in (("rating", rating), ("ranking", ranking), ("cold-item", cold)):
         pd.DataFrame(lines).to_csv(out / f"{suite}.csv", index=False)
+    everything = [{"suite": "rating", **line} for line in rating]
+    pd.DataFrame(everything).to_csv(out / "results.csv", index=False)  # as the benchmark merges them
     tests = [("MMASP", "ndcg@10", "EASE", -0.09, -0.5, 2e-9, 943, "worse")]
     columns = ["row", "metric", "reference", "difference", "effect", "p", "units", "verdict"]
     pd.DataFrame(tests, columns=columns).to_csv(out / "ranking.tests.csv", index=False)

@@ -12,7 +12,7 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 
 from recbole_mm.benchmark.curves import PANELS, series_of
-from recbole_mm.benchmark.results import Line, Run, Suite, better
+from recbole_mm.benchmark.results import COSTS, Line, Run, better, is_ours
 
 COLOURS = ("#4c78a8", "#f58518", "#54a24b", "#e45756", "#72b7b2", "#b279a2", "#d4a72c", "#ff9da6", "#9d755d", "#8c8c8c")
 DASHES = ("solid", "dash", "dot", "dashdot")
@@ -21,12 +21,20 @@ SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x")
 MOST_MOVIES = 4000
 
 
-def row_label(suite: Suite, row: str) -> str:
+def row_label(row: str) -> str:
     """Name of a row in plotly's markup, bold if it is of one of our models."""
-    return f"<b>{html.escape(row)}</b>" if suite.is_ours(row) else html.escape(row)
+    return f"<b>{html.escape(row)}</b>" if is_ours(row) else html.escape(row)
 
 
-def bars(suite: Suite, lines: Sequence[Line], metric: str) -> go.Figure:
+def number(column: str, value: float) -> str:
+    """A number as its column shows it: costs by their size, metrics with four decimals."""
+    if column not in COSTS:
+        return f"{value:.4f}"
+    whole = column in ("parameters", "epochs") or abs(value) >= 1000
+    return f"{value:,.0f}" if whole else f"{value:,.1f}" if abs(value) >= 10 else f"{value:.3f}"
+
+
+def bars(lines: Sequence[Line], metric: str) -> go.Figure:
     """One bar for each row with the standard deviation over seeds, the best on top; a colour for each protocol.
 
     Bars of errors start a little below the best one, as the axis says: from 0 all of them look the same.
@@ -49,11 +57,11 @@ def bars(suite: Suite, lines: Sequence[Line], metric: str) -> go.Figure:
         figure.add_bar(
             orientation="h",
             name=html.escape(protocol),
-            y=[row_label(suite, line.row) for line in shown],
+            y=[row_label(line.row) for line in shown],
             base=start,
             x=[line.mean[metric] - start for line in shown],
             error_x={"type": "data", "array": [_number(line.deviation[metric]) for line in shown], "thickness": 1.3},
-            text=[f"{line.mean[metric]:.4f}" for line in shown],
+            text=[number(metric, line.mean[metric]) for line in shown],
             textposition="inside",
             insidetextanchor="start",
             marker_color=COLOURS[i % len(COLOURS)],
@@ -69,14 +77,14 @@ def bars(suite: Suite, lines: Sequence[Line], metric: str) -> go.Figure:
             "automargin": True,
             "type": "category",
             "categoryorder": "array",
-            "categoryarray": [row_label(suite, row) for row in order],
+            "categoryarray": [row_label(row) for row in order],
         },
         legend={"traceorder": "normal"},
     )
     return figure
 
 
-def curves(suite: Suite, runs: Sequence[Run]) -> go.Figure | None:
+def curves(runs: Sequence[Run]) -> go.Figure | None:
     """A panel for each of `PANELS` that one of the runs has, a line for each run, a dot at the epoch it kept."""
     results = [run for run in runs if run.result]
     panels = [name for name in PANELS if any(series_of(run.result, name) for run in results)]

@@ -20,12 +20,12 @@ import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
 from recbole_mm.benchmark import figures
-from recbole_mm.benchmark.results import Line, Run, Suite, better, read_suites
+from recbole_mm.benchmark.results import Line, Run, Suite, better, is_ours, read_suites
 from recbole_mm.benchmark.tables import FOLD
 
 TEMPLATE = "report.html.jinja"
 RUNS_ABSENT = "This is drawn from the files of the runs, which are not here (the repository has none). What makes them:"
-WHOLE = ("ranking", "cold-item")  # and the mean of the folds
+COLD = "cold-item"
 COMPARED = ("rmse", "genre_map")  # warm with cold; ranks among the cold movies are no ranks among all
 
 
@@ -131,7 +131,7 @@ def metrics_table(suite: Suite) -> Table:
             cells.append(Cell(line.failure, failure=True, span=max(1, len(names))))
         else:
             cells += [_number_cell(line, name, best[line.protocol, name]) for name in names]
-        body.append((suite.is_ours(line.row), cells))
+        body.append((is_ours(line.row), cells))
     return Table(f"{suite.name}: means of runs", columns, body)
 
 
@@ -144,7 +144,7 @@ def tests_table(suite: Suite) -> Table | None:
     lines = []
     for record in suite.tests.to_dict("records"):
         cells = [_tested_cell(name, value) for name, value in record.items()]
-        lines.append((suite.is_ours(str(record.get("row"))), cells))
+        lines.append((is_ours(str(record.get("row"))), cells))
     return Table(f"{suite.name}: paired tests", columns, lines)
 
 
@@ -161,8 +161,8 @@ def _number_cell(line: Line, name: str, best: float | None) -> Cell:
     mean, deviation = line.mean[name], line.deviation[name]
     if not np.isfinite(mean):
         return Cell("–")
-    form = {"fit_seconds": ",.1f", "epochs": ",.0f", "parameters": ",.0f"}.get(name, ".4f")
-    text, shown = f"{mean:{form}}", f"{deviation:{form}}" if np.isfinite(deviation) and name != "parameters" else ""
+    text = figures.number(name, mean)
+    shown = figures.number(name, deviation) if np.isfinite(deviation) and name != "parameters" else ""
     return Cell(text, float(mean), shown, best is not None and round(mean, 4) == best)
 
 
@@ -180,9 +180,10 @@ def _tested_cell(name: str, value: str | float) -> Cell:
 
 def _bars(suite: Suite) -> Plot:
     lines = suite.lines()
-    # First what most rows have: the rank metrics where most rows only rank.
-    names = sorted((name for name in suite.metrics if better(name)), key=lambda name: suite.table[name].isna().sum())
-    variants = {name: figures.bars(suite, lines, name) for name in names}
+    names = [name for name in suite.metrics if better(name)]
+    names += [name for name in suite.costs if name in suite.columns]
+    names.sort(key=lambda name: suite.table[name].isna().sum())  # first what most rows have
+    variants = {name: figures.bars(lines, name) for name in names}
     text = "Mean over seeds; the line is the standard deviation over seeds. Our models are in bold."
     return Plot(f"{suite.name}-bars", "Bars", text, variants, "" if variants else "No run of this suite has a metric.")
 
@@ -193,7 +194,7 @@ def _curves(suite: Suite, dataset: str) -> Plot:
     for run in sorted(suite.runs(), key=lambda run: run.seed):
         if run.protocol == first_fold or not FOLD.fullmatch(run.protocol):
             by_protocol.setdefault(run.protocol, {}).setdefault(run.row, run)
-    variants = _present({name: figures.curves(suite, list(runs.values())) for name, runs in by_protocol.items()})
+    variants = _present({name: figures.curves(list(runs.values())) for name, runs in by_protocol.items()})
     text = (
         "Validation metrics and the accuracy of MMASP's discriminator by epoch, of the first seed of each row; "
         "a dot marks the epoch that was kept. Click a name to hide it, twice to see it alone."
@@ -239,17 +240,16 @@ def _map(suites: Sequence[Suite], dataset: str) -> Plot:
 
 def _warm_and_cold(suites: Sequence[Suite]) -> Plot:
     lines: dict[str, dict[str, Line]] = {}
-    labels: dict[str, str] = {}
+    places: dict[str, list[str]] = {}  # suite -> rows whose cold line it has
     for suite in suites:
         for line in suite.lines() if suite.part == "test" else ():
-            lines.setdefault(line.row, {}).setdefault(line.protocol, line)
-            labels.setdefault(line.row, figures.row_label(suite, line.row))
-    pairs = [
-        (labels[row], [line for name, line in found.items() if name in WHOLE or name.startswith("mean of")])
-        for row, found in lines.items()
-        if "cold-item" in found
-    ]
-    variants = _present({name: figures.warm_and_cold(pairs, name) for name in COMPARED})
+            if lines.setdefault(line.row, {}).setdefault(line.protocol, line) is line and line.protocol == COLD:
+                places.setdefault(suite.name, []).append(line.row)
+    variants = {}
+    for suite_name, rows in places.items():
+        pairs = [(figures.row_label(row), [*_warm(lines[row]), lines[row][COLD]]) for row in rows]
+        made = {f"{suite_name}: {name}": figures.warm_and_cold(pairs, name) for name in COMPARED}
+        variants |= _present(made)
     text = (
         "The same rows where the movies have training ratings and where they have none (cold-item). Ranking is left "
         "out: among the cold movies it is another task than in the full catalogue."
@@ -258,13 +258,23 @@ def _warm_and_cold(suites: Sequence[Suite]) -> Plot:
     return Plot("warm-cold", "Warm and cold movies", text, variants, missing)
 
 
+def _warm(lines: dict[str, Line]) -> list[Line]:
+    """Lines under ranking and over the folds; of one fold where that is all there is."""
+    whole = [line for name, line in lines.items() if name == "ranking" or name.startswith("mean of")]
+    return whole or [line for name, line in lines.items() if FOLD.fullmatch(name)]
+
+
 def _runs_by_row(suites: Sequence[Suite]) -> dict[str, list[Run]]:
-    """Runs by row and protocol as the first suite has them; of suites on the test part, as outcomes are."""
+    """Runs of our models by row and protocol, as the first suite has them; of the test part, as outcomes are.
+
+    Folds are left out: genres are held out by the other protocols.
+    """
     found: dict[str, list[Run]] = {}
     for suite in suites:
         own: dict[str, list[Run]] = {}
         for run in suite.runs() if suite.part == "test" else ():
-            own.setdefault(f"{run.row}, {run.protocol}", []).append(run)
+            if is_ours(run.row) and not FOLD.fullmatch(run.protocol):
+                own.setdefault(f"{run.row}, {run.protocol}", []).append(run)
         for label, runs in own.items():
             found.setdefault(label, runs)
     return found
@@ -278,7 +288,8 @@ def _present(made: dict[str, go.Figure | None]) -> dict[str, go.Figure]:
 
 
 def _command(dataset: str, suite: str) -> str:
-    return f"recbole-mm benchmark --dataset={dataset} --suite={suite}"
+    name = suite.removesuffix("-quick")
+    return f"recbole-mm benchmark --dataset={dataset} --suite={name}{' --quick' * (name != suite)}"
 
 
 def _dates(suites: Sequence[Suite]) -> str:

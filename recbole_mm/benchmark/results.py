@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,8 +20,11 @@ from recbole_mm.resources import resource_dir
 
 KEYS = ("row", "protocol", "seed")
 TEXT = ("row", "protocol", "failure", "cell", "machine", "metric", "reference", "verdict")
-COSTS = ("fit_seconds", "epochs", "parameters")
-ORDER = ("rating", "ranking", "cold-item", "genre", "modalities", "missing", "ladder", "cost", "ablation")
+COSTS = (
+    *("parameters", "epochs", "epoch_seconds", "fit_seconds"),
+    *("peak_mb", "pairs_per_second", "users_per_second"),
+)
+ORDER = ("rating", "ranking", "cold-item", "genre", "modalities", "missing", "ladder", "sweep", "ablation", "cost")
 LOWER_IS_BETTER = re.compile(r"(.*_)?(rmse|mae)")
 HIGHER_IS_BETTER = re.compile(r"genre_.*|(.*_)?(recall|mrr|ndcg|hit|precision|map|auc|gauc|itemcoverage)(@\d+)?")
 
@@ -37,11 +40,13 @@ class Run:
 
     @cached_property
     def result(self) -> dict | None:
+        """The run's `Result`; None if it is not there, or what made the line is no run of a model."""
         path = self.stem.with_name(f"{self.stem.name}.json")
         if not path.is_file():
             return None
         try:
-            return json.loads(path.read_text(encoding="utf-8"))
+            found = json.loads(path.read_text(encoding="utf-8"))
+            return found if "history" in found else None
         except ValueError as error:
             raise InputError(f"{path}: not the result of a run ({error}); delete it and run the suite again") from error
 
@@ -82,22 +87,32 @@ class Suite:
     Attributes:
         table: one line for each run: row, protocol, seed, failure, metrics, costs.
         tests: paired tests against the best baseline; None without them.
-        part: of the data that the numbers are of, "test" or "valid".
+        plan: its file of properties/benchmark; empty if there is none.
         folder: of the files of the runs.
     """
 
     name: str
     table: pd.DataFrame
     tests: pd.DataFrame | None
-    part: str
+    plan: Mapping
     folder: Path
 
     @property
+    def part(self) -> str:
+        """Of the data that the numbers are of: "test" or "valid"."""
+        return self.plan.get("part", "test")
+
+    @property
+    def columns(self) -> Sequence[str]:
+        """What the suite is about: the columns of its printed table."""
+        return self.plan.get("columns", SHOWN)
+
+    @property
     def metrics(self) -> list[str]:
-        """Columns of numbers other than costs, those of the printed tables first."""
+        """Columns of numbers other than costs, those of the printed table first."""
         numbers = [name for name in self.table.select_dtypes("number") if self.table[name].notna().any()]
         found = [name for name in numbers if name not in (*KEYS, *COSTS)]
-        return sorted(found, key=lambda name: SHOWN.index(name) if name in SHOWN else len(SHOWN))
+        return sorted(found, key=lambda name: self.columns.index(name) if name in self.columns else len(self.columns))
 
     @property
     def costs(self) -> list[str]:
@@ -131,14 +146,9 @@ class Suite:
         for line in self.table[self.table["failure"].isna() & self.table["cell"].notna()].itertuples():
             yield Run(line.row, line.protocol, int(line.seed), self.folder / str(line.cell))
 
-    def is_ours(self, row: str) -> bool:
-        """Whether a row is one of this package's models."""
-        cells = self.table.loc[self.table["row"] == row, "cell"].dropna() if "cell" in self.table else []
-        return row.startswith(tuple(MODELS)) or any(str(cell).startswith(tuple(MODELS)) for cell in cells)
-
 
 def read_suites(out: Path) -> list[Suite]:
-    """Every suite that has a table in the folder; other csv files are passed over.
+    """Every suite that has a table in the folder; other csv files, and all suites in one, are passed over.
 
     Raises:
         InputError: there is none.
@@ -146,14 +156,19 @@ def read_suites(out: Path) -> list[Suite]:
     suites = []
     for path in sorted(out.glob("*.csv"), key=lambda path: (_position(path.stem), path.stem)):
         table = _read_table(path)
-        if path.stem.endswith(".tests") or not {*KEYS, "failure"} <= set(table):
+        if path.stem.endswith(".tests") or not {*KEYS, "failure"} <= set(table) or "suite" in table:
             continue
         tests = path.with_suffix(".tests.csv")
         found = _read_table(tests) if tests.is_file() else None
-        suites.append(Suite(path.stem, table, found, _part(path.stem), out / "runs"))
+        suites.append(Suite(path.stem, table, found, _plan(path.stem), out / "runs"))
     if not suites:
         raise InputError(f"{out}: no table of a suite there; recbole-mm benchmark --suite=NAME --out={out} writes one")
     return suites
+
+
+def is_ours(row: str) -> bool:
+    """Whether a row is one of this package's models, by its name."""
+    return row.startswith(tuple(MODELS))
 
 
 def better(name: str) -> str:
@@ -174,6 +189,6 @@ def _position(suite: str) -> int:
     return ORDER.index(suite) if suite in ORDER else len(ORDER)
 
 
-def _part(suite: str) -> str:
-    path = resource_dir("properties") / "benchmark" / f"{suite}.yaml"
-    return read_packaged(path).get("part", "test") if path.is_file() else "test"
+def _plan(suite: str) -> Mapping:
+    path = resource_dir("properties") / "benchmark" / f"{suite.removesuffix('-quick')}.yaml"
+    return read_packaged(path) if path.is_file() else {}

@@ -19,7 +19,7 @@ def run_of(suite, row):
 
 def test_bars_are_means_with_deviations_best_on_top(suites):
     rating = suites["rating"]
-    figure = figures.bars(rating, rating.lines(), "rmse")
+    figure = figures.bars(rating.lines(), "rmse")
     folds, first = figure.data
     assert list(folds.y) == ["<b>MMASP</b>", "Bias"] and (folds.name, first.name) == ("mean of 2 folds", "u1")
     np.testing.assert_allclose(np.add(folds.x, folds.base), [0.965, 1.015])
@@ -29,19 +29,19 @@ def test_bars_are_means_with_deviations_best_on_top(suites):
         start == folds.base < 0.965 - 0.01 and end > 1.02 and f"starts at {start:g}" in figure.layout.xaxis.title.text
     )
 
-    (ndcg,) = figures.bars(suites["ranking"], suites["ranking"].lines(), "ndcg@10").data
+    (ndcg,) = figures.bars(suites["ranking"].lines(), "ndcg@10").data
     assert ndcg.base == 0 and ndcg.y[0] == "EASE" and ndcg.error_x.array[0] == 0
 
 
 def test_curves_show_what_each_run_has(suites):
     runs = [run_of(suites["ranking"], row) for row in ("MMASP", "EASE")]
-    figure = figures.curves(suites["ranking"], runs)
+    figure = figures.curves(runs)
     titles = [title.text for title in figure.layout.annotations]
     assert titles == ["validation RMSE", "validation NDCG@10", "validation genre mAP", "discriminator accuracy"]
     assert [trace.name for trace in figure.data] == ["MMASP, seed 1"] * 4 + ["EASE, seed 1"]
     np.testing.assert_allclose(figure.data[-1].y, [0.5, 0.45, 0.4 + 0.1 / 3])
     assert figure.data[0].x == (1, 2, 3) and np.argmax(figure.data[0].marker.size) == 1
-    assert figures.curves(suites["ranking"], []) is None
+    assert figures.curves([]) is None
 
 
 def test_confusion_is_the_mean_probability_given_a_true_genre(suites):
@@ -90,17 +90,28 @@ def test_warm_and_cold_of_one_row_lie_on_one_line(suites):
 
 def test_labels_are_escaped():
     line = Line("a<b", "p<q", {"ndcg@10": 0.3}, {"ndcg@10": float("nan")}, 1)
-
-    class Suite:
-        is_ours = staticmethod(lambda row: False)
-
-    (bar,) = figures.bars(Suite, [line], "ndcg@10").data
+    (bar,) = figures.bars([line], "ndcg@10").data
     assert bar.y == ("a&lt;b",) and bar.name == "p&lt;q"
 
 
 @pytest.mark.parametrize(
+    "column, value, expected",
+    [("rmse", 0.91234, "0.9123"), ("parameters", 605800.0, "605,800"), ("epoch_seconds", 0.5262, "0.526")],
+)
+def test_numbers_as_their_columns_show_them(column, value, expected):
+    assert figures.number(column, value) == expected
+
+
+@pytest.mark.parametrize(
     "name, expected",
-    [("rmse", "low"), ("cold_mae", "low"), ("rated_ndcg@10", "high"), ("genre_map", "high"), ("AUC", ""), ("x", "")],
+    [
+        ("rmse", "low"),
+        ("cold_mae", "low"),
+        ("rated_ndcg@10", "high"),
+        ("genre_map", "high"),
+        ("rated_ndcg@10_random", ""),
+        ("x", ""),
+    ],
 )
 def test_which_way_a_column_is_better(name, expected):
     assert better(name) == expected

@@ -65,7 +65,7 @@ def test_page_has_every_part(page):
     assert [tag for tag, _ in page.tags].count("table") == 4  # one of them of the tests
     for said in ("2026-11-21 to 2026-11-22", "python 3.11.7, torch 2.13.0", "--dataset=planted --suite=cold-item"):
         assert said in page.text
-    assert "cost_by_size" not in page.text
+    assert "cost_by_size" not in page.text and "suite=results" not in page.text
 
 
 def test_what_comes_from_data_is_text_and_never_markup(page):
@@ -136,6 +136,43 @@ def test_outcomes_of_a_suite_on_the_validation_part_are_not_shown(out):
     (out / "ranking.csv").rename(out / "ablation.csv")
     page = Page(write_html(out, "planted"))
     assert "validation part" in page.text and set(page.figures) == {"ablation-bars", "ablation-curves"}
+
+
+def write_suite(out, name, lines):
+    pd.DataFrame([{"seed": 1, "failure": None, **line} for line in lines]).to_csv(out / f"{name}.csv", index=False)
+
+
+def test_lines_that_no_run_of_a_model_made_are_in_the_table_alone(out):
+    (out / "runs" / "MMASP-tool.json").write_text('{"lines": []}')
+    lines = [
+        {"row": f"MMASP: {ratio} %", "rmse": 0.9, "protocol": "ranking", "cell": "MMASP-tool"} for ratio in (0, 50)
+    ]
+    write_suite(out, "missing", lines)
+    page = Page(write_html(out, "planted"))
+    assert "MMASP: 50 %" in page.text and "missing-bars" in page.figures and "missing-curves" not in page.figures
+    assert "MMASP: 50 %" not in json.dumps(page.figures["confusion"])
+
+
+def test_costs_are_bars_where_they_are_the_point(out):
+    costs = {"parameters": 605800, "epoch_seconds": 0.5, "peak_mb": 560.0, "pairs_per_second": 1e6}
+    write_suite(out, "cost", [{"row": "MMFS", "protocol": "u1", "rmse": 0.9, **costs}])
+    page = Page(write_html(out, "planted"))
+    shown = {figure["layout"]["xaxis"]["title"]["text"].split(" ")[0] for figure in page.figures["cost-bars"]}
+    assert shown == {"rmse", *costs} and "605,800" in page.text and "1,000,000" in page.text
+    assert all("parameters" not in json.dumps(figure) for figure in page.figures["rating-bars"])
+
+
+def test_a_row_of_one_fold_is_warm_by_that_fold(out):
+    lines = [{"row": "all modalities", "protocol": name, "rmse": 0.9} for name in ("u1", "cold-item")]
+    write_suite(out, "modalities", lines)
+    figures = Page(write_html(out, "planted")).figures["warm-cold"]
+    names = [[trace["name"] for trace in figure["data"] if "name" in trace] for figure in figures]
+    assert names == [["mean of 2 folds", "ranking", "cold-item"], ["ranking", "cold-item"], ["u1", "cold-item"]]
+
+
+def test_the_short_form_of_a_suite_names_its_command(out):
+    (out / "rating.csv").rename(out / "rating-quick.csv")
+    assert "--suite=rating --quick" in Page(write_html(out, "planted")).text
 
 
 def test_broken_files_are_named(out, tmp_path):
