@@ -236,7 +236,8 @@ def warm_and_cold(pairs: Sequence[tuple[str, list[Line]]], metric: str) -> go.Fi
             showlegend=False,
             hoverinfo="skip",
         )
-    protocols = sorted({line.protocol for _, lines in pairs for line in lines}, key=lambda name: name == "cold-item")
+    protocols = list(dict.fromkeys(line.protocol for _, lines in pairs for line in lines))
+    protocols.sort(key=lambda name: name == "cold-item")
     for i, protocol in enumerate(protocols):
         shown = [(row, line) for row, lines in pairs for line in lines if line.protocol == protocol]
         figure.add_scatter(
