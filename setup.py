@@ -25,6 +25,7 @@ setup(
     # Named one by one: the atomic files that `recbole-mm prepare` writes beside the vectors are not ours to distribute.
     package_data={
         "recbole_mm.properties": ["*.yaml", "*/*.yaml", "tuned/*/*/*.yaml"],
+        "recbole_mm.benchmark": ["*.jinja"],
         "recbole_mm.dataset": [
             *(f"*/*.{field}" for field in ("text", "words", "audio", "avf", "mise", "meta", "facts")),
             "*/PROVENANCE.md",
@@ -48,6 +49,7 @@ setup(
         "thop>=0.1.1.post2207130030",
         "tabulate>=0.8.10",
         "plotly>=5",
+        "jinja2>=3.1",
         "texttable>=1.6",
         "psutil>=5.9",
     ],
@@ -62,6 +64,7 @@ setup(
             "av>=17,<20",
             "scikit-surprise>=1.1.5",
             "hyperopt>=0.3",
+            "playwright>=1.40",
         ],
         "benchmark": ["scikit-surprise>=1.1.5"],
         "hyper": ["hyperopt>=0.3"],

@@ -32,7 +32,7 @@ def draw_curves(result_files: Sequence[Path], out: Path) -> None:
     except ImportError as error:
         raise InputError("curves are drawn by matplotlib; type: pip install 'recbole-mm[plot]'") from error
 
-    series = {name: [_series(run, name) for run in runs] for name in PANELS}
+    series = {name: [series_of(run, name) for run in runs] for name in PANELS}
     panels = [name for name, lines in series.items() if any(lines)]
     if not panels:
         raise InputError(f"{result_files[0]}: the run has no epoch to draw (evaluated only?); train with --result_file")
@@ -59,7 +59,7 @@ def _read_result(path: Path) -> dict:
         raise InputError(f"{path}: not the result of a run (written by --result_file)") from error
 
 
-def _series(run: dict, name: str) -> list[tuple[int, float]]:
+def series_of(run: dict, name: str) -> list[tuple[int, float]]:
     """(epoch from 1, value) of a validation metric or a training statistic."""
     epochs = [
         (epoch["epoch"] + 1, {**epoch.get("statistics", {}), **epoch.get("valid", {})}) for epoch in run["history"]
