@@ -123,6 +123,10 @@ def _other_command(arguments: list[str]) -> int:
         for suite in suite_names() if options.suite == "all" else [options.suite]:
             path = run_suite(suite, options.dataset, out, options.workers, options.quick)
             print(path.read_text(encoding="utf-8"))
+        if not options.quick:
+            from recbole_mm.benchmark.html import write_html
+
+            print(write_html(out, options.dataset))
         return 0
     if options.command == "curves":
         from recbole_mm.benchmark.curves import draw_curves

@@ -2,7 +2,7 @@
 
 The ranking task's score is linear in the person's movies (`recbole_mm.model.ranking.RankingHead`):
 
-    score(u, m) = Σ_{L(u)} W a(m') · t(m) / √|L(u)| + Σ_{D(u)} V a(m') · t(m) / √|D(u)| + w Σ B_{m'm} + b(m)
+    score(u, m) = Σ_{L(u)} W a(m') · t(m) / √|L(u)| + Σ_{D(u)} V a(m') · t(m) / √|D(u)| + w Σ_{L, D} B_m'm + b(m)
 
 so each movie's term is its contribution, exactly. A modality goes through LeakyReLU, and without the ranking task the
 score comes from an MLP: there the contribution is what the score loses when the part is left out, an approximation,
