@@ -1,10 +1,8 @@
-"""``recbole-mm extract`` from clips to a trained model; docs/extract.md's commands."""
+"""``recbole-mm extract`` from clips to a trained model."""
 
 from __future__ import annotations
 
 import importlib.util
-import re
-import shlex
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +14,6 @@ import recbole_mm
 from recbole_mm.cli import main
 from recbole_mm.data.vectors import read_vectors
 
-DOCS = Path(__file__).parents[2] / "docs" / "extract.md"
 COLOURS = [(220, 40, 40), (40, 220, 40), (60, 60, 60)]
 SOUNDS = [tone(0.6, 220), tone(0.6, 2000), noise(0.6)]
 
@@ -168,23 +165,3 @@ def test_sentences_with_the_packaged_model(planted, texts, capsys):
     assert first @ same > 0.99 and first @ other < 0.5
     assert main([*command, "--text-encoder=nothing/there"]) == 2
     assert "sentence encoder 'nothing/there' cannot be loaded" in capsys.readouterr().err
-
-
-def documented() -> list[str]:
-    blocks = re.findall(r"^```\n(.*?)^```", DOCS.read_text("utf-8"), re.M | re.S)
-    return [line for block in blocks for line in block.splitlines() if line.startswith("recbole-mm ")]
-
-
-def test_the_documented_commands_run(planted, trailers, texts, letters):
-    """In their order, in a folder as the page describes it."""
-    planted.folder.rename(planted.folder.with_name("my"))
-    for path in Path("dataset/my").iterdir():
-        path.rename(path.with_name(path.name.replace("planted", "my")))
-    for field_name in ("text", "audio"):
-        Path(f"dataset/my/my.{field_name}").unlink()
-    Path("new").mkdir()
-    (trailers / "m5.mp4").rename("new/m5.mp4")
-    commands = documented()
-    assert len(commands) == 3
-    for line in commands:
-        assert main(shlex.split(line)[1:]) == 0, line

@@ -1,0 +1,232 @@
+"""README.md and docs/*.md as a reader follows them: blocks of each page, from top to bottom, in one folder.
+
+Of fenced blocks, those without a language are commands, one on each line. Those of ``python`` run in one namespace for
+the page, those of ``yaml`` are options, those of ``text`` are only shown. After a line that ends with "`some/file.py`:"
+(or .yaml) a block is that file, or is added to it where it exists.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import re
+import runpy
+import shlex
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from recbole_mm import quick_start
+from recbole_mm.benchmark import html, suites
+from recbole_mm.cli import main
+from recbole_mm.options import load_yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+COMMAND = re.compile(r"(pip|python3?|pytest|cp|recbole-mm) ")
+HAS_DEMO = importlib.util.find_spec("recbole_mm.demo") is not None
+# What they measure takes minutes; that their options exist is checked.
+MEASUREMENTS = ("epochs", "loading", "serving")
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block: its language ('' for commands), where it stands, and the file that its text is, if any."""
+
+    language: str
+    text: str
+    line: int
+    file: str | None
+
+
+def blocks_of(page: Path) -> list[Block]:
+    return [part for part in _parts(page) if isinstance(part, Block)]
+
+
+def prose_of(page: Path) -> list[str]:
+    """Lines outside of the fences."""
+    return [part for part in _parts(page) if isinstance(part, str)]
+
+
+def inline_code(page: Path) -> list[str]:
+    """Spans between backticks."""
+    return [" ".join(span.split()) for span in re.findall(r"`([^`]+)`", "\n".join(prose_of(page)))]
+
+
+def _parts(page: Path) -> Iterator[Block | str]:
+    before, inside, language, start = "", None, "", 0
+    for number, line in enumerate(page.read_text("utf-8").splitlines(), 1):
+        if inside is not None and line.startswith("```"):
+            file = re.search(r"`([\w./-]+\.(?:py|yaml))`:$", before)
+            yield Block(language, "\n".join(inside) + "\n", start, file and file[1])
+            inside = None
+        elif inside is not None:
+            inside.append(line)
+        elif line.startswith("```"):
+            inside, language, start = [], line.removeprefix("```").strip(), number
+        else:
+            yield line
+            before = line.strip() or before
+    assert inside is None, f"{page.name}:{start}: the block has no end"
+
+
+class Reader:
+    """Follows a page in the working directory; a command that it does not know how to run is an error.
+
+    Attributes:
+        left_out: what could not be run here, and why.
+    """
+
+    def __init__(self, page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.page, self.monkeypatch = page, monkeypatch
+        self.left_out: list[str] = []
+        self._impossible: dict[str, str] = {}
+        self.namespace: dict = {"__name__": "__docs__"}
+        self.commands: dict[str, Callable[[list[str]], None]] = {
+            "pip install": check_requirements,
+            "pytest": lambda arguments: None,  # .ci/run runs it: test_readme_and_ci_run_the_same_command
+            "python run_recbole_mm.py": lambda arguments: self.main(["run", *arguments]),
+            "python -m": self.module,
+            "recbole-mm tune": lambda arguments: self.main(
+                ["tune", *arguments, "--trials=1", "--out=tuned", "--epochs=1"]
+            ),
+            "recbole-mm demo": self.demo,
+        }
+        for name in ("run", "prepare", "extract", "recommend", "benchmark", "curves"):
+            self.commands[f"recbole-mm {name}"] = lambda arguments, name=name: self.main([name, *arguments])
+        if importlib.util.find_spec("matplotlib") is None:
+            self.leave_out("curves", "matplotlib (extra 'plot') is not installed")
+        _shorten(monkeypatch)
+
+    def follow(self) -> None:
+        for block in blocks_of(self.page):
+            try:
+                self.do(block)
+            except (Exception, SystemExit) as error:
+                raise AssertionError(f"{self.page.name}:{block.line}: {error!r}\n{block.text}") from error
+
+    def do(self, block: Block) -> None:
+        if block.language == "yaml":
+            assert isinstance(load_yaml(block.text), dict)
+        if block.file is not None:
+            path = Path(block.file)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("a", encoding="utf-8") as file:
+                file.write(block.text)
+        elif block.language == "python":
+            exec(compile(block.text, str(self.page), "exec"), self.namespace)  # noqa: S102 - our own documentation
+        elif block.language == "":
+            for line in block.text.splitlines():
+                self.run(line)
+        else:
+            assert block.language in ("text", "yaml"), f"blocks of '{block.language}' are not run; see doc_pages.py"
+
+    def run(self, line: str) -> None:
+        """A line of commands with && between them."""
+        for command in line.split("&&"):
+            words = shlex.split(command)
+            known = [name for name in self.commands if words[: len(name.split())] == name.split()]
+            assert known, f"no way to run this is known: {line}"
+            name = max(known, key=len)
+            self.commands[name]([_existing(word) for word in words[len(name.split()) :]])
+
+    def leave_out(self, word: str, reason: str) -> None:
+        """Do not run commands that hold this word; `left_out` tells."""
+        self._impossible[word] = reason
+
+    def main(self, arguments: list[str]) -> None:
+        for word, reason in self._impossible.items():
+            if word in " ".join(arguments):
+                self.left_out.append(f"recbole-mm {' '.join(arguments)}: {reason}")
+                return
+        assert main(arguments) == 0, arguments
+
+    def demo(self, arguments: list[str]) -> None:
+        if not HAS_DEMO:
+            self.left_out.append("recbole-mm demo: not in the package")
+            return
+        # Serving has tests of its own; here the command must come that far.
+        self.monkeypatch.setattr("recbole_mm.demo.cli.serve", lambda options: quick_start.load(options.checkpoint))
+        self.main(["demo", *arguments])
+
+    def module(self, arguments: list[str]) -> None:
+        """``python -m``: of what measures speed only the options are read."""
+        name, *options = arguments
+        with self.monkeypatch.context() as patch:
+            patch.setattr(sys, "argv", [name, *options])
+            if name.removeprefix("recbole_mm.benchmark.") not in MEASUREMENTS:
+                runpy.run_module(name, run_name="__main__", alter_sys=True)
+                return
+            patch.setattr("argparse.ArgumentParser.parse_args", _stop_after(patch))
+            with pytest.raises(_Read):
+                runpy.run_module(name, run_name="__main__", alter_sys=True)
+
+
+class _Read(Exception):
+    """The options of a command have been read."""
+
+
+def _stop_after(patch: pytest.MonkeyPatch) -> Callable:
+    from argparse import ArgumentParser
+
+    parse = ArgumentParser.parse_args
+
+    def parse_args(self, *arguments):
+        parse(self, *arguments)
+        raise _Read
+
+    return parse_args
+
+
+def _shorten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One epoch for each training (one more where it is resumed); tables are planned only."""
+    train = quick_start.run
+
+    def run(*given, arguments=(), **more):
+        kept = [argument for argument in arguments if not argument.startswith("--epochs=")]
+        epochs = 2 if any(argument.startswith("--resume=") for argument in kept) else 1
+        return train(*given, arguments=[*kept, f"--epochs={epochs}", "--show_progress=False"], **more)
+
+    def plan(suite: str, dataset: str, out: Path, workers: int, quick: bool) -> Path:
+        rows = suites._read_plan(suite)
+        out.mkdir(parents=True, exist_ok=True)
+        assert suites._cells(suites._short_form(rows, suite) if quick else rows, dataset, out)
+        (out / f"{suite}.md").write_text("planned")
+        return out / f"{suite}.md"
+
+    monkeypatch.setattr(quick_start, "run", run)
+    monkeypatch.setattr(suites, "run_suite", plan)
+    monkeypatch.setattr(html, "write_html", lambda out, dataset: out / "report.html")
+
+
+def _existing(word: str) -> str:
+    """``--checkpoint=saved/MMASP-….pt`` with the newest such file."""
+    option, equals, path = word.rpartition("=")
+    if "…" not in path:
+        return word
+    found = sorted(Path().glob(path.replace("…", "*")), key=lambda file: file.stat().st_mtime)
+    assert found, f"{path}: the page has made no such file"
+    return f"{option}{equals}{found[-1]}"
+
+
+def extras() -> dict[str, list[str]]:
+    """``extras_require`` of setup.py."""
+    tree = ast.parse((ROOT / "setup.py").read_text("utf-8"))
+    keywords = [word for node in ast.walk(tree) if isinstance(node, ast.Call) for word in node.keywords]
+    return next(ast.literal_eval(word.value) for word in keywords if word.arg == "extras_require")
+
+
+def check_requirements(arguments: list[str]) -> None:
+    """``pip install``: names of this package, its extras, or requirements that setup.py has."""
+    requirements = [argument for argument in arguments if argument not in ("-e", "--no-deps")]
+    assert requirements
+    setup = (ROOT / "setup.py").read_text("utf-8")
+    for requirement in requirements:
+        own = re.fullmatch(r"(?:\.|recbole-mm)(?:\[([\w,]+)\])?", requirement)
+        if own is None:
+            assert re.search(rf"[\"']{re.escape(requirement)}[\"';]", setup), requirement
+        elif own[1] and (HAS_DEMO or own[1] != "demo"):
+            assert set(own[1].split(",")) <= set(extras()), requirement
