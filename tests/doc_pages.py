@@ -13,6 +13,8 @@ import re
 import runpy
 import shlex
 import sys
+import warnings
+from argparse import ArgumentParser
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,9 +92,7 @@ class Reader:
             "pytest": lambda arguments: None,  # .ci/run runs it: test_readme_and_ci_run_the_same_command
             "python run_recbole_mm.py": lambda arguments: self.main(["run", *arguments]),
             "python -m": self.module,
-            "recbole-mm tune": lambda arguments: self.main(
-                ["tune", *arguments, "--trials=1", "--out=tuned", "--epochs=1"]
-            ),
+            "recbole-mm tune": lambda given: self.main(["tune", *given, "--trials=1", "--out=tuned", "--epochs=1"]),
             "recbole-mm demo": self.demo,
         }
         for name in ("run", "prepare", "extract", "recommend", "benchmark", "curves"):
@@ -155,12 +155,13 @@ class Reader:
     def module(self, arguments: list[str]) -> None:
         """``python -m``: of what measures speed only the options are read."""
         name, *options = arguments
-        with self.monkeypatch.context() as patch:
+        with self.monkeypatch.context() as patch, warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "'recbole_mm.* found in sys.modules", RuntimeWarning)
             patch.setattr(sys, "argv", [name, *options])
             if name.removeprefix("recbole_mm.benchmark.") not in MEASUREMENTS:
                 runpy.run_module(name, run_name="__main__", alter_sys=True)
                 return
-            patch.setattr("argparse.ArgumentParser.parse_args", _stop_after(patch))
+            patch.setattr(ArgumentParser, "parse_args", _parse_and_stop(ArgumentParser.parse_args))
             with pytest.raises(_Read):
                 runpy.run_module(name, run_name="__main__", alter_sys=True)
 
@@ -169,13 +170,9 @@ class _Read(Exception):
     """The options of a command have been read."""
 
 
-def _stop_after(patch: pytest.MonkeyPatch) -> Callable:
-    from argparse import ArgumentParser
-
-    parse = ArgumentParser.parse_args
-
-    def parse_args(self, *arguments):
-        parse(self, *arguments)
+def _parse_and_stop(parse: Callable) -> Callable:
+    def parse_args(parser: ArgumentParser, *arguments):
+        parse(parser, *arguments)
         raise _Read
 
     return parse_args
