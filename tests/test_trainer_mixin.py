@@ -73,3 +73,13 @@ def test_a_model_that_only_ranks_has_outcomes_of_users_alone(planted):
     session = prepare_session(config)
     session.trainer.fit(session.train_data, saved=False)
     assert set(session.trainer.outcomes(session.test_data)) == {"ranked_user", "recall@10", "ndcg@10"}
+
+
+@pytest.mark.parametrize(("metric", "ranked"), [("RMSE", False), ("NDCG@10", True)])
+def test_a_model_that_ranks_by_pairs_does_so_in_training_only_to_choose_by_it(planted, metric, ranked):
+    options = planted.data_options(protocol="cold-item", epochs=2, valid_metric=metric)
+    by_pairs = run("FM", planted.name, config_dict=options, saved=False)
+    assert all(("ndcg@10" in epoch["valid"]) == ranked for epoch in by_pairs.history)
+    assert "ndcg@10" in by_pairs.valid and "ndcg@10" in by_pairs.test
+    at_once = run("BPR", planted.name, config_dict=options, saved=False)
+    assert all("ndcg@10" in epoch["valid"] for epoch in at_once.history)
