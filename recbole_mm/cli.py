@@ -1,4 +1,4 @@
-"""Command line: ``recbole-mm run | prepare | benchmark | curves | recommend``. run_recbole_mm.py is ``run``."""
+"""Command line: ``recbole-mm run | prepare | benchmark | curves | recommend | demo``. run_recbole_mm.py is ``run``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from recbole_mm import __version__
+from recbole_mm.demo import cli as demo_command
 from recbole_mm.errors import InputError
 from recbole_mm.inference import cli as recommend_command
 
@@ -78,10 +79,15 @@ def _other_command(arguments: list[str]) -> int:
     benchmark_parser.add_argument("--workers", type=int, default=2, help="runs at a time, one thread each (default: 2)")
     recommend_parser = commands.add_parser("recommend", help="recommend movies with a trained model, with reasons")
     recommend_command.add_arguments(recommend_parser)
+    demo_parser = commands.add_parser("demo", help="serve a local page on which a trained model is tried")
+    demo_command.add_arguments(demo_parser)
     options = parser.parse_args(arguments)
 
     if options.command == "recommend":
         print(recommend_command.recommend(options))
+        return 0
+    if options.command == "demo":
+        demo_command.serve(options)
         return 0
     if options.command == "benchmark":
         from recbole_mm.benchmark.suites import run_suite
