@@ -25,7 +25,7 @@ setup(
     # Named one by one: the atomic files that `recbole-mm prepare` writes beside the vectors are not ours to distribute.
     package_data={
         "recbole_mm.demo": ["static/*"],
-        "recbole_mm.properties": ["*.yaml", "*/*.yaml"],
+        "recbole_mm.properties": ["*.yaml", "*/*.yaml", "tuned/*/*/*.yaml"],
         "recbole_mm.dataset": [
             *(f"*/*.{field}" for field in ("text", "words", "audio", "avf", "mise", "meta", "facts")),
             "*/PROVENANCE.md",
@@ -60,10 +60,13 @@ setup(
             "ruff==0.17.6",
             "setuptools>=77",
             "matplotlib>=3.7",
+            "scikit-surprise>=1.1.5",
+            "hyperopt>=0.3",
             "playwright>=1.40",
             "flask>=3",
             "waitress>=3",
         ],
+        "benchmark": ["scikit-surprise>=1.1.5"],
         "demo": ["flask>=3", "waitress>=3"],
         "hyper": ["hyperopt>=0.3"],
         "plot": ["matplotlib>=3.7"],

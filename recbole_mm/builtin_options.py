@@ -23,20 +23,19 @@ def quick_start_files(model: str, kind: ModelType) -> list[str]:
     return ["sequential_embedding_model.yaml" if model in ("GRU4RecKG", "KSR") else "sequential.yaml"]
 
 
-def task_options(
-    options: Mapping[str, Any], kind: ModelType, predicts_ratings: bool, is_builtin: bool
-) -> dict[str, Any]:
-    """Negatives, labels and (built-ins) columns.
+def task_options(options: Mapping[str, Any], model_class: type) -> dict[str, Any]:
+    """Negatives, labels and (all but our models) columns.
 
     Args:
         options: of the run, the user's included.
-        kind: RecBole's type of the model.
-        predicts_ratings: it learns ratings, which a sampled negative has none of.
+        model_class: the model; one that predicts ratings learns ratings, which a sampled negative has none of.
     """
+    kind, predicts_ratings = model_class.type, getattr(model_class, "predicts_ratings", False)
+    is_ours = getattr(model_class, "predicts_genres", False)
     changes: dict[str, Any] = {}
     if predicts_ratings:
         changes.update(train_neg_sample_args=None, threshold=None, normalize_all=False)
-        if is_builtin:
+        if not is_ours:
             changes["LABEL_FIELD"] = options["RATING_FIELD"]
     elif kind == ModelType.CONTEXT:
         negatives = {"distribution": "uniform", "sample_num": 1}
@@ -45,13 +44,13 @@ def task_options(
         changes["threshold"] = {options["RATING_FIELD"]: options["like_threshold"]}
     elif kind == ModelType.SEQUENTIAL and options.get("loss_type") == "CE":
         changes["train_neg_sample_args"] = None  # RecBole refuses its own default here
-    if is_builtin:
-        changes.update(_columns(options, kind))
+    if not is_ours:
+        changes.update(_columns(options, kind, getattr(model_class, "reads_genres", False)))
     return changes
 
 
-def _columns(options: Mapping[str, Any], kind: ModelType) -> dict[str, Any]:
-    """Fields a built-in model gets: no titles, no genres unless ``genre_input``; only ids if it uses no features.
+def _columns(options: Mapping[str, Any], kind: ModelType, reads_genres: bool) -> dict[str, Any]:
+    """Fields of a model that is not ours: no titles, no genres unless ``genre_input``; only ids if it uses no features.
 
     Every field loaded is copied into every batch. All item ids stay, so that all models know the same movies.
     """
@@ -67,7 +66,7 @@ def _columns(options: Mapping[str, Any], kind: ModelType) -> dict[str, Any]:
     else:
         # Titles and years are read only to keep the ids of one movie on one side of a split by movie.
         unused = [title, year] if options["split_by"] == "cold_item" else []
-        kept = [options["ITEM_ID_FIELD"], *unused]
+        kept = [options["ITEM_ID_FIELD"], *unused, *([options["genre_field"]] if reads_genres else [])]
         item = [field for field in load_col["item"] if field in kept]
         changes["load_col"] = {**{name: load_col[name] for name in load_col if name != "user"}, "item": item}
     unused = [field for field in unused if field in load_col["item"]]

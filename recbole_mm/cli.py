@@ -1,4 +1,4 @@
-"""Command line: ``recbole-mm run | prepare | benchmark | curves | recommend | demo``. run_recbole_mm.py is ``run``."""
+"""Command line: ``recbole-mm COMMAND``: run, tune, prepare, benchmark, curves, recommend, demo. run_recbole_mm.py is ``run``."""
 
 from __future__ import annotations
 
@@ -33,6 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if arguments[:1] == ["run"]:
             return _run(arguments[1:])
+        if arguments[:1] == ["tune"]:
+            return _tune(arguments[1:])
         return _other_command(arguments)
     except InputError as error:
         print(f"recbole-mm: error: {error}", file=sys.stderr)
@@ -55,11 +57,31 @@ def _run(options: list[str]) -> int:
     return 0
 
 
+def _tune(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="recbole-mm tune",
+        usage="recbole-mm tune --model=… --dataset=… [--protocol=u1] [--trials=12] [--out=…] [--key=value …]",
+        description="Choose a model's options on the validation part, by RecBole's HyperTuning with random search.",
+        epilog="Every other option is one of `recbole-mm run`, shared by all trials; --seed is also the search's.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--trials", type=int, default=12, help="models trained, the default among them (default: 12)")
+    parser.add_argument(
+        "--out", type=Path, default=Path("properties/tuned"), help="log and choice go here (default: properties/tuned)"
+    )
+    options, of_runs = parser.parse_known_args(arguments)
+    from recbole_mm.benchmark.tuning import tune
+
+    print(tune(of_runs, options.trials, options.out))
+    return 0
+
+
 def _other_command(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="recbole-mm", description="Multimodal multitask recommendation on RecBole.")
     parser.add_argument("--version", action="version", version=f"recbole-mm {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("run", help="train a model and print its metrics", add_help=False)
+    commands.add_parser("tune", help="choose a model's options on the validation part", add_help=False)
     prepare_parser = commands.add_parser("prepare", help="build a dataset's atomic files")
     prepare_parser.add_argument("dataset", help="name of the dataset, e.g. ml-100k-mm")
     prepare_parser.add_argument("--out", type=Path, default=Path("dataset"), help="where to put it (default: dataset)")
@@ -74,9 +96,10 @@ def _other_command(arguments: list[str]) -> int:
     curves_parser.add_argument("--out", type=Path, default=Path("curves.png"), help="picture (default: curves.png)")
     benchmark_parser = commands.add_parser("benchmark", help="run the rows of a table, each with several seeds")
     benchmark_parser.add_argument("--dataset", default="ml-100k-mm", help="(default: ml-100k-mm)")
-    benchmark_parser.add_argument("--suite", required=True, help="a file of properties/benchmark, e.g. rating")
+    benchmark_parser.add_argument("--suite", required=True, help="a file of properties/benchmark, e.g. rating; or all")
     benchmark_parser.add_argument("--out", type=Path, help="where tables and runs go (default: results/DATASET)")
     benchmark_parser.add_argument("--workers", type=int, default=2, help="runs at a time, one thread each (default: 2)")
+    benchmark_parser.add_argument("--quick", action="store_true", help="the suite's short form; checks its bands")
     recommend_parser = commands.add_parser("recommend", help="recommend movies with a trained model, with reasons")
     recommend_command.add_arguments(recommend_parser)
     demo_parser = commands.add_parser("demo", help="serve a local page on which a trained model is tried")
@@ -90,12 +113,12 @@ def _other_command(arguments: list[str]) -> int:
         demo_command.serve(options)
         return 0
     if options.command == "benchmark":
-        from recbole_mm.benchmark.suites import run_suite
+        from recbole_mm.benchmark.suites import run_suite, suite_names
 
-        path = run_suite(
-            options.suite, options.dataset, options.out or Path("results") / options.dataset, options.workers
-        )
-        print(path.read_text(encoding="utf-8"))
+        out = options.out or Path("results") / options.dataset
+        for suite in suite_names() if options.suite == "all" else [options.suite]:
+            path = run_suite(suite, options.dataset, out, options.workers, options.quick)
+            print(path.read_text(encoding="utf-8"))
         return 0
     if options.command == "curves":
         from recbole_mm.benchmark.curves import draw_curves

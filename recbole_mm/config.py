@@ -20,6 +20,7 @@ from recbole_mm.builtin_options import quick_start_files, task_options
 from recbole_mm.errors import InputError, nearest
 from recbole_mm.metrics import MetricRequest
 from recbole_mm.model.registry import get_model
+from recbole_mm.model.vector_fields import VectorFields
 from recbole_mm.options import Given, given_options, read_packaged
 from recbole_mm.resources import resource_dir
 from recbole_mm.schema import DERIVED, RECBOLE_PROPERTIES, Schema, model_property_file
@@ -150,7 +151,7 @@ class Config(RecBoleConfig):
         options["MODEL_TYPE"] = kind
         options.update(self._protocol_options(options))
         known = {**options, **self.given}
-        options.update(task_options(known, kind, self.predicts_ratings, self._is_builtin))
+        options.update(task_options(known, self.model_class))
         self.internal_config_dict = options
 
     def _protocol_options(self, options: dict[str, Any]) -> dict[str, Any]:
@@ -196,8 +197,11 @@ class Config(RecBoleConfig):
         return bool(getattr(self.model_class, "is_rating_form", False))
 
     @property
-    def _is_builtin(self) -> bool:
-        return self._is_rating_form or self.model_class.__module__.startswith("recbole.")
+    def reads_vectors(self) -> bool:
+        """Whether the model's data need the vectors of the movies."""
+        return self.predicts_genres or bool(
+            getattr(self.model_class, "reads_vectors", False) or self.final_config_dict["vector_input"]
+        )
 
     def _set_default_parameters(self) -> None:
         final = self.final_config_dict
@@ -223,7 +227,7 @@ class Config(RecBoleConfig):
             self._check_mode()
         else:
             final.update(metrics=[], eval_type=EvaluatorType.VALUE)
-        final["rating_metrics"], final["genre_metrics"] = request.rating, request.genre
+        final.update(rating_metrics=request.rating, genre_metrics=request.genre, rated_metrics=request.rated)
         bigger = final["valid_metric_bigger"] = request.bigger_is_better(final["valid_metric"])
         if self.given.get("valid_metric_bigger", bigger) != bigger:
             raise InputError(
@@ -234,6 +238,13 @@ class Config(RecBoleConfig):
             final["data_path"] = os.path.join(data_path, self.dataset)  # RecBole takes its own copy whatever is asked
         self._check_labels()
         self._check_split()
+        if self.reads_vectors:
+            self._check_modalities()
+        if final["vector_input"] and not issubclass(self.model_class, VectorFields):
+            raise InputError(
+                f"option 'vector_input' has no effect on {self.model}; it is for context models trained on ratings "
+                f"(FM, DeepFM, …, with --builtin_task=rating)"
+            )
         if self.predicts_genres:
             self._check_ours()
 
@@ -268,13 +279,6 @@ class Config(RecBoleConfig):
                 raise InputError(
                     f"{self._given[option].origin}: option '{option}' has no effect on {self.model}; leave it out"
                 )
-        names = final["modalities"]
-        wrong = [name for name in names if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", str(name))]
-        if not names or wrong or len(set(names)) < len(names):
-            raise InputError(
-                f"option 'modalities' is {names}, but takes one or more different names of letters, digits and '_', "
-                f"each with a file <dataset>.<name>"
-            )
         tasks = final["tasks"]
         for task in tasks:
             if task not in TASKS:
@@ -286,6 +290,15 @@ class Config(RecBoleConfig):
             raise InputError("options 'tasks', 'rating_weight' and 'genre_weight': nothing would be trained")
         if final["learner"] == "sparse_adam":
             raise InputError(f"option 'learner': sparse_adam needs sparse gradients, {self.model} has none; use adam")
+
+    def _check_modalities(self) -> None:
+        names = self.final_config_dict["modalities"]
+        wrong = [name for name in names if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", str(name))]
+        if not names or wrong or len(set(names)) < len(names):
+            raise InputError(
+                f"option 'modalities' is {names}, but takes one or more different names of letters, digits and '_', "
+                f"each with a file <dataset>.<name>"
+            )
 
     def _check_labels(self) -> None:
         final = self.final_config_dict
@@ -315,6 +328,12 @@ class Config(RecBoleConfig):
                 raise InputError(
                     f"options '{test}' and '{valid}' leave nothing to train on; make their sum less than 1"
                 )
+        by_ratings = self.model_class.type in (ModelType.GENERAL, ModelType.TRADITIONAL)
+        if final["split_by"] == "cold_item" and by_ratings and not (self.predicts_ratings or self.reads_vectors):
+            raise InputError(
+                f"protocol '{final['protocol']}': {self.model} knows a movie by its training ratings alone, and a cold "
+                f"movie has none; take one of ours, VBPR, or a model of features such as FM or DeepFM"
+            )
         if final["benchmark_filename"] and final["split_by"] != "recbole":
             raise InputError(
                 f"option 'benchmark_filename' brings a split of its own, and split_by {final['split_by']} another; use "
@@ -352,7 +371,8 @@ class Config(RecBoleConfig):
         """
         final = self.final_config_dict
         plain = {key: _plain(value) for key, value in final.items() if key not in _RUNTIME}
-        plain["metrics"] = [*final["rating_metrics"], *final["metrics"], *final["genre_metrics"]]
+        families = ("rating_metrics", "metrics", "rated_metrics", "genre_metrics")
+        plain["metrics"] = [name for family in families for name in final[family]]
         plain["eval_args"] = _plain(self._eval_args)
         plain["data_path"] = self.given.get("data_path", self.internal_config_dict["data_path"])
         negatives = plain["train_neg_sample_args"]

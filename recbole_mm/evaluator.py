@@ -2,12 +2,13 @@
 
 rating    rmse, mae                                             RecBole's classes, over all pairs of a part at once
 ranking   recall@k, mrr@k, ndcg@k, hit@k, precision@k, …        RecBole's evaluator (see trainer_mixin.py)
+rated     rated_ndcg@k                                          over the movies of a part that the user rated, alone
 genre     genre_map, genre_macro_f1, genre_micro_f1, genre_macro_auc     scikit-learn, over the movies held out
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from recbole.evaluator import Evaluator, metrics_dict
@@ -36,6 +37,46 @@ def rating_metrics(config, predicted: Tensor, rating: Tensor) -> dict[str, float
     for name in config["rating_metrics"]:
         result.update(metrics_dict[name.lower()](config).calculate_metric(struct))
     return {name: float(value) for name, value in result.items()}
+
+
+RATED_METRICS = ("rated_ndcg",)
+
+
+def rated_metrics(topk: Sequence[int], users: np.ndarray, ratings: np.ndarray, scores: np.ndarray) -> dict[str, float]:
+    """How well each user's own rated movies are ordered: NDCG@k with gain 2^rating - 1, mean over users.
+
+    Users with one movie are left out: any order is right. Movies of equal score share their places. A random order gets
+    most of it, so what it gets on average is reported beside as ``rated_ndcg@k_random``.
+
+    Args:
+        users: user of each rated pair, integer [n].
+        ratings, scores: true rating and predicted score of each pair, [n].
+
+    Source: Järvelin and Kekäläinen, ACM TOIS 2002; the gain of Burges et al., ICML 2005; ties as in McSherry and
+    Najork, ECIR 2008.
+    """
+    _, users, counts = np.unique(users, return_inverse=True, return_counts=True)
+    gain = 2.0 ** ratings.astype(float) - 1
+    found: dict[str, float] = {}
+    for k in topk:
+        ideal, reached, random = (_dcg(users, gain, by, k) for by in (ratings, scores, np.zeros(len(users))))
+        several = (counts > 1) & (ideal > 0)
+        for name, values in ((f"rated_ndcg@{k}", reached), (f"rated_ndcg@{k}_random", random)):
+            found[name] = float((values[several] / ideal[several]).mean()) if several.any() else float("nan")
+    return found
+
+
+def _dcg(users: np.ndarray, gain: np.ndarray, by: np.ndarray, k: int) -> np.ndarray:
+    """Discounted cumulative gain of each user's first k pairs by descending ``by``; equals get their mean gain."""
+    order = np.lexsort((-by, users))
+    users, gain, by = users[order], gain[order], by[order]
+    starts = np.searchsorted(users, users)
+    place = np.arange(len(users)) - starts
+    new = np.ones(len(users), dtype=bool)
+    new[1:] = (users[1:] != users[:-1]) | (by[1:] != by[:-1])
+    group = np.cumsum(new) - 1
+    gain = (np.bincount(group, gain) / np.bincount(group))[group]
+    return np.bincount(users, np.where(place < k, gain / np.log2(place + 2), 0.0))
 
 
 class UserEvaluator(Evaluator):

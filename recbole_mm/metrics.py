@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from recbole.evaluator import metric_information, metrics_dict, smaller_metrics
 
 from recbole_mm.errors import InputError, nearest
-from recbole_mm.evaluator import GENRE_METRICS
+from recbole_mm.evaluator import GENRE_METRICS, RATED_METRICS
 from recbole_mm.options import Given
 
 RATING_METRICS = ("RMSE", "MAE")
@@ -22,6 +22,7 @@ class MetricRequest:
         rating: 'RMSE', 'MAE'.
         ranking: everything of RecBole's that is evaluated by RecBole, also its value metrics AUC and LogLoss.
         genre: names of `GENRE_METRICS`.
+        rated: names of `RATED_METRICS`.
         explicit: the user asked for them (a protocol's metrics a model cannot do are dropped; a user's are an error).
         origin: where the user asked.
     """
@@ -29,6 +30,7 @@ class MetricRequest:
     rating: list[str]
     ranking: list[str]
     genre: list[str]
+    rated: list[str]
     explicit: bool = False
     origin: str = ""
 
@@ -43,12 +45,14 @@ class MetricRequest:
         if not names:
             raise InputError(f"{origin}: option 'metrics' is empty; name at least one metric")
         of_recbole = {name.lower(): metric.__name__ for name, metric in metrics_dict.items()}
-        families: tuple[list[str], list[str], list[str]] = ([], [], [])
+        families: tuple[list[str], ...] = ([], [], [], [])
         for lower, name in {name.lower(): name for name in names}.items():
             if lower in GENRE_METRICS:
                 families[2].append(lower)
+            elif lower in RATED_METRICS:
+                families[3].append(lower)
             elif lower not in of_recbole:
-                known = [*of_recbole.values(), *GENRE_METRICS]
+                known = [*of_recbole.values(), *GENRE_METRICS, *RATED_METRICS]
                 raise InputError(
                     f"{origin}: metric '{name}' is unknown.{nearest(name, known)} Metrics: {', '.join(known)}"
                 )
@@ -77,13 +81,13 @@ class MetricRequest:
 
     @property
     def empty(self) -> bool:
-        return not (self.rating or self.ranking or self.genre)
+        return not (self.rating or self.ranking or self.genre or self.rated)
 
     def default_valid_metric(self, topk: Sequence[int]) -> str:
         """RMSE where ratings are predicted, else NDCG, else the first metric requested."""
         if self.rating:
             return "RMSE" if "RMSE" in self.rating else self.rating[0]
-        names = ["NDCG"] if "NDCG" in self.ranking else [*self.ranking, *self.genre]
+        names = ["NDCG"] if "NDCG" in self.ranking else [*self.ranking, *self.genre, *self.rated]
         return f"{names[0]}@{10 if 10 in topk else topk[0]}" if _has_cutoff(names[0]) else names[0]
 
     def check_valid_metric(self, name: str, topk: Sequence[int]) -> str:
@@ -93,7 +97,7 @@ class MetricRequest:
             InputError: it is not among those the run computes.
         """
         requested = [*self.rating, *self.genre]
-        for metric in self.ranking:
+        for metric in [*self.ranking, *self.rated]:
             requested += [f"{metric}@{k}" for k in topk] if _has_cutoff(metric) else [metric]
         for metric in requested:
             if metric.lower() == name.lower().replace(" ", ""):
@@ -110,6 +114,8 @@ class MetricRequest:
 
 
 def _has_cutoff(metric: str) -> bool:
-    """Whether RecBole computes the metric at each k of topk."""
+    """Whether the metric is computed at each k of topk."""
+    if metric in RATED_METRICS:
+        return True
     needs = metric_information.get(metric.lower(), [])
     return any(need in ("rec.topk", "rec.items") for need in needs)

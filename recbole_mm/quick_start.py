@@ -30,7 +30,7 @@ from recbole_mm.config import Config
 from recbole_mm.data.atomic import check_atomic_files
 from recbole_mm.data.builders import PREPARABLE, prepare
 from recbole_mm.data.dataloader import EvaluationData, data_preparation
-from recbole_mm.data.dataset import MultimodalDataset
+from recbole_mm.data.dataset import MultimodalDataset, read_modalities
 from recbole_mm.data.splits import Split, build_split
 from recbole_mm.errors import InputError
 from recbole_mm.inference.recommender import Recommender
@@ -62,8 +62,9 @@ class Result:
 
     Attributes:
         valid, test: metric name -> value, of the model that was best on the validation part.
-        seconds: ``fit`` (training and its validations), ``epoch`` (median training epoch), ``evaluate`` (the
-            validation and the test part once each).
+        seconds: ``build`` (the model; some are fitted there), ``fit`` (training and its validations), ``epoch`` (median
+            training epoch), ``evaluate`` (the validation and the test part once each).
+        throughput: on the test part, ``pairs`` rated a second and ``users`` whose catalogue is ranked a second.
         epochs: epochs trained; ``best_epoch`` is the one that the numbers come from.
         history: per epoch: epoch, seconds, losses, statistics and validation metrics.
     """
@@ -75,6 +76,7 @@ class Result:
     valid: dict[str, float]
     test: dict[str, float]
     seconds: dict[str, float]
+    throughput: dict[str, float]
     epochs: int
     best_epoch: int | None
     parameters: int
@@ -100,6 +102,7 @@ class Session:
     split: Split
     valid_data: Any
     test_data: Any
+    build_seconds: float
 
 
 def run(
@@ -152,10 +155,12 @@ def run(
         valid=valid,
         test=test,
         seconds={
+            "build": round(session.build_seconds, 3),
             "fit": round(fitted - start, 3),
             "epoch": round(float(np.median([epoch["seconds"] for epoch in history])), 4) if history else 0.0,
             "evaluate": round(evaluated - fitted, 3),
         },
+        throughput={name: round(value, 1) for name, value in trainer.throughput.items()},
         epochs=len(history),
         best_epoch=best["epoch"] if best else None,
         parameters=sum(p.numel() for p in session.model.parameters() if p.requires_grad),
@@ -238,10 +243,12 @@ def prepare_session(config: Config) -> Session:
     _check_evaluation(config, dataset, valid_data)
     # Again, so that weights do not depend on how many random numbers the data took.
     init_seed(config["seed"] + config["local_rank"], config["reproducibility"])
+    start = perf_counter()
     model = config.model_class(config, split.train).to(config["device"])
+    built = perf_counter() - start
     trainer = build_trainer(config, model)
     trainer.data_fingerprint = _fingerprint(dataset, split)
-    return Session(config, model, trainer, train_data, split, valid_data, test_data)
+    return Session(config, model, trainer, train_data, split, valid_data, test_data, built)
 
 
 def prepare_data(config: Config) -> tuple[Dataset, Split]:
@@ -254,6 +261,8 @@ def prepare_data(config: Config) -> tuple[Dataset, Split]:
         # RecBole on pandas 2: deprecated, not broken (pandas 3 is excluded).
         warnings.filterwarnings("ignore", category=FutureWarning, module=r"recbole\.")
         dataset = MultimodalDataset(config) if config.predicts_genres else create_dataset(config)
+        if config.reads_vectors and not config.predicts_genres:
+            dataset.modalities = read_modalities(dataset)
         getLogger().info(dataset)
         return dataset, build_split(dataset, config)
 
@@ -337,9 +346,9 @@ def _fingerprint(dataset: Dataset, split: Split) -> str:
     if split.genre_items is not None:
         digest.update("\n".join(dataset.genre_names).encode())
         tensors += [split.genre_items.train, dataset.genres[split.genre_items.train]]
-        for name, modality in dataset.modalities.items():
-            digest.update(name.encode())
-            tensors += [modality.values, modality.present]
+    for name, modality in getattr(dataset, "modalities", {}).items():
+        digest.update(name.encode())
+        tensors += [modality.values, modality.present]
     for tensor in tensors:
         digest.update(np.ascontiguousarray(tensor.numpy()).tobytes())
     return digest.hexdigest()

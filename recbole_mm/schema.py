@@ -22,6 +22,7 @@ from recbole.utils.argument_list import (
     training_arguments,
 )
 
+from recbole_mm.data.controls import CONTROLS
 from recbole_mm.data.vectors import NON_FINITE_CHOICES
 from recbole_mm.errors import InputError, nearest
 from recbole_mm.options import CONFIG_DICT, Given, parse_value, read_packaged
@@ -58,6 +59,7 @@ DERIVED = {
     "eval_type": "metrics",
     "rating_metrics": "metrics",
     "genre_metrics": "metrics",
+    "rated_metrics": "metrics",
     "single_spec": "nproc",
     "valid_neg_sample_args": "eval_args",
     "test_neg_sample_args": "eval_args",
@@ -120,6 +122,7 @@ SCALAR_FOR_LIST = ("additional_feat_suffix", "metrics", "modalities", "tasks", "
 CHOICES = {
     "builtin_task": ("ranking", "rating"),
     "learner": ("adam", "adamw", "sgd", "adagrad", "rmsprop", "sparse_adam"),
+    "modality_control": CONTROLS,
     "non_finite_vectors": NON_FINITE_CHOICES,
     "split_by": ("recbole", "file_fold", "cold_item"),
     "state": ("debug", "info", "warning", "error", "critical"),
@@ -153,9 +156,11 @@ RANGES: dict[str, tuple[str, Callable[[float], bool]]] = {
     "learning_rate": _ABOVE_0,
     "like_threshold": ("finite", lambda x: abs(x) < float("inf")),
     "metric_decimal_place": _AT_LEAST_0,
+    "missing_ratio": ("in [0, 1]", lambda x: 0 <= x <= 1),
     "modality_dropout": _DROPOUT,
     "orthogonality_weight": _AT_LEAST_0,
     "private_size": _AT_LEAST_0,
+    "genre_penalty": _ABOVE_0,
     "item_damping": _AT_LEAST_0,
     "id_dropout": _DROPOUT,
     "id_size": _AT_LEAST_0,

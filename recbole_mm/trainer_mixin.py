@@ -14,7 +14,7 @@ from recbole.utils import get_local_time
 from recbole_mm.checkpoint import restore, save_checkpoint
 from recbole_mm.data.dataloader import EvaluationData
 from recbole_mm.errors import InputError
-from recbole_mm.evaluator import UserEvaluator, genre_metrics, rating_metrics
+from recbole_mm.evaluator import UserEvaluator, genre_metrics, rated_metrics, rating_metrics
 
 # A bar for each evaluation of a second would bury the log; from this many batches on it is worth one.
 LONG_EVALUATION = 50
@@ -25,6 +25,7 @@ class EvaluationMixin:
 
     Attributes:
         history: one dict for each epoch: epoch, seconds, losses by name, statistics by name, valid by metric.
+        throughput: of the last evaluation: ``pairs`` rated a second, ``users`` ranked a second (each with its metrics).
         data_fingerprint: set by quick_start; kept in checkpoints so that one is not applied to other data.
     """
 
@@ -34,6 +35,7 @@ class EvaluationMixin:
         name = f"{config['model']}-{config['dataset']}-{get_local_time()}-{secrets.token_hex(3)}.pt"
         self.saved_model_file = os.path.join(self.checkpoint_dir, name)
         self.history: list[dict] = []
+        self.throughput: dict[str, float] = {}
         self.data_fingerprint = ""
         self._candidates: torch.Tensor | None = None
         self.evaluator = UserEvaluator(config)
@@ -91,9 +93,17 @@ class EvaluationMixin:
         self.model.eval()
         result: dict[str, float] = {}
         if self.config["rating_metrics"]:
+            start = perf_counter()
             result.update(self._evaluate_ratings(eval_data.rows))
+            self.throughput["pairs"] = len(eval_data.rows) / (perf_counter() - start)
         if eval_data.ranking is not None:
+            start = perf_counter()
             result.update(self._evaluate_ranking(eval_data, show_progress))
+            self.throughput["users"] = len(eval_data.rows.inter_feat[eval_data.rows.uid_field].unique()) / (
+                perf_counter() - start
+            )
+        if self.config["rated_metrics"]:
+            result.update(self._evaluate_rated(eval_data.rows))
         if eval_data.genre_items is not None:
             probability = self.model.predict_genres(eval_data.genre_items.to(self.device))
             result.update(genre_metrics(self.config, eval_data.genres, probability))
@@ -101,11 +111,15 @@ class EvaluationMixin:
 
     @torch.no_grad()
     def outcomes(self, eval_data: EvaluationData) -> dict[str, np.ndarray]:
-        """What each pair and each user got, for tests that pair two models; ids are those of the atomic files.
+        """What each pair, user and movie got, for paired tests and for the report; ids are those of the atomic files.
 
         Returns:
             ``user``, ``item``, ``rating`` and ``predicted`` of the part's pairs, each [n], if ratings are evaluated;
-            ``ranked_user`` and recall@k and ndcg@k, each [users], if the catalogue is ranked.
+            ``ranked_user`` and recall@k and ndcg@k, each [users], if the catalogue is ranked;
+            ``genre_item`` [h], ``genre_target`` and ``genre_probability`` [h, G] of the part's held-out movies, if
+            genres are evaluated; ``genre_names`` [G], ``movie`` and ``movie_title`` [N], ``movie_embedding`` (z)
+            [N, m] and ``movie_genre`` [N, G] of the whole catalogue from a model that predicts genres. What is
+            probability or embedding is float16, text is UTF-8.
         """
         self.model.eval()
         rows, found = eval_data.rows, {}
@@ -118,19 +132,35 @@ class EvaluationMixin:
             self._evaluate_ranking(eval_data)
             found["ranked_user"] = rows.id2token(rows.uid_field, eval_data.ranking.uid_list)
             found.update(self.evaluator.by_user)
-        return {name: values.astype("S") if values.dtype.kind in "OU" else values for name, values in found.items()}
+        if eval_data.genre_items is not None:
+            found["genre_item"] = rows.id2token(rows.iid_field, eval_data.genre_items)
+            found["genre_target"] = eval_data.genres.numpy().astype(np.uint8)
+            probability = self.model.predict_genres(eval_data.genre_items.to(self.device))
+            found["genre_probability"] = probability.half().cpu().numpy()
+        if self.config.predicts_genres:
+            found["genre_names"] = np.array(rows.genre_names)
+            found["movie"] = rows.id2token(rows.iid_field, np.arange(1, rows.item_num))  # 0 is [PAD]
+            found["movie_title"] = rows.titles()[1:]
+            found["movie_embedding"] = self.model.encode_catalogue().rating[1:].half().cpu().numpy()
+            found["movie_genre"] = rows.genres[1:].numpy().astype(np.uint8)
+        return {name: _as_bytes(values) if values.dtype.kind in "OU" else values for name, values in found.items()}
 
     def _evaluate_ratings(self, rows) -> dict[str, float]:
         return rating_metrics(self.config, self._predicted_ratings(rows), rows.inter_feat[self.config["RATING_FIELD"]])
 
+    def _evaluate_rated(self, rows) -> dict[str, float]:
+        users, ratings = (rows.inter_feat[name].numpy() for name in (rows.uid_field, self.config["RATING_FIELD"]))
+        scores = self._of_pairs(self.model.predict, rows).double().cpu().numpy()
+        found = rated_metrics(self.config["topk"], users, ratings, scores)
+        return {name: round(value, self.config["metric_decimal_place"]) for name, value in found.items()}
+
     def _predicted_ratings(self, rows) -> torch.Tensor:
+        return self._of_pairs(self.model.predict_rating, rows)
+
+    def _of_pairs(self, predict, rows) -> torch.Tensor:
         step = max(1, self.config["eval_batch_size"])
-        return torch.cat(
-            [
-                self.model.predict_rating(rows[start : start + step].to(self.device))
-                for start in range(0, len(rows), step)
-            ]
-        )
+        parts = (rows[start : start + step].to(self.device) for start in range(0, len(rows), step))
+        return torch.cat([predict(part).view(-1) for part in parts])
 
     def _evaluate_ranking(self, eval_data: EvaluationData, show_progress: bool = False) -> dict[str, float]:
         self._candidates = eval_data.candidates
@@ -198,6 +228,11 @@ class EvaluationMixin:
         self.best_valid_score = checkpoint["best_valid_score"]
         self._save_checkpoint(checkpoint["epoch"], verbose=False)
         self.logger.info(f"Checkpoint loaded. Resume training from epoch {self.start_epoch}")
+
+
+def _as_bytes(text: np.ndarray) -> np.ndarray:
+    """Strings in the form that an .npz file holds without pickle, a byte a letter where the letters are ASCII."""
+    return np.char.encode(text.astype(str), "utf-8")
 
 
 def _by_name(losses) -> dict[str, float]:

@@ -3,8 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import ndcg_score
 
-from recbole_mm.evaluator import GENRE_METRICS, genre_metrics, rating_metrics
+from recbole_mm.evaluator import GENRE_METRICS, genre_metrics, rated_metrics, rating_metrics
 
 CONFIG = {
     "rating_metrics": ["rmse", "mae"],
@@ -42,3 +45,27 @@ def test_a_genre_that_no_or_every_movie_has_is_left_out():
 
 def test_no_genre_to_judge_is_not_a_score():
     assert np.isnan(genre_metrics(CONFIG, torch.zeros(2, 2), torch.rand(2, 2))["genre_map"])
+
+
+def test_rated_ndcg_is_scikit_learns_with_ties_shared():
+    random = np.random.default_rng(3)
+    users, ratings = np.repeat(np.arange(40), 15), random.integers(1, 6, 600).astype(float)
+    scores = random.integers(0, 6, 600).astype(float)  # many ties
+    found = rated_metrics([5, 10], users, ratings, scores)
+    for k in (5, 10):
+        gains = 2 ** ratings.reshape(40, 15) - 1
+        expected = ndcg_score(gains, scores.reshape(40, 15), k=k)
+        assert found[f"rated_ndcg@{k}"] == pytest.approx(expected)
+        by_chance = [ndcg_score(gains, random.random((40, 15)), k=k) for _ in range(300)]
+        assert found[f"rated_ndcg@{k}_random"] == pytest.approx(np.mean(by_chance), abs=0.004)
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(1, 10)), min_size=1, max_size=60))
+def test_the_true_order_is_worth_one_and_users_of_one_movie_nothing(pairs):
+    users, ratings = (np.array(column) for column in zip(*pairs))
+    found = rated_metrics([10], users, ratings / 2, ratings / 2)
+    if (np.bincount(users) > 1).any():
+        assert found["rated_ndcg@10"] == pytest.approx(1.0)
+        assert found["rated_ndcg@10_random"] <= 1.0 + 1e-12
+    else:
+        assert np.isnan(found["rated_ndcg@10"])

@@ -19,10 +19,12 @@ def test_result_file_holds_every_part_of_a_result(planted, tmp_path):
     assert {"model", "dataset", "protocol", "seed", "valid", "test", "seconds", "epochs", "parameters"} <= set(content)
     assert {"peak_rss_mb", "versions", "config", "history", "checkpoint", "best_epoch"} <= set(content)
     names = {"rmse", "mae", "recall@10", "mrr@10", "ndcg@10", "hit@10", "precision@10"}
+    names |= {"rated_ndcg@10", "rated_ndcg@10_random"}
     genre = {"genre_map", "genre_macro_f1", "genre_micro_f1", "genre_macro_auc"}
     assert set(content["test"]) == set(content["valid"]) == names | genre
     assert content["test"] == result.test
-    assert set(content["seconds"]) == {"fit", "epoch", "evaluate"}
+    assert set(content["seconds"]) == {"build", "fit", "epoch", "evaluate"}
+    assert set(content["throughput"]) == {"pairs", "users"} and min(content["throughput"].values()) > 0
     assert content["config"]["embedding_size"] == 8
 
 

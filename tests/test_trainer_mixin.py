@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from model_contract import open_session
 
 from recbole_mm.config import Config
+from recbole_mm.evaluator import genre_map
 from recbole_mm.quick_start import prepare_session, run
 
 
@@ -17,9 +19,39 @@ def test_outcomes_are_what_the_metrics_are_made_of(planted, tmp_path, protocol):
     error = found["predicted"].astype(float) - found["rating"]
     assert np.sqrt((error**2).mean()) == pytest.approx(result.test["rmse"], abs=1e-4)
     assert np.abs(error).mean() == pytest.approx(result.test["mae"], abs=1e-4)
+    average_precision = genre_map(found["genre_target"], found["genre_probability"])
+    assert average_precision == pytest.approx(result.test["genre_map"], abs=2e-3)  # kept as float16
     for name in ("recall@10", "ndcg@10"):
         assert len(found[name]) == len(found["ranked_user"]) == len(set(found["ranked_user"]))
         assert found[name].mean() == pytest.approx(result.test[name], abs=1e-4)
+
+
+def test_outcomes_hold_genres_and_embeddings_of_movies_by_name(planted):
+    planted.item_columns["class:token_seq"][:4] = ["Comédie"] * 4
+    planted.item_columns["movie_title:token_seq"][2] = "Amélie the 1st"
+    planted.write()
+    session = open_session("MMASP", planted)
+    found = session.trainer.outcomes(session.test_data)
+    names = np.char.decode(found["genre_names"], "utf-8").tolist()
+    assert names == ["Action", "Comedy", "Comédie", "Drama"]
+    movies = found["movie"].astype(str).tolist()
+    assert sorted(movies) == sorted(planted.tokens)
+    assert np.char.decode(found["movie_title"], "utf-8")[movies.index("m2")] == "Amélie the 1st"
+    for token, genre in (("m2", "Comédie"), ("m4", "Comedy"), ("m5", "Drama")):
+        assert found["movie_genre"][movies.index(token)].tolist() == [int(name == genre) for name in names]
+    held_out = [movies.index(token) for token in found["genre_item"].astype(str)]
+    assert sorted(held_out) == sorted((session.split.genre_items.test - 1).tolist())
+    np.testing.assert_array_equal(found["genre_target"], found["movie_genre"][held_out])
+    assert found["genre_probability"].dtype == found["movie_embedding"].dtype == np.float16
+    with torch.no_grad():
+        z = session.model.eval().encode_catalogue().rating[1:]
+    np.testing.assert_allclose(found["movie_embedding"], z.numpy(), rtol=1e-3, atol=1e-4)
+
+
+def test_without_a_genre_metric_outcomes_have_movies_but_no_held_out_genres(planted):
+    session = open_session("MMFS", planted, protocol="u1")
+    found = {name for name in session.trainer.outcomes(session.test_data) if name.startswith(("movie", "genre"))}
+    assert found == {"movie", "movie_title", "movie_embedding", "movie_genre", "genre_names"}
 
 
 def test_outcomes_name_pairs_and_users_as_the_files_do(planted):

@@ -1,17 +1,14 @@
-"""What a reader compares with first: logistic regression of genres on the same vectors, the same movies held out.
-
-python -m recbole_mm.benchmark.floors --protocol=ranking --seeds=1,2,3
-"""
+"""What a reader compares with first: logistic regression of genres on the same vectors, the same movies held out."""
 
 from __future__ import annotations
 
-import argparse
+from typing import Any
 
 import numpy as np
 import torch
 from sklearn.linear_model import LogisticRegression
-from tabulate import tabulate
 
+from recbole_mm.benchmark.cells import Cell
 from recbole_mm.config import Config
 from recbole_mm.data.splits import ItemSplit
 from recbole_mm.evaluator import genre_metrics
@@ -59,23 +56,10 @@ def _best(config: Config, values: np.ndarray, genres: np.ndarray, items: ItemSpl
     return max(scores, key=lambda result: result["valid"])
 
 
-def main() -> None:
-    """Print a table of logistic regressions, mean ± standard deviation over seeds."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--dataset", default="ml-100k-mm")
-    parser.add_argument("--protocol", default="ranking")
-    parser.add_argument("--seeds", default="1,2,3")
-    options = parser.parse_args()
-    results = []
-    for seed in options.seeds.split(","):
-        given = [f"--protocol={options.protocol}", f"--seed={seed}", "--state=ERROR"]
-        results.append(logistic_genre_map(Config("MMFS", options.dataset, arguments=given)))
-    rows = []
-    for name in results[0]:
-        parts = [np.array([result[name][part] for result in results]) for part in ("valid", "test")]
-        rows.append([name, *(f"{part.mean():.4f} ± {part.std(ddof=min(1, len(part) - 1)):.4f}" for part in parts)])
-    print(tabulate(rows, headers=["logistic regression on", "valid genre_map", "test genre_map"], tablefmt="github"))
-
-
-if __name__ == "__main__":
-    main()
+def logistic_cell(cell: Cell) -> dict[str, Any]:
+    """The regressions as lines of a suite's table, named after the modality."""
+    found = logistic_genre_map(Config(arguments=cell.arguments()))
+    lines = [
+        {"row": name, **{part: {"genre_map": value} for part, value in parts.items()}} for name, parts in found.items()
+    ]
+    return {"lines": lines}

@@ -5,27 +5,37 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import pandas as pd
 from tabulate import tabulate
 
-from recbole_mm.benchmark.significance import compare, units
+from recbole_mm.benchmark.significance import Comparison, compare, units
 
-SHOWN = ("rmse", "mae", "recall@10", "ndcg@10", "genre_map", "genre_macro_auc")
+SHOWN = ("rmse", "mae", "recall@10", "ndcg@10", "genre_map", "genre_macro_auc")  # columns, unless a suite names its own
 PAIRED = ("rmse", "recall@10", "ndcg@10")
 FOLD = re.compile(r"u[1-5]")
 
 
-def summary(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+@dataclass(frozen=True)
+class Tests:
+    """Significance tests of a suite: one line for each, and as markdown (empty without a baseline)."""
+
+    table: pd.DataFrame
+    markdown: str
+
+
+def summary(table: pd.DataFrame, plan: Mapping) -> tuple[list[str], list[list[str]]]:
     """Headers and lines of a table: mean ± standard deviation over seeds.
 
     Folds are averaged first, so that the deviation is that of the seeds.
 
     Args:
         table: one line for each run with row, protocol, seed, failure and its metrics.
+        plan: the suite, which may name ``columns``.
     """
-    metrics = _shown(table)
+    metrics = _shown(table, plan)
     table = table.assign(family=table["protocol"].where(~table["protocol"].str.fullmatch(FOLD), "folds"))
     several = table.loc[table["family"] == "folds", "protocol"].nunique() > 1
     lines = []
@@ -47,7 +57,7 @@ def summary(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
 
 def markdown(suite: str, dataset: str, table: pd.DataFrame, plan: Mapping) -> str:
     """The summary under a heading that says how, when and with what it was measured."""
-    headers, lines = summary(table)
+    headers, lines = summary(table, plan)
     seeds = ", ".join(map(str, plan["seeds"]))
     versions = {} if "versions" not in table else json.loads(table["versions"].dropna().iloc[0])
     measured = "" if "date" not in table else table["date"].dropna().max()
@@ -59,9 +69,9 @@ def markdown(suite: str, dataset: str, table: pd.DataFrame, plan: Mapping) -> st
     )
 
 
-def latex(table: pd.DataFrame) -> str:
+def latex(table: pd.DataFrame, plan: Mapping) -> str:
     """The summary as a LaTeX tabular (package booktabs)."""
-    headers, lines = summary(table)
+    headers, lines = summary(table, plan)
     width = len(headers)
     lines = [[*line, *[""] * (width - len(line))] for line in lines]
     return (
@@ -69,9 +79,9 @@ def latex(table: pd.DataFrame) -> str:
     )
 
 
-def differences(table: pd.DataFrame, reference: str) -> str:
-    """Each row minus the reference under the same protocol and seed: mean ± standard deviation over seeds."""
-    metrics = _shown(table)
+def differences(table: pd.DataFrame, plan: Mapping) -> str:
+    """Each row minus the row ``against`` under the same protocol and seed: mean ± standard deviation over seeds."""
+    metrics, reference = _shown(table, plan), plan["against"]
     done = table[table["failure"].isna()].set_index(["protocol", "seed"])
     base = done.loc[done["row"] == reference, metrics]
     lines = []
@@ -82,31 +92,35 @@ def differences(table: pd.DataFrame, reference: str) -> str:
     return f"\nDifference from {reference} under the same seed, mean ± standard deviation over seeds.\n\n{text}\n"
 
 
-def significance(outcomes: Mapping[str, Sequence[Path]], baselines: Sequence[str]) -> str:
-    """Each row against the best baseline of each metric, over all protocols; empty without a baseline.
+def significance(outcomes: Mapping[str, Sequence[Path]], baselines: Sequence[str]) -> Tests:
+    """Each row against the best baseline of each metric, over all protocols.
 
     Args:
         outcomes: row -> ``outcome_file`` of its runs.
         baselines: rows among which the reference is taken.
     """
-    lines = []
+    found = []
     for metric in PAIRED:
-        values = {row: found for row, files in outcomes.items() if (found := units(files, metric)) is not None}
-        for one in compare(values, baselines, metric):
-            numbers = f"{one.difference:+.4f}", f"{one.effect:+.3f}", f"{one.p:.2g}", one.units
-            lines.append([one.row, one.metric, one.reference, *numbers, one.verdict])
-    if not lines:
-        return ""
+        values = {row: known for row, files in outcomes.items() if (known := units(files, metric)) is not None}
+        found += compare(values, baselines, metric)
+    table = pd.DataFrame([asdict(one) for one in found], columns=[one.name for one in fields(Comparison)])
+    if not found:
+        return Tests(table, "")
+    lines = []
+    for one in found:
+        numbers = f"{one.difference:+.4f}", f"{one.effect:+.3f}", f"{one.p:.2g}", one.units
+        lines.append([one.row, one.metric, one.reference, *numbers, one.verdict])
     headers = ["row", "metric", "against", "difference", "effect (d_z)", "p (Holm)", "pairs or users", "verdict"]
-    return (
+    return Tests(
+        table,
         "\nAgainst the best baseline of each metric: paired t-tests on the same users, for rmse on squared errors of "
         f"the same ratings, after averaging over seeds and folds (recbole_mm/benchmark/significance.py).\n\n"
-        f"{_github(headers, lines)}\n"
+        f"{_github(headers, lines)}\n",
     )
 
 
-def _shown(table: pd.DataFrame) -> list[str]:
-    return [name for name in SHOWN if name in table and table[name].notna().any()]
+def _shown(table: pd.DataFrame, plan: Mapping) -> list[str]:
+    return [name for name in plan.get("columns", SHOWN) if name in table and table[name].notna().any()]
 
 
 def _github(headers: list[str], lines: list[list]) -> str:
@@ -116,4 +130,8 @@ def _github(headers: list[str], lines: list[list]) -> str:
 def _mean_and_deviation(values: pd.Series, sign: str = "") -> str:
     if values.isna().all():
         return "–"
-    return f"{values.mean():{sign}.4f} ± {values.std(ddof=1):.4f}"
+    mean = values.mean()
+    decimals = 4 if abs(mean) < 10 else 1 if abs(mean) < 1000 else 0  # metrics; seconds; parameters
+    if len(values) < 2:
+        return f"{mean:{sign},.{decimals}f}"
+    return f"{mean:{sign},.{decimals}f} ± {values.std(ddof=1):,.{decimals}f}"

@@ -40,11 +40,15 @@ class EvaluationData:
 class RatingDataLoader(TrainDataLoader):
     """RecBole's training loader for rows without negatives, with batches as slices of the shuffled rows.
 
-    RecBole looks each batch's rows up one by one, through a Python list.
+    RecBole looks each batch's rows and their users' and items' fields up anew, through a Python list.
     """
 
+    def __init__(self, config, dataset, sampler, shuffle=False) -> None:
+        super().__init__(config, dataset, sampler, shuffle=shuffle)
+        self.rows = dataset[:]  # with the fields of users and items, where the model reads any
+
     def __iter__(self) -> Iterator[Interaction]:
-        rows = self._dataset.inter_feat
+        rows = self.rows
         if self.shuffle:
             order = torch.randperm(len(rows), generator=self.generator)
             rows = Interaction({name: rows[name][order] for name in rows.columns})
@@ -62,8 +66,7 @@ def data_preparation(config, dataset: Dataset, split: Split):
     if config["MODEL_TYPE"] == ModelType.KNOWLEDGE:
         arguments = config["train_neg_sample_args"]
         extra = (KGSampler(dataset, arguments["distribution"], arguments["alpha"]),)
-    ours = getattr(config.model_class, "predicts_genres", False)
-    loader = RatingDataLoader if ours else get_dataloader(config, "train")
+    loader = RatingDataLoader if config.predicts_ratings else get_dataloader(config, "train")
     train = loader(config, split.train, train_sampler, *extra, shuffle=config["shuffle"])
     valid, test = (
         _evaluation_data(config, phase, split, sampler)

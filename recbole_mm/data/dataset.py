@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ import torch
 from recbole.data.dataset import Dataset
 from torch import Tensor
 
+from recbole_mm.data.controls import Modality, spoil
 from recbole_mm.data.vectors import align, read_vectors
 from recbole_mm.errors import InputError, nearest
 
@@ -17,19 +17,6 @@ from recbole_mm.errors import InputError, nearest
 NO_GENRE = {"unknown", "(no genres listed)"}
 # A field that so few items have is logged as a warning: its ids may be those of another data set.
 RARE = 0.05
-
-
-@dataclass(frozen=True)
-class Modality:
-    """Vectors of one field for the whole catalogue.
-
-    Attributes:
-        values: float32 [item_num, dimension]; row 0 ([PAD]) and absent rows are zeros.
-        present: bool [item_num].
-    """
-
-    values: Tensor
-    present: Tensor
 
 
 class MultimodalDataset(Dataset):
@@ -49,50 +36,75 @@ class MultimodalDataset(Dataset):
 
     def _data_processing(self) -> None:
         super()._data_processing()
-        self.modalities = self._read_modalities()
-        self.genre_names, self.genres, self.has_genres = self._read_genres()
+        self.modalities = read_modalities(self)
+        self.genre_names, self.genres = read_genres(self)
+        self.has_genres = self.genres.sum(dim=1) > 0
 
-    def _read_modalities(self) -> dict[str, Modality]:
-        token2id = self.field2token_id[self.iid_field]
-        modalities = {}
-        for field in self.config["modalities"]:
-            if field == "meta" and self.config["metadata_genre"]:
-                field = "meta_genre"  # the ablation: metadata that give the genre away, under a name that says so
-            table = read_vectors(
-                Path(self.dataset_path), self.dataset_name, field, non_finite=self.config["non_finite_vectors"]
-            )
-            values, present = align(table, token2id, self.item_num)
-            modalities[field] = Modality(torch.from_numpy(values), torch.from_numpy(present))
-            covered, items = int(present.sum()), self.item_num - 1
-            tell = self.logger.warning if covered < RARE * items else self.logger.info
-            tell(f"{field}: {covered:,} of {items:,} items have a vector, {table.dimension}-d")
-        return modalities
-
-    def _read_genres(self) -> tuple[list[str], Tensor, Tensor]:
-        field = self.config["genre_field"]
-        item_file = f"{self.dataset_name}.item"
+    def titles(self) -> np.ndarray:
+        """Title of each item, str [item_num]; empty where there is none."""
+        field = self.config["title_field"]
         if self.item_feat is None or field not in self.item_feat.columns:
-            fields = [] if self.item_feat is None else list(self.item_feat.columns)
-            raise InputError(
-                f"{item_file}: no field '{field}' to take genres from.{nearest(field, fields)} "
-                f"Set genre_field to the genre column of the file and list it in load_col: item."
-            )
-        tokens = self.field2id_token[field]
-        # By name, not in the order of the file: there the first held-out movie could decide the columns.
-        kept = sorted((i for i in range(1, len(tokens)) if tokens[i].lower() not in NO_GENRE), key=lambda i: tokens[i])
-        if not kept:
-            raise InputError(f"{item_file}: field '{field}' holds no genre; genre classification needs at least one.")
-        column = {token_id: j for j, token_id in enumerate(kept)}
-        genres = torch.zeros(self.item_num, len(kept))
-        for item, sequence in zip(self.item_feat[self.iid_field], self.item_feat[field]):
-            for token_id in np.atleast_1d(sequence):
-                if token_id in column:
-                    genres[item, column[token_id]] = 1.0
-        return [str(tokens[i]) for i in kept], genres, genres.sum(dim=1) > 0
+            return np.full(self.item_num, "")
+        tokens, titles = self.field2id_token[field], [""] * self.item_num
+        for item, words in zip(self.item_feat[self.iid_field], self.item_feat[field]):
+            words = np.atleast_1d(np.asarray(words))
+            titles[int(item)] = " ".join(tokens[words[words != 0]])
+        return np.array(titles)
 
     def join(self, df):
         """Interactions as they are: models of this package look features up by id, batches need no copy."""
         return df
+
+
+def read_modalities(dataset: Dataset) -> dict[str, Modality]:
+    """The fields named by the option ``modalities``, aligned with the items of any RecBole dataset.
+
+    The option ``modality_control`` spoils them, to find out what they are worth (`recbole_mm.data.controls`).
+
+    Raises:
+        InputError: a vector file is missing or wrong.
+    """
+    config, token2id = dataset.config, dataset.field2token_id[dataset.iid_field]
+    modalities = {}
+    for field in config["modalities"]:
+        if field == "meta" and config["metadata_genre"]:
+            field = "meta_genre"  # the ablation: metadata that give the genre away, under a name that says so
+        table = read_vectors(
+            Path(dataset.dataset_path), dataset.dataset_name, field, non_finite=config["non_finite_vectors"]
+        )
+        values, present = align(table, token2id, dataset.item_num)
+        modalities[field] = Modality(torch.from_numpy(values), torch.from_numpy(present))
+        covered, items = int(present.sum()), dataset.item_num - 1
+        tell = dataset.logger.warning if covered < RARE * items else dataset.logger.info
+        tell(f"{field}: {covered:,} of {items:,} items have a vector, {table.dimension}-d")
+    return spoil(modalities, config["modality_control"], config["missing_ratio"], config["seed"])
+
+
+def read_genres(dataset: Dataset) -> tuple[list[str], Tensor]:
+    """Genre names (alphabetical) and 0/1 targets, float32 [item_num, G], from the genre field of the .item file.
+
+    Raises:
+        InputError: the field is absent or holds no genre.
+    """
+    field, item_file = dataset.config["genre_field"], f"{dataset.dataset_name}.item"
+    if dataset.item_feat is None or field not in dataset.item_feat.columns:
+        fields = [] if dataset.item_feat is None else list(dataset.item_feat.columns)
+        raise InputError(
+            f"{item_file}: no field '{field}' to take genres from.{nearest(field, fields)} "
+            f"Set genre_field to the genre column of the file and list it in load_col: item."
+        )
+    tokens = dataset.field2id_token[field]
+    # By name, not in the order of the file: there the first held-out movie could decide the columns.
+    kept = sorted((i for i in range(1, len(tokens)) if tokens[i].lower() not in NO_GENRE), key=lambda i: tokens[i])
+    if not kept:
+        raise InputError(f"{item_file}: field '{field}' holds no genre; genre classification needs at least one.")
+    column = {token_id: j for j, token_id in enumerate(kept)}
+    genres = torch.zeros(dataset.item_num, len(kept))
+    for item, sequence in zip(dataset.item_feat[dataset.iid_field], dataset.item_feat[field]):
+        for token_id in np.atleast_1d(np.asarray(sequence)):
+            if int(token_id) in column:
+                genres[int(item), column[int(token_id)]] = 1.0
+    return [str(tokens[i]) for i in kept], genres
 
 
 def same_movie_groups(dataset: Dataset) -> np.ndarray:

@@ -49,12 +49,9 @@ def read_new_movies(
     titles = [_title(title) for title in columns["title"]]
     tokens = [as_token(token, "movie") for token in columns.get("item_id", titles)]
     years = pd.Series(columns.get("year", [None] * count), dtype=object)
-    new = NewMovies(
-        tokens,
-        titles,
-        years,
-        {name: _vectors(columns[name], titles, name, size) for name, size in dimensions.items() if name in columns},
-    )
+    missing = [None] * count
+    vectors = {name: _vectors(columns.get(name, missing), titles, name, size) for name, size in dimensions.items()}
+    new = NewMovies(tokens, titles, years, vectors)
     _check_new(known.extended(tokens, titles, years), len(known))
     return new
 

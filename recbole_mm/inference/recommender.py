@@ -51,6 +51,8 @@ class Recommender:
         users: ids of the users.
         modalities: names of the vectors that the model reads; those switched off by `using` are left out.
         dimensions: length of a vector of each modality, switched off or not.
+        genre_names: the genres, in the order of the columns of `genres`.
+        multimodal: whether the model is one of this package's, so that everything works.
     """
 
     def __init__(self, model: torch.nn.Module, dataset: Dataset, split: Split, config) -> None:

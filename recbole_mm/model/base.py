@@ -113,7 +113,7 @@ class MultimodalMultitaskRecommender(GeneralRecommender):
             ranking_size = config["ranking_size"] if self.ranks else 0
             self.linear_genres = LinearGenres(sum(dimensions.values()), ranking_size, self.genres.shape[1])
             self.register_buffer(
-                "side_by_side", side_by_side(self._catalogue("values"), self._catalogue("present")), persistent=False
+                "side_by_side", _side_by_side(self._catalogue("values"), self._catalogue("present")), persistent=False
             )
         self._encoded: EvaluationState | None = None
         self._statistics: dict[str, list[Tensor]] = {}
@@ -155,6 +155,17 @@ class MultimodalMultitaskRecommender(GeneralRecommender):
             self.standardizers[f"field_{name}"] = standardizer
             self.register_buffer(f"values_{name}", standardizer(modality.values), persistent=False)
             self.register_buffer(f"present_{name}", modality.present, persistent=False)
+
+    def set_present(self, name: str, present: Tensor) -> None:
+        """Say which movies have a vector of a modality from now on, bool [N]; the others' count as missing."""
+        setattr(self, f"present_{name}", present)
+        self.vectors_changed()
+
+    def vectors_changed(self) -> None:
+        """Derive anew what follows from the vectors and from who has one."""
+        if self.linear_genres is not None:
+            self.side_by_side = _side_by_side(self._catalogue("values"), self._catalogue("present"))
+        self._encoded = None
 
     def _catalogue(self, kind: str) -> dict[str, Tensor]:
         return {name: getattr(self, f"{kind}_{name}") for name in self.modalities}
@@ -326,6 +337,6 @@ class MultimodalMultitaskRecommender(GeneralRecommender):
         return torch.sigmoid(self.genre_head(self._evaluation_state().movies.genre[items]))
 
 
-def side_by_side(values: dict[str, Tensor], present: dict[str, Tensor]) -> Tensor:
+def _side_by_side(values: dict[str, Tensor], present: dict[str, Tensor]) -> Tensor:
     """Standardised vectors of all modalities, zeros where missing, [N, sum of dimensions]."""
     return torch.cat([values[name] * present[name][:, None] for name in values], dim=1)

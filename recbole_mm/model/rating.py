@@ -11,6 +11,8 @@ The classes keep RecBole's names, so that its property files and its code that a
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 import torch
 from recbole.model.context_aware_recommender import (
     afm,
@@ -26,11 +28,12 @@ from recbole.model.context_aware_recommender import (
     widedeep,
     xdeepfm,
 )
-from recbole.model.general_recommender import bpr, neumf
+from recbole.model.general_recommender import bpr, lightgcn, neumf
 from recbole.utils import InputType
 from torch import Tensor, nn
 
 from recbole_mm.errors import InputError
+from recbole_mm.model.vector_fields import VectorFields
 
 
 class RatingRegressor:
@@ -98,19 +101,19 @@ class SquaredError(AddMean):
         return nn.functional.mse_loss(super().forward(score), rating)
 
 
-class AFM(RatingRegressor, afm.AFM):
+class AFM(RatingRegressor, afm.AFM, VectorFields):
     """Xiao et al., "Attentional Factorization Machines", IJCAI 2017."""
 
 
-class AutoInt(RatingRegressor, autoint.AutoInt):
+class AutoInt(RatingRegressor, autoint.AutoInt, VectorFields):
     """Song et al., "AutoInt: Automatic Feature Interaction Learning via Self-Attentive Neural Networks", CIKM 2019."""
 
 
-class DCN(RatingRegressor, dcn.DCN):
+class DCN(RatingRegressor, dcn.DCN, VectorFields):
     """Wang et al., "Deep & Cross Network for Ad Click Predictions", ADKDD 2017."""
 
 
-class DCNV2(RatingRegressor, dcnv2.DCNV2):
+class DCNV2(RatingRegressor, dcnv2.DCNV2, VectorFields):
     """Wang et al., "DCN V2: Improved Deep & Cross Network", WWW 2021. Its forward ends in the sigmoid, here mu + s."""
 
     def _regress(self) -> None:
@@ -118,35 +121,35 @@ class DCNV2(RatingRegressor, dcnv2.DCNV2):
         self.loss = nn.MSELoss()
 
 
-class DeepFM(RatingRegressor, deepfm.DeepFM):
+class DeepFM(RatingRegressor, deepfm.DeepFM, VectorFields):
     """Guo et al., "DeepFM: A Factorization-Machine based Neural Network", IJCAI 2017."""
 
 
-class FM(RatingRegressor, fm.FM):
+class FM(RatingRegressor, fm.FM, VectorFields):
     """Rendle, "Factorization Machines", ICDM 2010."""
 
 
-class FNN(RatingRegressor, fnn.FNN):
+class FNN(RatingRegressor, fnn.FNN, VectorFields):
     """Zhang et al., "Deep Learning over Multi-field Categorical Data", ECIR 2016."""
 
 
-class LR(RatingRegressor, lr.LR):
+class LR(RatingRegressor, lr.LR, VectorFields):
     """Linear regression on the fields (RecBole's logistic regression without the sigmoid)."""
 
 
-class NFM(RatingRegressor, nfm.NFM):
+class NFM(RatingRegressor, nfm.NFM, VectorFields):
     """He and Chua, "Neural Factorization Machines for Sparse Predictive Analytics", SIGIR 2017."""
 
 
-class PNN(RatingRegressor, pnn.PNN):
+class PNN(RatingRegressor, pnn.PNN, VectorFields):
     """Qu et al., "Product-based Neural Networks for User Response Prediction", ICDM 2016."""
 
 
-class WideDeep(RatingRegressor, widedeep.WideDeep):
+class WideDeep(RatingRegressor, widedeep.WideDeep, VectorFields):
     """Cheng et al., "Wide & Deep Learning for Recommender Systems", DLRS 2016."""
 
 
-class xDeepFM(RatingRegressor, xdeepfm.xDeepFM):
+class xDeepFM(RatingRegressor, xdeepfm.xDeepFM, VectorFields):
     """Lian et al., "xDeepFM: Combining Explicit and Implicit Feature Interactions", KDD 2018."""
 
 
@@ -154,8 +157,8 @@ class NeuMF(RatingRegressor, neumf.NeuMF):
     """He et al., "Neural Collaborative Filtering", WWW 2017."""
 
 
-class BPR(RatingRegressor, bpr.BPR):
-    """Matrix factorisation with biases, on the embeddings of RecBole's BPR (Koren et al., Computer 42(8), 2009).
+class Factorization(RatingRegressor):
+    """Matrix factorisation with biases (Koren et al., Computer 42(8), 2009) on the vectors of a model of RecBole.
 
     y = mu + b_u + b_m + p_u . q_m
     """
@@ -166,28 +169,50 @@ class BPR(RatingRegressor, bpr.BPR):
         self.user_bias = nn.Parameter(torch.zeros(self.n_users))
         self.item_bias = nn.Parameter(torch.zeros(self.n_items))
 
-    def _scores(self, user: Tensor, item: Tensor) -> Tensor:
-        factors = (self.user_embedding(user) * self.item_embedding(item)).sum(dim=1)  # [B]
-        return self.user_bias[user] + self.item_bias[item] + factors
+    @abstractmethod
+    def _factors(self) -> tuple[Tensor, Tensor]:
+        """p of all users [U, size] and q of all movies [N, size]."""
+
+    def _scores(self, interaction) -> Tensor:
+        user, item = interaction[self.USER_ID], interaction[self.ITEM_ID]
+        users, items = self._factors()
+        return self.user_bias[user] + self.item_bias[item] + (users[user] * items[item]).sum(dim=1)
 
     def calculate_loss(self, interaction) -> Tensor:
         """Mean squared error of the batch."""
-        return self.loss(self._scores(interaction[self.USER_ID], interaction[self.ITEM_ID]), interaction[self.LABEL])
+        return self.loss(self._scores(interaction), interaction[self.LABEL])
 
     def predict(self, interaction) -> Tensor:
         """Unclipped ratings of the pairs, [B]."""
-        return self.sigmoid(self._scores(interaction[self.USER_ID], interaction[self.ITEM_ID]))
+        return self.sigmoid(self._scores(interaction))
 
     def full_sort_predict(self, interaction) -> Tensor:
         """Unclipped ratings of all items for each user of the batch, flat [B * N]."""
         user = interaction[self.USER_ID]
-        factors = self.user_embedding(user) @ self.item_embedding.weight.T  # [B, N]
-        return self.sigmoid(factors + self.user_bias[user, None] + self.item_bias).view(-1)
+        users, items = self._factors()
+        return self.sigmoid(users[user] @ items.T + self.user_bias[user, None] + self.item_bias).view(-1)
+
+
+class BPR(Factorization, bpr.BPR):
+    """Matrix factorisation with biases: p and q are the embeddings of RecBole's BPR."""
+
+    def _factors(self) -> tuple[Tensor, Tensor]:
+        return self.user_embedding.weight, self.item_embedding.weight
+
+
+class LightGCN(Factorization, lightgcn.LightGCN):
+    """The same with embeddings spread over the graph of training rows.
+
+    He et al., "LightGCN: Simplifying and Powering Graph Convolution Network for Recommendation", SIGIR 2020.
+    """
+
+    def _factors(self) -> tuple[Tensor, Tensor]:
+        return self.forward()
 
 
 RATING_FORMS: dict[str, type] = {
     form.__name__: form
-    for form in (AFM, AutoInt, BPR, DCN, DCNV2, DeepFM, FM, FNN, LR, NFM, NeuMF, PNN, WideDeep, xDeepFM)
+    for form in (AFM, AutoInt, BPR, DCN, DCNV2, DeepFM, FM, FNN, LightGCN, LR, NFM, NeuMF, PNN, WideDeep, xDeepFM)
 }
 """Models that can be trained on ratings, by RecBole's name.
 

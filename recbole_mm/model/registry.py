@@ -19,7 +19,12 @@ MODELS = {
 }
 """Models of this package: name -> 'module:class'."""
 
-BASELINES = {"Bias": "recbole_mm.model.bias:Bias"}
+BASELINES = {
+    "Bias": "recbole_mm.model.bias:Bias",
+    "GenreRidge": "recbole_mm.model.genre_ridge:GenreRidge",
+    "SVDpp": "recbole_mm.model.surprise:SVDpp",
+    "VBPR": "recbole_mm.model.vbpr:VBPR",
+}
 """Baselines of this package that RecBole lacks."""
 
 

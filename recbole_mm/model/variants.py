@@ -19,7 +19,6 @@ from torch.nn import functional as F
 from recbole_mm.data.profile import UserAverages
 from recbole_mm.errors import InputError, nearest
 from recbole_mm.model.base import MultimodalMultitaskRecommender as Model
-from recbole_mm.model.base import side_by_side
 
 _Module = TypeVar("_Module", bound=nn.Module)
 
@@ -60,7 +59,8 @@ def with_movies(model: Model, vectors: dict[str, Tensor]) -> Model:
     if model.ranks:
         larger.ranking_head = _with_rows(model.ranking_head, "residual", count)
     larger.liked, larger.disliked = (_of_catalogue(sets, larger.n_items) for sets in (model.liked, model.disliked))
-    return _refreshed(larger)
+    larger.vectors_changed()
+    return larger
 
 
 def with_people(model: Model, liked: Sequence[Sequence[int]], disliked: Sequence[Sequence[int]]) -> Model:
@@ -90,9 +90,10 @@ def with_modalities(model: Model, names: Collection[str]) -> Model:
             f"{nearest(unknown[0], model.modalities)}"
         )
     narrower = _shared_copy(model)
+    narrower._encoded = None
     for name in set(model.modalities) - set(names):
-        setattr(narrower, f"present_{name}", torch.zeros_like(getattr(model, f"present_{name}")))
-    return _refreshed(narrower)
+        narrower.set_present(name, torch.zeros_like(getattr(model, f"present_{name}")))
+    return narrower
 
 
 def with_candidates(model: Model, other: Model) -> Model:
@@ -112,14 +113,6 @@ def without_ratings(model: Model) -> Model:
         colder.identity.trained = colder.trained
     colder._encoded = None
     return colder
-
-
-def _refreshed(model: Model) -> Model:
-    """The model after a change of its movies' vectors: what is derived from them is derived anew."""
-    if model.linear_genres is not None:
-        model.side_by_side = side_by_side(model._catalogue("values"), model._catalogue("present"))
-    model._encoded = None
-    return model
 
 
 def _shared_copy(module: _Module) -> _Module:

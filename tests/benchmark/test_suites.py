@@ -1,14 +1,13 @@
 from __future__ import annotations
 
 import json
-import shutil
-from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
 
 from recbole_mm.benchmark import suites
+from recbole_mm.config import Config
 from recbole_mm.errors import InputError
 
 
@@ -41,6 +40,8 @@ def test_a_suite_is_a_table_of_cached_runs_and_a_failed_cell_stops_no_other(suit
     by_seed = good.groupby("seed")["rmse"].mean()
     assert f"{by_seed.mean():.4f} ± {by_seed.std():.4f}" in text and "mean of 2 folds" in text
     assert "failed: " in text and "failed: " in (out / "small.tex").read_text()
+    assert set(pd.read_csv(out / "results.csv")["suite"]) == {"small"}
+    assert (good["fit_seconds"] > 0).all() and (good["parameters"] > 0).all()
 
     # What is there is not run again; a result that is taken away is, and is the same.
     files = sorted((out / "runs").glob("*.json"))
@@ -53,44 +54,38 @@ def test_a_suite_is_a_table_of_cached_runs_and_a_failed_cell_stops_no_other(suit
     assert all(file.stat().st_mtime_ns == times[file] for file in files[1:])
 
 
-def test_changed_code_and_options_are_other_cells(tmp_path, monkeypatch):
-    plan = {"rows": {"a": {"model": "MMFS"}, "b": {"model": "MMFS", "id_size": 0}}, "protocols": ["u1"], "seeds": [1]}
-    names = {cell.file.name for cell in suites._cells(plan, "x", tmp_path)}
-    assert len(names) == 2
-    monkeypatch.setattr(suites, "_code", lambda model: "other")
-    assert not names & {cell.file.name for cell in suites._cells(plan, "x", tmp_path)}
-
-
 def test_unknown_suite_is_an_error_with_the_nearest_name(tmp_path):
     with pytest.raises(InputError, match="suite 'ratin' is unknown. Did you mean 'rating'?"):
         suites.run_suite("ratin", "ml-100k-mm", tmp_path)
 
 
-def test_a_changed_model_is_run_again_alone(tmp_path, monkeypatch):
-    package = tmp_path / "recbole_mm"
-    shutil.copytree(Path(suites.__file__).parents[1], package)
-    monkeypatch.setattr(suites, "__file__", str(package / "benchmark" / "suites.py"))
-    models = ("MMFS", "MMSP", "MMASP", "DeepFM", "Bias")
-
-    def changed_by(name: str, line: str) -> set[str]:
-        suites._code.cache_clear()
-        before = {model: suites._code(model) for model in models}
-        path = package / name
-        path.write_text(f"{path.read_text()}\n{line}\n")
-        suites._code.cache_clear()
-        return {model for model in models if suites._code(model) != before[model]}
-
-    assert changed_by("model/mmsp.py", "x = 1") == {"MMSP", "MMASP"}
-    assert changed_by("model/base.py", "x = 1") == {"MMFS", "MMSP", "MMASP"}
-    assert changed_by("model/rating.py", "x = 1") == {"DeepFM", "Bias"}
-    assert changed_by("model/bias.py", "x = 1") == {"Bias"}
-    assert changed_by("data/splits.py", "x = 1") == set(models)
-    assert changed_by("data/splits.py", "# a comment") == set()
-    assert changed_by("report.py", "x = 1") == set()
-    suites._code.cache_clear()
+def test_the_short_form_has_fewer_runs_and_fails_outside_its_bands(suite, tmp_path):
+    path = tmp_path / "properties" / "benchmark" / "small.yaml"
+    plan = yaml.safe_load(path.read_text())
+    plan["quick"] = {"protocols": ["u1"], "seeds": [1], "rows": ["good"], "bands": {"good": {"rmse": [0.1, 5.0]}}}
+    path.write_text(yaml.safe_dump(plan))
+    table = suites.run_suite("small", suite.name, tmp_path / "results", quick=True)
+    assert table.name == "small-quick.md" and len(pd.read_csv(tmp_path / "results" / "small-quick.csv")) == 1
+    plan["quick"]["bands"]["good"]["rmse"] = [0.0, 0.01]
+    path.write_text(yaml.safe_dump(plan))
+    suites.read_packaged.__globals__["_read_once"].cache_clear()
+    with pytest.raises(InputError, match=r"good: rmse [\d.]+ is not in \[0.0, 0.01\]"):
+        suites.run_suite("small", suite.name, tmp_path / "results", quick=True)
 
 
-def test_docstrings_are_no_part_of_the_code():
-    one, other = ('"""A."""\ndef f():\n    """B."""\n    return 1', '"""C."""\ndef f():\n    return 1  # 2')
-    assert suites._run_by_python(one) == suites._run_by_python(other)
-    assert suites._run_by_python(one) != suites._run_by_python(other.replace("1", "3"))
+def test_a_suite_without_a_short_form_says_so(suite, tmp_path):
+    with pytest.raises(InputError, match="'small' has no short form"):
+        suites.run_suite("small", suite.name, tmp_path, quick=True)
+
+
+def test_every_suite_of_the_package_can_be_planned(tmp_path):
+    for name in suites.suite_names():
+        plan = suites._read_plan(name)
+        cells = suites._cells(plan, "ml-100k-mm", tmp_path)
+        assert len({cell.file for cell in cells}) == len(cells), "two rows are the same run"
+        assert "against" not in plan or plan["against"] in plan["rows"]
+        if "quick" in plan:
+            assert set(plan["quick"]["bands"]) <= set(plan["quick"]["rows"]) <= set(plan["rows"])
+        for cell in cells:  # options are known and fit, or the row is one that must fail
+            if cell.row != "Pop" or cell.protocol != "cold-item":
+                Config(arguments=cell.arguments())

@@ -12,7 +12,9 @@ def test_rows_are_tested_against_the_best_baseline(tmp_path):
     outcomes = {row: [tmp_path / f"{row}.npz"] for row in ("ours", "EASE", "Pop")}
     for (file,), level in zip(outcomes.values(), (0.5, 0.3, 0.1)):
         np.savez(file, ranked_user=users, **{"ndcg@10": level + random.normal(size=50) * 0.05})
-    text = significance(outcomes, ["EASE", "Pop"])
+    tests = significance(outcomes, ["EASE", "Pop"])
+    text = tests.markdown
+    assert list(tests.table["verdict"]) == ["better", "worse"] and set(tests.table["reference"]) == {"EASE"}
     lines = [[part.strip() for part in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| ")][
         1:
     ]
@@ -20,14 +22,14 @@ def test_rows_are_tested_against_the_best_baseline(tmp_path):
         ("ours", "ndcg@10", "EASE", "50", "better"),
         ("Pop", "ndcg@10", "EASE", "50", "worse"),
     ]
-    assert significance(outcomes, []) == ""
+    assert significance(outcomes, []).markdown == ""
 
 
 def test_differences_are_between_runs_of_one_seed():
     rows = [("full", 1, 0.90), ("full", 2, 0.80), ("less", 1, 0.93), ("less", 2, 0.81), ("broken", 1, None)]
     table = pd.DataFrame(rows, columns=["row", "seed", "rmse"]).assign(protocol="u1", failure=None)
     table.loc[table["row"] == "broken", "failure"] = "no memory"
-    text = differences(table, "full")
+    text = differences(table, {"against": "full"})
     assert [part.strip() for part in text.splitlines()[-1].split("|")[1:-1]] == ["less", "u1", "+0.0200 ± 0.0141"]
     assert "broken" not in text
 
@@ -36,7 +38,7 @@ def test_latex_is_the_same_table():
     rows = [("a_b", 1, 0.90), ("a_b", 2, 0.80), ("broken", 1, None)]
     table = pd.DataFrame(rows, columns=["row", "seed", "rmse"]).assign(protocol="u1", failure=None)
     table.loc[table["row"] == "broken", "failure"] = "50 % gone"
-    lines = latex(table).splitlines()
+    lines = latex(table, {}).splitlines()
     assert lines[0] == r"\begin{tabular}{lll}" and lines[-1] == r"\end{tabular}"
     assert any(line.split() == [r"a\_b", r"&", r"u1", r"&", r"0.8500", r"$\pm$", r"0.0707", r"\\"] for line in lines)
     assert any(r"failed: 50 \% gone" in line for line in lines)

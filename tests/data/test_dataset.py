@@ -56,6 +56,16 @@ def test_genre_targets(planted):
     assert not dataset.has_genres[0]
 
 
+def test_titles_by_item(planted):
+    planted.item_columns["movie_title:token_seq"][5] = ""
+    planted.write()
+    dataset = dataset_of(planted)
+    ids, titles = dataset.field2token_id["item_id"], dataset.titles()
+    assert titles[0] == "" and titles[ids["m5"]] == "" and titles[ids["m7"]] == "Movie number 7"
+    columns = {**planted.data_options()["load_col"], "item": ["item_id", "class"]}
+    assert dataset_of(planted, load_col=columns).titles().tolist() == [""] * 91
+
+
 def test_unknown_is_no_genre(planted):
     planted.item_columns["class:token_seq"] = ["unknown", *planted.item_columns["class:token_seq"][1:]]
     planted.write()

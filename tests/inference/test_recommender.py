@@ -292,6 +292,7 @@ def test_modalities_that_are_switched_off_are_missing_everywhere(recommender):
     pd.testing.assert_frame_equal(again.recommend("u0", k=90, exclude_seen=False, among=old), before, rtol=1e-4)
     audio.add_movies({"title": ["Silent"], "text": [[0.0, 0, 1]]})
     none.add_movies({"title": ["Silent"]})
+    assert np.isfinite(none.predict("u0", "Silent")["rating"].item()), "a movie without any vector is one too"
     assert len(recommender.movies) == 91 and len(audio.movies) == 92, "each has its own catalogue"
     assert audio.predict("u0", "Silent")["rating"].item() != recommender.predict("u0", "New")["rating"].item()
     with pytest.raises(InputError, match="no 'txt' but text, audio. Did you mean 'text'"):

@@ -1,0 +1,40 @@
+"""Vectors of movies as inputs of baselines: standardised by training movies, missing ones flagged."""
+
+from __future__ import annotations
+
+import torch
+from recbole.data.dataset import Dataset
+from torch import Tensor, nn
+
+from recbole_mm.model.layers import Standardizer
+
+
+class CatalogueContent(nn.Module):
+    """[p·x, p, 1 - p] of every modality and movie: a linear map of it is W x + b, or a learned vector if x is missing.
+
+    Args:
+        dataset: the **training** part, with `modalities`; movies with a rating in it give mean and scale.
+
+    Attributes:
+        widths: modality -> its number of columns, dimension + 2.
+    """
+
+    def __init__(self, dataset: Dataset) -> None:
+        super().__init__()
+        trained = torch.zeros(dataset.item_num, dtype=torch.bool)
+        trained[torch.as_tensor(dataset.inter_feat[dataset.iid_field])] = True
+        parts, self.widths = [], {}
+        for name, modality in dataset.modalities.items():
+            standardizer = Standardizer(modality.values[modality.present & trained], modality.values.shape[1])
+            present = modality.present[:, None].float()  # [N, 1]
+            parts.append(torch.cat([standardizer(modality.values) * present, present, 1 - present], dim=1))
+            self.widths[name] = parts[-1].shape[1]
+        self.register_buffer("side_by_side", torch.cat(parts, dim=1), persistent=False)
+
+    def forward(self) -> Tensor:
+        """All modalities side by side, [N, Σ widths]."""
+        return self.side_by_side
+
+    def fields(self) -> tuple[Tensor, ...]:
+        """One matrix for each modality, [N, width]."""
+        return self.side_by_side.split(list(self.widths.values()), dim=1)
