@@ -1,4 +1,4 @@
-"""Command line: ``recbole-mm COMMAND``: run, tune, prepare, benchmark, curves, recommend, demo. run_recbole_mm.py is ``run``."""
+"""Command line ``recbole-mm``: run, tune, prepare, benchmark, curves, recommend, demo. run_recbole_mm.py is ``run``."""
 
 from __future__ import annotations
 

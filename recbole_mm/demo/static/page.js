@@ -179,10 +179,10 @@ function ratingOf(value) {
 }
 
 function whyOf(row) {
-  const why = element("p", { className: "why" });
-  row.because.forEach((liked, i) => why.append(i ? " and " : "because of ", element("b", { textContent: liked.title })));
-  if (row.modality) why.append(row.because.length ? "; " : "", `its ${label(row.modality)}`);
-  return why;
+  const reasons = row.because.map((liked) => element("b", { textContent: liked.title }));
+  if (row.modality) reasons.push(`its ${label(row.modality)}`);
+  const listed = reasons.flatMap((reason, i) => [i ? ", " : "because of ", reason]);
+  return element("p", { className: "why" }, ...listed);
 }
 
 function drawRecommended(rows) {
