@@ -25,7 +25,7 @@ class Person(NamedTuple):
 
 
 class Answers:
-    """Answers to one question at a time (threads wait). Of a visitor it reads ids that it knows and nothing else.
+    """Answers to visitors; the model does one at a time. Of a question, ids that are known are read and nothing else.
 
     Raises:
         InputError: the model is not of this package.
@@ -57,15 +57,25 @@ class Answers:
         }
 
     def map(self) -> dict[str, Any]:
-        """Positions x and y of all movies and the likeliest genre of each. The first call takes seconds to minutes."""
-        with self._map_lock:
-            if self._map is None:
-                with self._model_lock:
-                    vectors = self._recommender.movie_embeddings().to_numpy()
-                    genres = self._recommender.genres(self._movies["item_id"])
-                x, y = two_dimensions(vectors).round(2).T.tolist()
-                self._map = {"x": x, "y": y, "genre": genres.idxmax(axis=1).tolist()}
+        """Positions x and y of all movies and the likeliest genre of each.
+
+        The first call draws the map, which takes seconds to minutes; a call meanwhile gives nothing, so that only one
+        of the server's threads is busy with it.
+        """
+        if not self._map_lock.acquire(blocking=False):
+            return {}
+        try:
+            self._map = self._map or self._draw_map()
             return self._map
+        finally:
+            self._map_lock.release()
+
+    def _draw_map(self) -> dict[str, Any]:
+        with self._model_lock:
+            vectors = self._recommender.movie_embeddings().to_numpy()
+            genres = self._recommender.genres(self._movies["item_id"])
+        x, y = two_dimensions(vectors).round(2).T.tolist()
+        return {"x": x, "y": y, "genre": genres.idxmax(axis=1).tolist()}
 
     def recommend(self, given: Any) -> dict[str, Any]:
         """The best movies for a person with reasons, as `recommend --json` has them, and ratings of all movies (null:

@@ -102,6 +102,13 @@ def test_on_the_map_kinds_are_apart(client, recommender, planted_once):
     assert client.get("/api/map").json == drawn
 
 
+def test_while_the_map_is_drawn_nobody_else_waits_for_it(recommender):
+    answers = Answers(recommender)
+    with answers._map_lock:
+        assert answers.map() == {}
+    assert len(answers.map()["x"]) == len(recommender.movies)
+
+
 @pytest.mark.parametrize(
     "given, message",
     [

@@ -94,7 +94,7 @@ function remember() {
   const parts = { like: chosen.liked, dislike: chosen.disliked, off: [...chosen.off] };
   const hash = new URLSearchParams();
   for (const [name, values] of Object.entries(parts)) for (const value of values) hash.append(name, value);
-  history.replaceState(null, "", hash.size ? `#${hash}` : location.pathname);
+  history.replaceState(null, "", String(hash) ? `#${hash}` : location.pathname);
 }
 
 function recall() {
@@ -199,7 +199,7 @@ function drawRecommended(rows) {
   const nobody = !chosen.liked.length && !chosen.disliked.length;
   const start = nobody
     ? "Nothing chosen yet, so this is what suits most people. Choose two movies to make it yours."
-    : "Ranked by the model's ranking score; the number is the rating it predicts.";
+    : "Best first by the model's score; the number is the rating it predicts.";
   const blind = chosen.off.size === catalogue.modalities.length ? " The model sees no content now, only what ratings taught." : "";
   place("summary").textContent = rows.length ? `${start}${blind} Select a title for the reasons.` : "No movie is left to recommend.";
 }
@@ -306,6 +306,11 @@ window.onhashchange = () => {
   update();
 };
 await attempt(async () => {
-  await drawMap(place("map"), await ask("/api/map"), movies, show);
+  let positions = await ask("/api/map");
+  while (!positions.x) { // another page waits for it already
+    await new Promise((wake) => setTimeout(wake, 1000));
+    positions = await ask("/api/map");
+  }
+  await drawMap(place("map"), positions, movies, show);
   drawMarks();
 });
