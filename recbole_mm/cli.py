@@ -1,4 +1,4 @@
-"""Command line: ``recbole-mm run | tune | prepare | extract | benchmark | curves | recommend``.
+"""Command line ``recbole-mm``: run, tune, prepare, extract, benchmark, curves, recommend, demo.
 
 run_recbole_mm.py is ``recbole-mm run``.
 """
@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from recbole_mm import __version__
+from recbole_mm.demo import cli as demo_command
 from recbole_mm.errors import InputError
 from recbole_mm.extract import cli as extract_command
 from recbole_mm.inference import cli as recommend_command
@@ -111,10 +112,15 @@ def _other_command(arguments: list[str]) -> int:
     benchmark_parser.add_argument("--quick", action="store_true", help="the suite's short form; checks its bands")
     recommend_parser = commands.add_parser("recommend", help="recommend movies with a trained model, with reasons")
     recommend_command.add_arguments(recommend_parser)
+    demo_parser = commands.add_parser("demo", help="serve a local page on which a trained model is tried")
+    demo_command.add_arguments(demo_parser)
     options = parser.parse_args(arguments)
 
     if options.command == "recommend":
         print(recommend_command.recommend(options))
+        return 0
+    if options.command == "demo":
+        demo_command.serve(options)
         return 0
     if options.command == "benchmark":
         from recbole_mm.benchmark.suites import run_suite, suite_names

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import secrets
+from dataclasses import replace
 from time import perf_counter
 
 import numpy as np
 import torch
 from recbole.data.dataloader import FullSortEvalDataLoader
+from recbole.model.abstract_recommender import AbstractRecommender
 from recbole.utils import get_local_time
 
 from recbole_mm.checkpoint import restore, save_checkpoint
@@ -65,12 +67,22 @@ class EvaluationMixin:
             )
 
     def _valid_epoch(self, valid_data, show_progress=False):
+        if valid_data.ranking is not None and self._ranks_by_pairs() and not self._chooses_by_ranking():
+            valid_data = replace(valid_data, ranking=None)
         score, result = super()._valid_epoch(valid_data, show_progress)
         if self.history:
             self.history[-1]["valid"] = dict(result)
         for name, value in result.items():
             self.tensorboard.add_scalar(f"Valid/{name}", value, self.history[-1]["epoch"] if self.history else 0)
         return score, result
+
+    def _ranks_by_pairs(self) -> bool:
+        """Whether the model can score the catalogue pair by pair only, which takes RecBole longer than an epoch."""
+        return type(self.model).full_sort_predict is AbstractRecommender.full_sort_predict
+
+    def _chooses_by_ranking(self) -> bool:
+        chosen = self.config["valid_metric"].split("@")[0].lower()
+        return chosen in (name.lower() for name in self.config["metrics"])
 
     # ------------------------------------------------------------------ evaluation
 

@@ -123,6 +123,7 @@ def test_wheel_holds_properties_and_vectors_and_no_generated_file(tmp_path: Path
     assert shipped <= names
     assert "recbole_mm/properties/overall.yaml" in names
     assert "recbole_mm/benchmark/report.html.jinja" in names
+    assert {f"recbole_mm/demo/static/page.{kind}" for kind in ("html", "css", "js")} < names
     vectors = {name for name in names if name.startswith("recbole_mm/dataset/")}
     assert {name.rpartition(".")[2] for name in vectors} == {
         "text",

@@ -8,11 +8,10 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
-from sklearn.decomposition import PCA
-from sklearn.manifold import TSNE
 
 from recbole_mm.benchmark.curves import PANELS, series_of
 from recbole_mm.benchmark.results import COSTS, Line, Run, better, is_ours
+from recbole_mm.inference.projection import two_dimensions
 
 COLOURS = ("#4c78a8", "#f58518", "#54a24b", "#e45756", "#72b7b2", "#b279a2", "#d4a72c", "#ff9da6", "#9d755d", "#8c8c8c")
 DASHES = ("solid", "dash", "dot", "dashdot")
@@ -186,7 +185,7 @@ def movie_map(run: Run) -> tuple[go.Figure, int] | None:
     if len(shown) < 4:
         return None
     genres = found["movie_genre"][shown].astype(bool)
-    points = _two_dimensions(found["movie_embedding"][shown].astype(float))
+    points = two_dimensions(found["movie_embedding"][shown].astype(float))
     frequency = found["movie_genre"].sum(axis=0)
     rarest = np.where(genres, frequency, frequency.max() + 1).argmin(axis=1)
     names = [html.escape(name) for name in _text(found["genre_names"])]
@@ -255,13 +254,6 @@ def warm_and_cold(pairs: Sequence[tuple[str, list[Line]]], metric: str) -> go.Fi
         yaxis={"autorange": "reversed", "automargin": True, "type": "category"},
     )
     return figure
-
-
-def _two_dimensions(vectors: np.ndarray) -> np.ndarray:
-    components = min(30, *vectors.shape)
-    reduced = PCA(components, random_state=0).fit_transform(vectors)
-    perplexity = min(30.0, (len(vectors) - 1) / 3)
-    return TSNE(perplexity=perplexity, init="pca", random_state=0).fit_transform(reduced)
 
 
 def _axis_start(values: Sequence[float]) -> float:

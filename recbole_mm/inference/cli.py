@@ -73,7 +73,7 @@ def recommend(options: argparse.Namespace) -> str:
         person = {"liked": likes, "disliked": dislikes}
         found = recommender.recommend_for(likes, dislikes, options.k)
     reasons = recommender.explain_each(found["item_id"], **person) if recommender.multimodal else [None] * len(found)
-    rows = _rows(recommender, found, reasons)
+    rows = recommendation_rows(recommender, found, reasons)
     if options.json:
         given = recommender.movie_ids(likes), recommender.movie_ids(dislikes)
         about = {"user": options.user, "likes": given[0], "dislikes": given[1], "recommendations": rows}
@@ -85,7 +85,9 @@ def _titles(text: str | None) -> list[str]:
     return [title.strip() for title in (text or "").split(";") if title.strip()]
 
 
-def _rows(recommender: Recommender, found: pd.DataFrame, reasons: list[Explanation | None]) -> list[dict[str, Any]]:
+def recommendation_rows(
+    recommender: Recommender, found: pd.DataFrame, reasons: list[Explanation | None]
+) -> list[dict[str, Any]]:
     """The recommendations as plain values; keys as in ``JSON_HELP``."""
     genres = recommender.likely_genres(found["item_id"]) if recommender.multimodal else [[]] * len(found)
     from pandas import isna

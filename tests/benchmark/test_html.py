@@ -193,7 +193,9 @@ def test_page_works_in_a_browser_without_a_network(out):
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     path, requests, errors = write_html(out, "planted"), [], []
     with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=shutil.which("chromium"), args=["--disable-gpu"])
+        browser = started.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
+        )
         page = browser.new_page(viewport={"width": 900, "height": 1200}, color_scheme="dark")
         page.on("request", lambda request: requests.append(request.url))
         page.on("pageerror", lambda error: errors.append(str(error)))

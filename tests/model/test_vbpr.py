@@ -33,7 +33,7 @@ def test_scores_of_all_movies_are_those_of_pairs_and_follow_the_equation(planted
 def test_every_parameter_is_trained_and_a_checkpoint_ranks_the_same(planted):
     result = run("VBPR", planted.name, config_dict=options(planted, epochs=2))
     untrained = prepare_session(Config("VBPR", planted.name, config_dict=options(planted))).model
-    trained = dict(load(result.checkpoint).named_parameters())
+    trained = dict(load(result.checkpoint).model.named_parameters())
     assert not [name for name, p in untrained.named_parameters() if torch.equal(p, trained[name])]
     assert run("VBPR", planted.name, arguments=[f"--evaluate={result.checkpoint}"]).test == result.test
 

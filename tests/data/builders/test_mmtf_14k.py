@@ -182,7 +182,7 @@ class TestCommandLine:
         monkeypatch.chdir(tmp_path)
         prepare(NAME, out, release, ratings=ratings)
         options = {"data_path": str(out), "epochs": 1, "gpu_id": "", "show_progress": False}
-        trained = recbole_mm.load(recbole_mm.run("MMASP", NAME, config_dict=options).checkpoint)
+        trained = recbole_mm.load(recbole_mm.run("MMASP", NAME, config_dict=options).checkpoint).model
         pair = Interaction({"user_id": torch.tensor([1]), "item_id": torch.tensor([1])})
         for mean, clipped in ((-99.0, 0.5), (99.0, 5.0)):
             trained.mean_rating.fill_(mean)

@@ -1,0 +1,160 @@
+"""The page in a browser: Debian's chromium by playwright, with no other host in reach of it."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from collections.abc import Iterator
+from threading import Thread
+
+import pytest
+
+pytest.importorskip("flask", reason="the extra 'demo' is not installed")
+pytest.importorskip("waitress", reason="the extra 'demo' is not installed")
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+CHROMIUM = shutil.which("chromium")
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not CHROMIUM, reason="no chromium on PATH (Debian: apt-get install chromium)"),
+]
+
+
+@pytest.fixture
+def address(recommender, monkeypatch) -> Iterator[str]:
+    """Where the command's own server listens."""
+    from recbole_mm.demo.cli import create_server
+
+    monkeypatch.setattr("recbole_mm.quick_start.load", lambda checkpoint, data_path: recommender)
+    server = create_server(argparse.Namespace(checkpoint="", data_path=None, host="127.0.0.1", port=0))
+    Thread(target=server.run, daemon=True).start()
+    yield f"http://127.0.0.1:{server.effective_port}/"
+    server.close()
+
+
+@pytest.fixture
+def errors() -> list[str]:
+    """What the page complained of; a test that provokes something takes it out."""
+    return []
+
+
+@pytest.fixture
+def page(address, errors) -> Iterator[playwright.Page]:
+    """The page, loaded. At the end: nothing was asked of another host, and neither error nor alert was seen."""
+    asked = []
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page(viewport={"width": 1400, "height": 1000})
+        page.set_default_timeout(60_000)
+        playwright.expect.set_options(timeout=60_000)
+        page.on("request", lambda request: asked.append(request.url))
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda message: errors.append(message.text))
+        page.on("dialog", lambda dialog: (errors.append(f"alert: {dialog.message}"), dialog.dismiss()))
+        page.goto(address)
+        playwright.expect(page.locator("#recommended li")).to_have_count(10)
+        yield page
+        browser.close()
+    assert errors == []
+    assert asked and [url for url in asked if not url.startswith((address, "data:"))] == []
+
+
+def titles(page) -> list[str]:
+    return page.locator("#recommended .title").all_inner_texts()
+
+
+def changed(page, before: list[str]) -> list[str]:
+    """The titles recommended, once they are others."""
+    page.wait_for_function(
+        "before => [...document.querySelectorAll('#recommended .title')].map(t => t.innerText).join() !== before",
+        arg=",".join(before),
+    )
+    return titles(page)
+
+
+def test_two_movies_give_a_list_and_a_modality_changes_it(page, recommender):
+    popular = titles(page)
+    assert "Nothing chosen yet" in page.locator("#summary").inner_text()
+
+    page.fill("#search", "movie number 4")
+    page.keyboard.press("Enter")  # the first one found
+    playwright.expect(page.locator("#liked li")).to_have_text(["Movie number 4 (1994)"])
+    first = changed(page, popular)
+    page.fill("#search", "NUMBER  7 movie")
+    page.locator("#found").get_by_role("button", name="I like it: Movie number 7 (1990)", exact=True).click()
+    playwright.expect(page.locator("#liked li")).to_have_count(2)
+    both = changed(page, first)
+    expected = recommender.recommend_for(["m4", "m7"], k=10)
+    assert both == [f"{title} {year}" for title, year in zip(expected["title"], expected["year"])]
+    assert page.locator("#recommended .rating").all_inner_texts() == [f"{r:.1f}" for r in expected["rating"]]
+    assert "Movie number 4" in page.locator("#recommended .why").first.inner_text()
+
+    page.get_by_label("plot summary").uncheck()
+    without = changed(page, both)
+    expected = recommender.using(["audio"]).recommend_for(["m4", "m7"], k=10)
+    assert without == [f"{title} {year}" for title, year in zip(expected["title"], expected["year"])]
+    assert page.locator("#recommended .moved").count() > 0
+
+    page.reload()  # the address holds the choice
+    playwright.expect(page.locator("#liked li")).to_have_count(2)
+    assert changed(page, []) == without and not page.get_by_label("plot summary").is_checked()
+    page.get_by_role("button", name="Start again").click()
+    assert changed(page, without) == popular
+    assert "#" not in page.url
+
+
+def test_reasons_and_dislikes_by_keyboard(page):
+    page.locator("#recommended .title").first.focus()
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog")
+    playwright.expect(dialog).to_be_visible()
+    assert dialog.locator("#movie-genres li").count() == 3
+    assert dialog.locator("#movie-carriers .name").all_inner_texts() == ["its popularity"]
+    assert dialog.locator("#movie-modalities .name").all_inner_texts() == [
+        "plot summary",
+        "trailer sound",
+        "what ratings taught",
+    ]
+    page.keyboard.press("Escape")
+    playwright.expect(dialog).to_be_hidden()
+    before = titles(page)
+    page.locator("#recommended li").nth(2).get_by_label("I do not like it").focus()
+    page.keyboard.press("Space")
+    assert before[2] not in changed(page, before)
+    assert page.evaluate("document.activeElement.className") == "disliked", "the focus stays in the list"
+
+
+def test_what_comes_from_data_and_visitors_is_text(page, address, hostile):
+    page.fill("#search", "<img")
+    page.keyboard.press("Enter")
+    playwright.expect(page.locator("#liked li")).to_have_text([f"{hostile} (2026)"])
+    playwright.expect(page.locator("#recommended .why b").first).to_have_text(hostile)
+    page.fill("#search", "<img src=x onerror=alert(2)> and more")
+    playwright.expect(page.locator("#found")).to_have_text("No title has these words.")
+
+    liked = page.locator("#map .scatterlayer .trace").nth(-1).locator("path.point")  # nothing is disliked
+    liked.hover(force=True)
+    playwright.expect(page.locator("#map .hoverlayer")).to_contain_text(hostile)
+    liked.click(force=True)
+    playwright.expect(page.locator("#movie-title")).to_have_text(f"{hostile} (2026)")
+    page.goto(f"{address}#like=<img src=x onerror=alert(3)>&like=m4")
+    playwright.expect(page.locator("#liked li")).to_have_text(["Movie number 4 (1994)"])
+    assert page.locator("img").count() == 0
+
+
+def test_map_has_every_movie_and_the_page_fits_a_phone(page, recommender):
+    points = page.locator("#map .scatterlayer path.point")
+    playwright.expect(points).to_have_count(len(recommender.movies) + 10)
+    ranks = [text for text in page.locator("#map .scatterlayer text").all_text_contents() if text]
+    assert ranks == [str(rank) for rank in range(1, 11)]
+    for width in (420, 800, 1400):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_a_refusal_is_shown_as_text(page, errors):
+    page.route("**/api/recommend", lambda route: route.fulfill(status=400, json={"error": "<b>no</b>"}))
+    page.fill("#search", "movie number 4")
+    page.keyboard.press("Enter")
+    playwright.expect(page.get_by_role("alert")).to_have_text("<b>no</b>")
+    assert len(errors) == 1 and "400" in errors.pop()
