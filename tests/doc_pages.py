@@ -29,7 +29,6 @@ from recbole_mm.options import load_yaml
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 COMMAND = re.compile(r"(pip|python3?|pytest|cp|recbole-mm) ")
-HAS_DEMO = importlib.util.find_spec("recbole_mm.demo") is not None
 # What they measure takes minutes; that their options exist is checked.
 MEASUREMENTS = ("epochs", "loading", "serving")
 
@@ -145,9 +144,6 @@ class Reader:
         assert main(arguments) == 0, arguments
 
     def demo(self, arguments: list[str]) -> None:
-        if not HAS_DEMO:
-            self.left_out.append("recbole-mm demo: not in the package")
-            return
         # Serving has tests of its own; here the command must come that far.
         self.monkeypatch.setattr("recbole_mm.demo.cli.serve", lambda options: quick_start.load(options.checkpoint))
         self.main(["demo", *arguments])
@@ -225,5 +221,5 @@ def check_requirements(arguments: list[str]) -> None:
         own = re.fullmatch(r"(?:\.|recbole-mm)(?:\[([\w,]+)\])?", requirement)
         if own is None:
             assert re.search(rf"[\"']{re.escape(requirement)}[\"';]", setup), requirement
-        elif own[1] and (HAS_DEMO or own[1] != "demo"):
+        elif own[1]:
             assert set(own[1].split(",")) <= set(extras()), requirement

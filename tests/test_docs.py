@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 from clips import field, noise, tone, write_media
 from conftest import PlantedData
-from doc_pages import COMMAND, HAS_DEMO, PAGES, ROOT, Block, Reader, blocks_of, extras, inline_code, prose_of
+from doc_pages import COMMAND, PAGES, ROOT, Block, Reader, blocks_of, extras, inline_code, prose_of
 from mmtf_files import movielens_files, release_files, write_folder
 from recbole.utils import ModelType
 
@@ -216,7 +216,7 @@ def options_of() -> dict[str, set[str]]:
         for arguments in (["benchmark", "--help"], ["prepare", "mmtf-14k", "--help"], ["tune", "--help"]):
             with pytest.raises(SystemExit):
                 main(arguments)
-    return {**found, "demo": found.get("demo", {"--checkpoint"})}
+    return found
 
 
 @every_page
@@ -281,8 +281,7 @@ def test_tables_name_everything_there_is():
     named = " ".join(row[0] for row in rows_after(page_named("protocols"), "| `--protocol="))
     assert {"u2", "u3", "u4", *re.findall(r"`([\w-]+)`", named)} == protocols
     listed = {row[0].strip("`") for row in rows_after(page_named("quick-start"), "| extra |")}
-    assert listed - {"demo"} == set(extras()) - {"demo"}
-    assert ("demo" in extras()) == HAS_DEMO
+    assert listed == set(extras())
     pages = "\n".join(prose_of(ROOT / "docs" / "README.md"))
     assert [page.name for page in PAGES[1:] if page.stem != "README" and f"({page.name})" not in pages] == []
 
