@@ -7,6 +7,7 @@ import functools
 import hashlib
 import json
 import os
+import platform
 import traceback
 from collections.abc import Callable, Iterable
 from contextlib import redirect_stderr, redirect_stdout
@@ -159,6 +160,7 @@ def _work(cell: Cell) -> None:
             reason = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
             failure.write_text(" ".join(reason.split()), encoding="utf-8")
             raise SystemExit(1) from error
+    result["machine"] = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
     unfinished.write_text(json.dumps(result), encoding="utf-8")
     unfinished.replace(cell.file)
 
@@ -192,7 +194,7 @@ def lines_of(cell: Cell, part: str) -> Iterable[dict[str, Any]]:
     result = json.loads(cell.file.read_text(encoding="utf-8"))
     for line in result.get("lines", [result]):
         row = f"{cell.row}: {line['row']}" if "row" in line else cell.row
-        yield {"row": row, **line[part], **_cost({**result, **line})}
+        yield {"row": row, **line[part], **_cost({**result, **line}), "machine": result.get("machine")}
 
 
 def _cost(result: dict[str, Any]) -> dict[str, Any]:

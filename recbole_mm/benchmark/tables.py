@@ -62,10 +62,11 @@ def markdown(suite: str, dataset: str, table: pd.DataFrame, plan: Mapping) -> st
     versions = {} if "versions" not in table else json.loads(table["versions"].dropna().iloc[0])
     measured = "" if "date" not in table else table["date"].dropna().max()
     stack = ", ".join(f"{name} {version}" for name, version in versions.items())
+    machines = [] if "machine" not in table else table["machine"].dropna().unique().tolist()
     return (
         f"# {dataset}: {suite}\n\n`recbole-mm benchmark --dataset={dataset} --suite={suite}`; "
         f"{plan.get('part', 'test')} part, mean ± standard deviation over seeds {seeds}. {measured}, "
-        f"{stack}.\n\n{_github(headers, lines)}\n"
+        f"{'; '.join([*machines, stack])}.\n\n{_github(headers, lines)}\n"
     )
 
 
