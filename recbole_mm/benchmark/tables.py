@@ -44,7 +44,7 @@ def summary(table: pd.DataFrame, plan: Mapping) -> tuple[list[str], list[list[st
         name = f"mean of {runs['protocol'].nunique()} folds" if folds else runs["protocol"].iloc[0]
         failed = runs["failure"].dropna()
         if len(failed):
-            lines.append([row, name, f"failed: {failed.iloc[0]}"])
+            lines.append([row, name, "failed"])
             continue
         by_seed = runs.groupby("seed")[metrics].mean()
         lines.append([row, name, *(_mean_and_deviation(by_seed[metric]) for metric in metrics)])
@@ -66,8 +66,14 @@ def markdown(suite: str, dataset: str, table: pd.DataFrame, plan: Mapping) -> st
     return (
         f"# {dataset}: {suite}\n\n`recbole-mm benchmark --dataset={dataset} --suite={suite}`; "
         f"{plan.get('part', 'test')} part, mean ± standard deviation over seeds {seeds}. {measured}, "
-        f"{'; '.join([*machines, stack])}.\n\n{_github(headers, lines)}\n"
+        f"{'; '.join([*machines, stack])}.\n\n{_github(headers, lines)}\n{_failures(table)}"
     )
+
+
+def _failures(table: pd.DataFrame) -> str:
+    """Why rows failed, each reason once."""
+    reasons = table.dropna(subset="failure").groupby("row", sort=False)["failure"].unique()
+    return "".join(f"\n{row} failed: {'; '.join(found)}\n" for row, found in reasons.items())
 
 
 def latex(table: pd.DataFrame, plan: Mapping) -> str:
