@@ -34,7 +34,7 @@ def create_app(recommender: Recommender, trusted_hosts: Collection[str] | None =
         InputError: the model is not of this package.
     """
     app, answers = Flask(__name__), Answers(recommender)
-    app.config["MAX_CONTENT_LENGTH"] = MAX_BYTES
+    app.config.update(MAX_CONTENT_LENGTH=MAX_BYTES)
     app.json.sort_keys = False
 
     @app.before_request

@@ -197,6 +197,7 @@ def test_page_works_in_a_browser_without_a_network(out):
             executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
         )
         page = browser.new_page(viewport={"width": 900, "height": 1200}, color_scheme="dark")
+        page.set_default_timeout(180_000)  # a busy machine draws slowly
         page.on("request", lambda request: requests.append(request.url))
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("console", lambda message: errors.append(message.text))

@@ -40,7 +40,7 @@ def test_a_suite_is_a_table_of_cached_runs_and_a_failed_cell_stops_no_other(suit
     assert lines.loc[lines["row"] == "bad", "failure"].str.contains("embedding_size").all()
     by_seed = good.groupby("seed")["rmse"].mean()
     assert f"{by_seed.mean():.4f} ± {by_seed.std():.4f}" in text and "mean of 2 folds" in text
-    assert " cores, python" in text
+    assert " cores; python" in text
     assert re.search(r"^bad failed: .*embedding_size", text, re.MULTILINE)
     assert "failed" in (out / "small.tex").read_text()
     assert set(pd.read_csv(out / "results.csv")["suite"]) == {"small"}

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import urllib.request
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -57,12 +58,15 @@ def test_listens_at_this_machine_and_warns_of_more(checkpoint_of, capsys, host, 
 def test_command_serves_until_interrupted(checkpoint_of):
     command = [sys.executable, "-m", "recbole_mm.cli", "demo", f"--checkpoint={checkpoint_of('MMASP')}", "--port=0"]
     environment = {**os.environ, "PYTHONPATH": str(Path(recbole_mm.__file__).parents[1])}
-    with subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE) as running:
+    # A shell that starts the tests in the background has them, and what they start, ignore interrupts.
+    restored = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE, preexec_fn=restored) as running:
         try:
             address = running.stdout.readline().split()[0]
             assert address.startswith("http://127.0.0.1:")
             with urllib.request.urlopen(address) as page:
                 assert "<h1>Movies for you</h1>" in page.read().decode()
-        finally:
             running.send_signal(signal.SIGINT)
-        assert running.wait(60) == 0
+            assert running.wait(60) == 0
+        finally:
+            running.kill()
