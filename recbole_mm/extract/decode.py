@@ -68,9 +68,12 @@ def sound(path: Path, rate: int, seconds: float | None = None) -> Iterator[np.nd
 
 
 def pictures(
-    path: Path, rate: float, width: int, height: int, seconds: float | None = None
+    path: Path, rate: float, width: int | None, height: int, seconds: float | None = None
 ) -> Iterator[tuple[float, np.ndarray]]:
     """The best video track, ``rate`` pictures a second at most, scaled: (second, uint8 RGB [height, width, 3]).
+
+    Args:
+        width: None keeps each picture's shape.
 
     Raises:
         MediaError: the file cannot be decoded, is broken off or has no pictures.
@@ -91,7 +94,8 @@ def pictures(
             if time < next_time - 1e-6:
                 continue
             next_time = (np.floor(time * rate + 1e-6) + 1) / rate
-            scaled = frame.reformat(width=width, height=height, format="rgb24", interpolation="AREA")
+            wide = width or max(round(height * frame.width / frame.height), 1)
+            scaled = frame.reformat(width=wide, height=height, format="rgb24", interpolation="AREA")
             yield time, scaled.to_ndarray()
         _check_length(container, stream, time + 1 / frame_rate)
 

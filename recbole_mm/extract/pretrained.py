@@ -1,0 +1,234 @@
+"""Trailers as vectors of a pretrained network of the transformers library, which is given by name or folder.
+
+No code of a model's author runs: architectures are the library's own (``trust_remote_code`` is off), weights come from
+safetensors files only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from recbole_mm.data.builders.sentence_encoder import first_line
+from recbole_mm.errors import InputError
+from recbole_mm.extract.decode import MediaError, pictures, sound
+
+WINDOW_SECONDS = 10
+SHORTEST_SECONDS = 0.3  # a rest of sound that is shorter is left out: networks need a few windows of their own
+PICTURES = 64  # at most, of one a second, evenly spaced
+PICTURE_HEIGHT = 360  # to which each is scaled, in its shape; the network's processor makes its own size of it
+_BATCH = 16  # pictures encoded at a time
+
+_TRAINING_ONLY = ("masked_spec_embed", "mask_token")  # absent from many published weights, not used here
+
+
+class AudioEncoder:
+    """Mean of a network's last hidden states over a file's sound, in windows of 10 s.
+
+    Args:
+        name: a folder that holds the model, or its name on the Hugging Face hub, which needs a network the first time.
+
+    Attributes:
+        settings: all that the numbers depend on besides the file.
+
+    Raises:
+        InputError: the library is missing, there is no such model, or it is no encoder of sound.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._network = _Network("--audio-encoder", name, "AutoFeatureExtractor", "audio_model")
+        self.settings = {"version": 1, "window_seconds": WINDOW_SECONDS, **self._network.settings}
+        self._network.check("sound", lambda: self._window(np.zeros(self._rate, np.float32)))
+
+    def vector(self, path: Path, seconds: float | None = None) -> np.ndarray:
+        """float64 [hidden size]; windows count by their length. Only the first ``seconds`` are used.
+
+        Raises:
+            MediaError: the sound cannot be decoded or is shorter than 0.3 s.
+        """
+        total, samples = 0.0, 0
+        for window in _windows(sound(path, self._rate, seconds), WINDOW_SECONDS * self._rate):
+            if len(window) >= SHORTEST_SECONDS * self._rate:
+                total = total + self._window(window) * len(window)
+                samples += len(window)
+        if not samples:
+            raise MediaError(f"has less than {SHORTEST_SECONDS} s of sound")
+        return _finite(total / samples)
+
+    @property
+    def _rate(self) -> int:
+        return self._network.processor.sampling_rate
+
+    def _window(self, samples: np.ndarray) -> np.ndarray:
+        inputs = self._network.processor(samples, sampling_rate=self._rate, return_tensors="pt")
+        return self._network.hidden_mean(self._network.run(inputs))[0]
+
+
+class VideoEncoder:
+    """Mean of a network's picture vectors over a file's pictures: one a second, thinned out evenly to at most 64.
+
+    A picture's vector is the network's pooled output; where it has none, or its weights came without that layer's, the
+    mean of the last hidden states.
+
+    Args:
+        name: as for `AudioEncoder`.
+
+    Attributes:
+        settings: all that the numbers depend on besides the file.
+
+    Raises:
+        InputError: the library is missing, there is no such model, or it is no encoder of pictures.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._network = _Network("--video-encoder", name, "AutoImageProcessor", "vision_model")
+        self.settings = {"version": 1, "pictures": PICTURES, "height": PICTURE_HEIGHT, **self._network.settings}
+        black = np.zeros((PICTURE_HEIGHT, PICTURE_HEIGHT, 3), np.uint8)
+        self._network.check("pictures", lambda: self._pictures([black]))
+
+    def vector(self, path: Path, seconds: float | None = None) -> np.ndarray:
+        """float64 [hidden size]. Only the first ``seconds`` are used.
+
+        Raises:
+            MediaError: the pictures cannot be decoded, or there is none.
+        """
+        frames = (frame for _, frame in pictures(path, 1, None, PICTURE_HEIGHT, seconds))
+        chosen = evenly_spaced(frames, PICTURES)
+        if not chosen:
+            raise MediaError("has no pictures")
+        batches = [self._pictures(chosen[start : start + _BATCH]) for start in range(0, len(chosen), _BATCH)]
+        return _finite(np.concatenate(batches).mean(axis=0))
+
+    def _pictures(self, frames: list[np.ndarray]) -> np.ndarray:
+        output = self._network.run(self._network.processor(images=frames, return_tensors="pt"))
+        pooled = getattr(output, "pooler_output", None) if self._network.has_pooler else None
+        if pooled is None:
+            return self._network.hidden_mean(output)
+        return pooled.flatten(1).double().numpy()
+
+
+ENCODERS = {"audio": AudioEncoder, "video": VideoEncoder}  # field -> its encoder
+
+
+class _Network:
+    """A model and the processor of its inputs.
+
+    Args:
+        option: that the name was given to, for messages.
+        name: of the model, or its folder.
+        processor: the class of the library that loads the processor.
+        part: attribute that holds the wanted half of a model of two kinds of input, as CLIP and CLAP are.
+    """
+
+    def __init__(self, option: str, name: str, processor: str, part: str) -> None:
+        self._asked = f"{option}={name}"
+        try:
+            import transformers
+        except ImportError as error:
+            raise InputError(
+                f"{self._asked}: pretrained encoders are run by transformers, and module '{error.name}' is missing; "
+                "type: pip install 'recbole-mm[extract]'"
+            ) from None
+        safe = {"trust_remote_code": False, "local_files_only": Path(name).is_dir()}
+        verbosity = transformers.logging.get_verbosity()
+        transformers.logging.set_verbosity_error()  # its list of layers that are not used, as those of a classifier
+        try:
+            self.processor = getattr(transformers, processor).from_pretrained(name, **safe)
+            model, report = transformers.AutoModel.from_pretrained(
+                name, use_safetensors=True, output_loading_info=True, **safe
+            )
+        except Exception as error:  # the library raises what its many parts raise
+            raise InputError(
+                f"{self._asked}: cannot be loaded ({type(error).__name__}: {first_line(error)}); give a folder that "
+                "holds a transformers model with its weights as safetensors, or its name on the Hugging Face hub where "
+                "there is a network (without: 'hf download NAME --local-dir FOLDER' elsewhere, and bring the folder)"
+            ) from None
+        finally:
+            transformers.logging.set_verbosity(verbosity)
+        missing = set(report["missing_keys"])
+        self.has_pooler = not any("pooler" in key for key in missing)
+        self._check_weights({key for key in missing if "pooler" not in key and not key.endswith(_TRAINING_ONLY)})
+        digest = _digest(model, missing, self.processor)
+        if getattr(model.config, "is_encoder_decoder", False):
+            model = model.get_encoder()
+        self._model = getattr(model, part, model).float().eval()
+        self.settings = {"encoder": name, "weights": digest}
+
+    @torch.no_grad()
+    def run(self, inputs: dict[str, torch.Tensor]) -> Any:
+        """The model's output for what the processor made."""
+        return self._model(**inputs)
+
+    @staticmethod
+    def hidden_mean(output: Any) -> np.ndarray:
+        """Mean of the last hidden states, [n, steps, d] or [n, d, height, width], as float64 [n, d]."""
+        hidden = output.last_hidden_state
+        mean = hidden.mean(dim=1) if hidden.dim() == 3 else hidden.flatten(2).mean(dim=2)
+        return mean.double().numpy()
+
+    def check(self, what: str, trial: Callable[[], np.ndarray]) -> None:
+        """Raises InputError if the trial fails: before the work begins rather than at its first file."""
+        try:
+            trial()
+        except Exception as error:  # a model of another kind can fail anywhere
+            raise InputError(
+                f"{self._asked}: is no encoder of {what} ({type(error).__name__}: {first_line(error)}); give a model "
+                f"that takes {what} alone and returns last_hidden_state"
+            ) from None
+
+    def _check_weights(self, missing: set[str]) -> None:
+        """Layers without weights would be filled at random."""
+        if missing:
+            raise InputError(
+                f"{self._asked}: the weights lack {len(missing)} arrays of the model (first: {min(missing)}); give a "
+                "model whose files are complete"
+            )
+
+
+def evenly_spaced(frames: Iterable[Any], most: int) -> list[Any]:
+    """Every n-th frame, the first among them, with n the least power of 2 that leaves ``most`` or fewer.
+
+    The number of frames need not be known before; no more than ``most`` are held.
+    """
+    kept, step = [], 1
+    for index, frame in enumerate(frames):
+        if index % step:
+            continue
+        if len(kept) == most:
+            kept, step = kept[::2], step * 2
+            if index % step:
+                continue
+        kept.append(frame)
+    return kept
+
+
+def _windows(blocks: Iterable[np.ndarray], length: int) -> Iterator[np.ndarray]:
+    """The samples of the blocks in windows of ``length``; the last has what is left, which may be nothing."""
+    waiting = np.empty(0, np.float32)
+    for block in blocks:
+        waiting = np.concatenate([waiting, block])
+        while len(waiting) >= length:
+            yield waiting[:length]
+            waiting = waiting[length:]
+    yield waiting
+
+
+def _digest(model: torch.nn.Module, missing: set[str], processor: Any) -> str:
+    """Tells weights and processors apart: a folder's or a name's may change. What was filled at random is left out."""
+    digest = hashlib.sha256(processor.to_json_string().encode())
+    for key, value in sorted(model.state_dict().items()):
+        if key not in missing:
+            digest.update(key.encode())
+            digest.update(value.contiguous().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()[:16]
+
+
+def _finite(vector: np.ndarray) -> np.ndarray:
+    if not np.isfinite(vector).all():
+        raise MediaError("gives numbers that are not finite")
+    return vector
