@@ -13,7 +13,7 @@ from recbole.data.interaction import Interaction
 from recbole_mm.config import Config
 from recbole_mm.data.vectors import write_vectors
 from recbole_mm.errors import InputError
-from recbole_mm.model.ranking import RankedMovies
+from recbole_mm.model.ranking import ItemWeights, RankedMovies
 from recbole_mm.model.variants import with_movies
 from recbole_mm.quick_start import Result, Session, load, prepare_session, run
 
@@ -331,6 +331,16 @@ class ModelContract:
         assert expected.abs().max() > 0.1
         torch.testing.assert_close(found[2], without[2] + expected, rtol=1e-5, atol=1e-5)
         assert not hasattr(open_session(self.name, planted, ranking_linear_weight=0).model, "item_weights")
+
+    def test_item_weights_are_solved_from_training_rows_alone(self, planted):
+        session = open_session(self.name, planted)
+        model, rows = session.model, session.split.train.inter_feat
+        users, items = (rows[field].numpy() for field in (model.USER_ID, model.ITEM_ID))
+        expected = ItemWeights(users, items, model.n_users, model.n_items).weights
+        assert torch.equal(model.item_weights.weights, expected)
+        more = session.split.test.inter_feat
+        users, items = (np.append(rows[field], more[field]) for field in (model.USER_ID, model.ITEM_ID))
+        assert not torch.equal(ItemWeights(users, items, model.n_users, model.n_items).weights, expected)
 
     def test_item_weights_say_nothing_of_a_movie_without_training_ratings(self, planted):
         model = open_session(self.name, planted, protocol="cold-item").model
