@@ -184,7 +184,7 @@ def _shorten(monkeypatch: pytest.MonkeyPatch) -> None:
         return train(*given, arguments=[*kept, f"--epochs={epochs}", "--show_progress=False"], **more)
 
     def plan(suite: str, dataset: str, out: Path, workers: int, quick: bool) -> Path:
-        rows = suites._read_plan(suite)
+        rows = suites._read_plan(suite, dataset)
         out.mkdir(parents=True, exist_ok=True)
         assert suites._cells(suites._short_form(rows, suite) if quick else rows, dataset, out)
         (out / f"{suite}.md").write_text("planned")

@@ -86,15 +86,15 @@ def make_cell(row: str, dataset: str, options: dict, protocol: str, seed: int, f
     if options.get("tool", "run") not in TOOLS:
         raise InputError(f"row '{row}': tool '{options['tool']}' is unknown; tools: {', '.join(TOOLS)}")
     files = {name: read_mapping(find_file(name)) for name in str(options.get("config_files", "")).split()}
-    code = _code(options["model"], "vector_input" in options, options.get("tool", "run"))
+    code = _code(options["model"], dataset, "vector_input" in options, options.get("tool", "run"))
     key = json.dumps([dataset, options, files, protocol, seed, code], sort_keys=True)
     name = f"{options['model']}-{protocol}-{seed}-{hashlib.sha256(key.encode()).hexdigest()[:12]}.json"
     return Cell(row, dataset, options, protocol, seed, folder / name)
 
 
 @functools.cache
-def _code(model: str, reads_vectors: bool, tool: str) -> str:
-    """Hash of what decides the numbers of a model's runs: its sources, properties and the shipped vectors.
+def _code(model: str, dataset: str, reads_vectors: bool, tool: str) -> str:
+    """Hash of what decides the numbers of a model's runs: its sources, properties and the data set's shipped vectors.
 
     Of a source what Python runs, of a property file its values: comments and docstrings may change.
     """
@@ -112,7 +112,9 @@ def _code(model: str, reads_vectors: bool, tool: str) -> str:
         digest.update(path.name.encode() + _run_by_python(path.read_text(encoding="utf-8")).encode())
     for path in sorted(path for path in options if path.is_file()):
         digest.update(path.name.encode() + json.dumps(read_packaged(path), sort_keys=True).encode())
-    for path in sorted(path for path in vectors.glob("*/*") if path.suffix not in (".inter", ".item", ".user", ".md")):
+    for path in sorted(
+        path for path in vectors.glob(f"{dataset}/*") if path.suffix not in (".inter", ".item", ".user", ".md")
+    ):
         digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()
 

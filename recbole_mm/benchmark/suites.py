@@ -1,6 +1,6 @@
 """Tables of repeated runs: each row of a suite under each protocol and seed, cached by what decides its numbers.
 
-A suite is a file of properties/benchmark:
+A suite is a file of properties/benchmark, or of properties/benchmark/<dataset> where a data set has rows of its own:
 
     rows        name -> options of `recbole-mm run` (and ``tool``, see cells.py)
     protocols, seeds
@@ -61,7 +61,7 @@ def run_suite(suite: str, dataset: str, out: Path, workers: int = 2, quick: bool
         raise InputError(
             f"suite '{suite}' is unknown.{nearest(suite, suite_names())} Suites: {', '.join(suite_names())}"
         )
-    plan = _read_plan(suite)
+    plan = _read_plan(suite, dataset)
     if quick:
         plan, suite = _short_form(plan, suite), f"{suite}-quick"
     (out / "runs").mkdir(parents=True, exist_ok=True)
@@ -85,8 +85,10 @@ def run_suite(suite: str, dataset: str, out: Path, workers: int = 2, quick: bool
     return path
 
 
-def _read_plan(suite: str) -> dict:
-    return read_packaged(resource_dir("properties") / "benchmark" / f"{suite}.yaml")
+def _read_plan(suite: str, dataset: str) -> dict:
+    folder = resource_dir("properties") / "benchmark"
+    own = folder / dataset / f"{suite}.yaml"
+    return read_packaged(own if own.is_file() else folder / f"{suite}.yaml")
 
 
 def _short_form(plan: Mapping, suite: str) -> dict:
@@ -98,7 +100,7 @@ def _short_form(plan: Mapping, suite: str) -> dict:
 
 def _cells(plan: Mapping, dataset: str, folder: Path) -> list[Cell]:
     runs = [(protocol, plan) for protocol in plan.get("protocols", [])]
-    runs += [(protocol, _read_plan(suite)) for suite, protocol in plan.get("rows_of", {}).items()]
+    runs += [(protocol, _read_plan(suite, dataset)) for suite, protocol in plan.get("rows_of", {}).items()]
     return [
         make_cell(row, dataset, {**source.get("options", {}), **options}, protocol, seed, folder)
         for protocol, source in runs

@@ -72,11 +72,11 @@ def test_a_changed_model_is_run_again_alone(tmp_path, monkeypatch):
 
     def changed_by(name: str, line: str) -> set[str]:
         cells._code.cache_clear()
-        before = {model: cells._code(model, False, "run") for model in models}
+        before = {model: cells._code(model, "ml-100k-mm", False, "run") for model in models}
         path = package / name
         path.write_text(f"{path.read_text()}\n{line}\n")
         cells._code.cache_clear()
-        return {model for model in models if cells._code(model, False, "run") != before[model]}
+        return {model for model in models if cells._code(model, "ml-100k-mm", False, "run") != before[model]}
 
     assert changed_by("model/mmsp.py", "x = 1") == {"MMSP", "MMASP"}
     assert changed_by("model/base.py", "x = 1") == {"MMFS", "MMSP", "MMASP"}
@@ -87,6 +87,19 @@ def test_a_changed_model_is_run_again_alone(tmp_path, monkeypatch):
     assert changed_by("data/splits.py", "# a comment") == set()
     assert changed_by("report.py", "x = 1") == set()
     cells._code.cache_clear()
+
+
+def test_only_the_vectors_of_its_own_data_set_count(tmp_path, monkeypatch):
+    real = cells.resource_dir
+    monkeypatch.setattr(cells, "resource_dir", lambda name: tmp_path if name == "dataset" else real(name))
+    names = []
+    for dataset in ("x", "other", "x"):
+        (tmp_path / dataset).mkdir(exist_ok=True)
+        (tmp_path / dataset / f"{dataset}.text").write_text(f"item_id:token text_vec:float_seq\n1\t{len(names)}\n")
+        cells._code.cache_clear()
+        names.append(name_of({"model": "MMFS"}, tmp_path))
+    cells._code.cache_clear()
+    assert names[0] == names[1] != names[2]
 
 
 def test_docstrings_are_no_part_of_the_code():

@@ -10,6 +10,7 @@ import yaml
 from recbole_mm.benchmark import suites
 from recbole_mm.config import Config
 from recbole_mm.errors import InputError
+from recbole_mm.resources import resource_dir
 
 
 @pytest.fixture
@@ -81,14 +82,27 @@ def test_a_suite_without_a_short_form_says_so(suite, tmp_path):
         suites.run_suite("small", suite.name, tmp_path, quick=True)
 
 
-def test_every_suite_of_the_package_can_be_planned(tmp_path):
-    for name in suites.suite_names():
-        plan = suites._read_plan(name)
-        cells = suites._cells(plan, "ml-100k-mm", tmp_path)
-        assert len({cell.file for cell in cells}) == len(cells), "two rows are the same run"
-        assert "against" not in plan or plan["against"] in plan["rows"]
-        if "quick" in plan:
-            assert set(plan["quick"]["bands"]) <= set(plan["quick"]["rows"]) <= set(plan["rows"])
-        for cell in cells:  # options are known and fit, or the row is one that must fail
-            if cell.row != "Pop" or cell.protocol != "cold-item":
-                Config(arguments=cell.arguments())
+PLANS = [("ml-100k-mm", name) for name in suites.suite_names()]
+PLANS += [(path.parent.name, path.stem) for path in sorted((resource_dir("properties") / "benchmark").glob("*/*.yaml"))]
+
+
+@pytest.mark.parametrize(("dataset", "name"), PLANS)
+def test_every_suite_of_the_package_can_be_planned(dataset, name, tmp_path):
+    assert name in suites.suite_names()
+    plan = suites._read_plan(name, dataset)
+    cells = suites._cells(plan, dataset, tmp_path)
+    assert len({cell.file for cell in cells}) == len(cells), "two rows are the same run"
+    assert "against" not in plan or plan["against"] in plan["rows"]
+    if "quick" in plan:
+        assert set(plan["quick"]["bands"]) <= set(plan["quick"]["rows"]) <= set(plan["rows"])
+    for cell in cells:  # options are known and fit, or the row is one that must fail
+        if cell.row != "Pop" or cell.protocol != "cold-item":
+            Config(arguments=cell.arguments())
+
+
+def test_a_data_set_may_have_rows_of_its_own(suite, tmp_path):
+    folder = tmp_path / "properties" / "benchmark"
+    (folder / suite.name).mkdir()
+    (folder / suite.name / "small.yaml").write_text("{protocols: [u1], seeds: [1], rows: {own: {model: Pop}}}")
+    assert list(suites._read_plan("small", suite.name)["rows"]) == ["own"]
+    assert set(suites._read_plan("small", "another")["rows"]) == {"good", "bad"}
