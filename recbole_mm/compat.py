@@ -91,6 +91,48 @@ def collector_counts(collector: ModuleType) -> bool:
     return True
 
 
+def csv_engine(dataset: ModuleType) -> bool:
+    """Any stack: atomic files are read by pandas' Python parser, six times slower than its C parser.
+
+    ``Dataset._load_feat`` (data/dataset/dataset.py) names ``engine="python"``: 20 million ratings are then so many
+    lists of text. Both parsers split the same text into the same fields; ``round_trip`` gives the same numbers too.
+    """
+    pandas = dataset.pd
+    if not isinstance(pandas, ModuleType):
+        return False
+
+    def read_csv(*args, **kwargs):
+        if kwargs.get("engine") == "python" and len(kwargs.get("delimiter", "")) == 1:
+            kwargs.update(engine="c", float_precision="round_trip")
+        return pandas.read_csv(*args, **kwargs)
+
+    dataset.pd = SimpleNamespace(**{**vars(pandas), "read_csv": read_csv})
+    return True
+
+
+def interaction_index(interaction: ModuleType) -> bool:
+    """Any stack: rows are taken through a Python list of their numbers, which takes a hundred times longer.
+
+    ``Interaction.__getitem__`` (data/interaction.py) calls ``index.tolist()``, for shuffling, sorting and splitting all
+    ratings and for each batch.
+    """
+    original = interaction.Interaction.__getitem__
+    if getattr(original, "__wrapped__", None):
+        return False
+    torch, numpy = interaction.torch, interaction.np
+
+    @functools.wraps(original)
+    def __getitem__(self, index):
+        if isinstance(index, numpy.ndarray) and index.ndim == 1 and index.dtype != object:
+            index = torch.from_numpy(numpy.ascontiguousarray(index))
+        if not isinstance(index, torch.Tensor) or index.ndim != 1:
+            return original(self, index)
+        return interaction.Interaction({name: values[index] for name, values in self.interaction.items()})
+
+    interaction.Interaction.__getitem__ = __getitem__
+    return True
+
+
 def trainer_amp(trainer: ModuleType) -> bool:
     """torch >= 2.4: "FutureWarning: `torch.cuda.amp.GradScaler(args...)` is deprecated" in every training.
 
@@ -110,6 +152,8 @@ def trainer_amp(trainer: ModuleType) -> bool:
 PATCHES: tuple[tuple[str, Callable[[ModuleType], bool]], ...] = (
     ("numpy", numpy_scalar_names),
     ("scipy.sparse", scipy_dok_matrix_update),
+    ("recbole.data.dataset.dataset", csv_engine),
+    ("recbole.data.interaction", interaction_index),
     ("recbole.evaluator.collector", collector_counts),
     ("recbole.trainer.trainer", trainer_amp),
 )

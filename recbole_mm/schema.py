@@ -121,6 +121,7 @@ TYPES = {
 }
 SCALAR_FOR_LIST = ("additional_feat_suffix", "metrics", "modalities", "tasks", "topk")
 CHOICES = {
+    "batches_of": ("rows", "users"),
     "builtin_task": ("ranking", "rating"),
     "learner": ("adam", "adamw", "sgd", "adagrad", "rmsprop", "sparse_adam"),
     "modality_control": CONTROLS,

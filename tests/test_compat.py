@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -9,7 +10,12 @@ import types
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
+import pandas
 import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from recbole_mm import compat
 
@@ -37,6 +43,21 @@ BREAKS = {
         "from types import SimpleNamespace as S; from recbole.evaluator.collector import Collector, DataStruct\n"
         "d = DataStruct(); d.set('data.num_items', 3); Collector.get_data_struct(S(data_struct=d))",
         "'int' object has no attribute 'cpu'",
+    ),
+    "csv_engine": (
+        ("recbole", (1, 2)),
+        "import io, recbole.data.dataset.dataset as d; from pandas.io.parsers.readers import PythonParser\n"
+        "def slow(*given): raise RuntimeError('text in lists')\n"
+        "PythonParser.read = slow\n"
+        "d.pd.read_csv(io.StringIO('a\\n1'), delimiter='\\t', engine='python')",
+        "text in lists",
+    ),
+    "interaction_index": (
+        ("recbole", (1, 2)),
+        "import torch; from recbole.data.interaction import Interaction\n"
+        "class Index(torch.Tensor):\n    def tolist(self): raise RuntimeError('a list of rows')\n"
+        "Interaction({'a': torch.arange(3)})[torch.arange(2).as_subclass(Index)]",
+        "a list of rows",
     ),
     "trainer_amp": (
         ("torch", (2, 4)),
@@ -84,6 +105,37 @@ def test_applying_again_changes_nothing() -> None:
     for module, patch in compat.PATCHES:
         __import__(module)
         assert patch(sys.modules[module]) is False, patch.__name__
+
+
+TEXT = st.text(st.characters(blacklist_categories=("Cs", "Cc"), blacklist_characters='"'), max_size=8)
+TEXT |= st.sampled_from(['"Great Performances" Cats (1998)', 'the "best" of', '""', '"NA"', "NA"])
+
+
+@given(st.lists(st.tuples(TEXT, st.floats(allow_nan=False) | st.none()), max_size=8))
+def test_the_fast_parser_reads_what_the_slow_one_reads(rows: list[tuple[str, float | None]]) -> None:
+    """What the slow one refuses (a quotation within a field that it begins) the fast one may read."""
+    text = "a\tb\n" + "".join(f"{word}\t{'' if number is None else repr(number)}\n" for word, number in rows)
+    given = {"delimiter": "\t", "dtype": {"a": str, "b": float}}
+    try:
+        slow = pandas.read_csv(io.StringIO(text), engine="python", **given)
+    except pandas.errors.ParserError:
+        return
+    fast = pandas.read_csv(io.StringIO(text), engine="c", float_precision="round_trip", **given)
+    pandas.testing.assert_frame_equal(slow, fast)
+
+
+@given(st.lists(st.integers(-3, 2), max_size=5))
+def test_rows_are_those_that_a_list_of_numbers_takes(index: list[int]) -> None:
+    from recbole.data.interaction import Interaction
+
+    rows = Interaction({"a": torch.tensor([10, 20, 30]), "b": torch.ones(3, 2)})
+    wanted = rows["a"][index] if index else rows["a"][:0]
+    for form in (torch.tensor(index, dtype=torch.long), np.array(index, dtype=np.int64)):
+        taken = rows[form]
+        assert torch.equal(taken["a"], wanted) and taken["b"].shape == (len(index), 2) and len(taken) == len(index)
+    mask = np.array([True, False, True])
+    assert rows[mask]["a"].tolist() == rows[torch.from_numpy(mask)]["a"].tolist() == [10, 30]
+    assert rows[1]["a"] == 20 and rows[0:2]["a"].tolist() == [10, 20]
 
 
 def test_numpy_names_that_exist_are_kept() -> None:

@@ -108,7 +108,7 @@ def our_files() -> list[Path]:
 @pytest.mark.parametrize("path", our_files(), ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_our_property_files_name_known_options_and_explain_each(path: Path):
     of_file = {"paper": "MMASP", "rating": "xDeepFM"}  # rating.yaml has an option that this model alone has
-    model = path.stem if path.parent.name == "model" else of_file.get(path.stem, "FM")
+    model = {"model": path.stem, "dataset": "MMFS"}.get(path.parent.name) or of_file.get(path.stem, "FM")
     kind = ModelType.CONTEXT if model in ("FM", "xDeepFM") else ModelType.GENERAL
     values = read_mapping(path)
     schema_of(model, kind).check({option: Given(value, str(path)) for option, value in values.items()})

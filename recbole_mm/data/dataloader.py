@@ -15,7 +15,10 @@ from recbole.sampler import KGSampler
 from recbole.utils import ModelType
 from torch import Tensor
 
+from recbole_mm.data.catalogue_loader import CatalogueLoader
 from recbole_mm.data.splits import Split
+
+PHASES = ("valid", "test")
 
 
 @dataclass(frozen=True)
@@ -41,27 +44,59 @@ class RatingDataLoader(TrainDataLoader):
     """RecBole's training loader for rows without negatives, with batches as slices of the shuffled rows.
 
     RecBole looks each batch's rows and their users' and items' fields up anew, through a Python list.
+
+    With ``batches_of: users`` the users are shuffled and a user's rows stay together, so that a step needs the profiles
+    of few users: with random rows, those of almost all.
     """
 
     def __init__(self, config, dataset, sampler, shuffle=False) -> None:
         super().__init__(config, dataset, sampler, shuffle=shuffle)
         self.rows = dataset[:]  # with the fields of users and items, where the model reads any
+        self.by_user = None
+        if config["batches_of"] == "users":
+            users = dataset.inter_feat[dataset.uid_field]
+            self.by_user = UserRows(users.argsort(stable=True), users.bincount(minlength=dataset.user_num))
 
     def __iter__(self) -> Iterator[Interaction]:
         rows = self.rows
-        if self.shuffle:
-            order = torch.randperm(len(rows), generator=self.generator)
-            rows = Interaction({name: rows[name][order] for name in rows.columns})
-        return (rows[start : start + self.step] for start in range(0, len(rows), self.step))
+        if not self.shuffle:
+            return (rows[start : start + self.step] for start in range(0, len(rows), self.step))
+        order = self.by_user.shuffled(self.generator) if self.by_user else self._random_order()
+        return (rows[order[start : start + self.step]] for start in range(0, len(order), self.step))
+
+    def _random_order(self) -> Tensor:
+        return torch.randperm(len(self.rows), generator=self.generator)
+
+
+@dataclass(frozen=True)
+class UserRows:
+    """Which rows are whose.
+
+    Attributes:
+        rows: rows in the order of their users, [n].
+        counts: rows of each user, [U].
+    """
+
+    rows: Tensor
+    counts: Tensor
+
+    def shuffled(self, generator: torch.Generator | None) -> Tensor:
+        """All rows, [n], a user's together, the users in random order."""
+        users = torch.randperm(len(self.counts), generator=generator)
+        counts = self.counts[users]
+        before = (self.counts.cumsum(0) - self.counts)[users]  # where a user's rows start in ``rows``
+        place = torch.arange(len(self.rows)) - (counts.cumsum(0) - counts).repeat_interleave(counts)
+        return self.rows[before.repeat_interleave(counts) + place]
 
 
 def data_preparation(config, dataset: Dataset, split: Split):
     """Training loader and the evaluation data of the validation and the test part.
 
-    Samplers and loaders are RecBole's own.
+    Samplers and loaders are RecBole's own, but for training on rows without negatives and for ranking the catalogue.
     """
     parts = [split.train, split.valid, split.test]
-    train_sampler, *evaluation_samplers = create_samplers(config, dataset, parts)
+    needs_samplers = not config.predicts_ratings or any(not _ranks_catalogue(config, phase) for phase in PHASES)
+    train_sampler, *evaluation_samplers = create_samplers(config, dataset, parts) if needs_samplers else [None] * 3
     extra = ()
     if config["MODEL_TYPE"] == ModelType.KNOWLEDGE:
         arguments = config["train_neg_sample_args"]
@@ -69,16 +104,21 @@ def data_preparation(config, dataset: Dataset, split: Split):
     loader = RatingDataLoader if config.predicts_ratings else get_dataloader(config, "train")
     train = loader(config, split.train, train_sampler, *extra, shuffle=config["shuffle"])
     valid, test = (
-        _evaluation_data(config, phase, split, sampler)
-        for phase, sampler in zip(("valid", "test"), evaluation_samplers)
+        _evaluation_data(config, phase, split, sampler) for phase, sampler in zip(PHASES, evaluation_samplers)
     )
     return train, valid, test
+
+
+def _ranks_catalogue(config, phase: str) -> bool:
+    return config["eval_args"]["mode"][phase] == "full" and config["MODEL_TYPE"] != ModelType.SEQUENTIAL
 
 
 def _evaluation_data(config, phase: str, split: Split, sampler) -> EvaluationData:
     rows = getattr(split, phase)
     ranking = candidates = genre_items = genres = None
-    if config["metrics"]:
+    if config["metrics"] and _ranks_catalogue(config, phase):
+        ranking = CatalogueLoader(config, rows, [split.train] if phase == "valid" else [split.train, split.valid])
+    elif config["metrics"]:
         ranking = get_dataloader(config, phase)(config, rows, sampler, shuffle=False)
     if split.cold_items is not None:
         candidates = torch.zeros(rows.item_num, dtype=torch.bool)

@@ -10,6 +10,7 @@ from recbole.data.dataset import Dataset
 from torch import Tensor
 
 from recbole_mm.data.controls import Modality, spoil
+from recbole_mm.data.row_groups import rows_by_ratio
 from recbole_mm.data.vectors import align, read_vectors
 from recbole_mm.errors import InputError, nearest
 
@@ -50,6 +51,15 @@ class MultimodalDataset(Dataset):
             words = np.atleast_1d(np.asarray(words))
             titles[int(item)] = " ".join(tokens[words[words != 0]])
         return np.array(titles)
+
+    def split_by_ratio(self, ratios, group_by=None):
+        """RecBole's split into the same parts, without a list of row numbers for each user."""
+        if group_by is None:
+            return super().split_by_ratio(ratios)
+        ratios = [ratio / sum(ratios) for ratio in ratios]
+        parts = rows_by_ratio(self.inter_feat[group_by].numpy(), lambda rows: self._calcu_split_ids(rows, ratios))
+        self._drop_unused_col()
+        return [self.copy(self.inter_feat[torch.from_numpy(part)]) for part in parts]
 
     def join(self, df):
         """Interactions as they are: models of this package look features up by id, batches need no copy."""

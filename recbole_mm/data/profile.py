@@ -64,15 +64,16 @@ class UserAverages(nn.Module):
 
     def __init__(self, users: np.ndarray, items: np.ndarray, user_num: int, item_num: int) -> None:
         super().__init__()
-        pairs = np.unique(users.astype(np.int64) * item_num + items)  # a movie rated twice counts once
-        rows, columns = pairs // item_num, pairs % item_num
-        members = csr_matrix((np.ones(len(pairs), np.float32), (rows, columns)), shape=(user_num, item_num))
+        members = csr_matrix((np.ones(len(users), np.float32), (users, items)), shape=(user_num, item_num))
+        members.sum_duplicates()  # and sorts
+        members.data[:] = 1.0  # a movie rated twice counts once
+        counts = np.diff(members.indptr)
         self.item_num = item_num
         for name, tensor in {
             "members": _to_torch(members),
             "members_transposed": _to_torch(members.T.tocsr()),
-            "pairs": torch.from_numpy(pairs),
-            "counts": torch.from_numpy(np.bincount(rows, minlength=user_num).astype(np.float32)),
+            "pairs": torch.from_numpy(np.repeat(np.arange(user_num), counts) * item_num + members.indices),
+            "counts": torch.from_numpy(counts.astype(np.float32)),
         }.items():
             self.register_buffer(name, tensor, persistent=False)
 
@@ -129,8 +130,15 @@ class UserAverages(nn.Module):
             empty: stands in where nothing is left, [m]; zeros by default.
         """
         own = self.contains(users, items).to(movies.dtype)[:, None]
-        sums = torch.addcmul(F.embedding(users, self.sums(movies)), targets, own, value=-1)
+        sums = torch.addcmul(self._sums_of(movies, users), targets, own, value=-1)
         return _mean_or_empty(sums, self.counts[users][:, None] - own, empty)
+
+    def _sums_of(self, movies: Tensor, users: Tensor) -> Tensor:
+        """Sum of z over the set of each pair's user, [B, m]: over the sets of these users alone where that is less."""
+        runs, place = users.unique_consecutive(return_inverse=True)
+        if self.counts[runs].sum() >= len(self.pairs):
+            return F.embedding(users, self.sums(movies))
+        return F.embedding(place, self.of(runs).sums(movies))
 
 
 def _mean_or_empty(sums: Tensor, counts: Tensor, empty: Tensor | None) -> Tensor:

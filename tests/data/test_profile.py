@@ -50,6 +50,26 @@ def test_leave_one_out_is_the_mean_without_the_target(rows):
         torch.testing.assert_close(profile, movies[liked].mean(dim=0) if liked else empty, rtol=1e-4, atol=1e-5)
 
 
+def test_the_profiles_of_few_users_are_summed_over_their_own_movies_alone(monkeypatch):
+    """A batch with a user's rows together gets the same profiles and gradients without a sum over all users."""
+    rows = [(user, item, 5.0) for user in range(1, USERS) for item in range(1, ITEMS) if (user * item) % 3]
+    averages, movies = build(rows), torch.randn(ITEMS, 3, requires_grad=True)
+    users, items = (torch.tensor(column) for column in zip(*[(u, i) for u, i, _ in rows if u in (2, 3)]))
+    empty, weights = torch.full((3,), 7.0), torch.randn(len(users), 3)
+
+    def profiles_and_gradient() -> tuple[torch.Tensor, torch.Tensor]:
+        movies.grad = None
+        found = averages.leave_one_out(movies, movies[items], users, items, empty)
+        (found * weights).sum().backward()
+        return found.detach(), movies.grad
+
+    with monkeypatch.context() as patch:
+        patch.setattr(UserAverages, "_sums_of", lambda self, movies, users: self.sums(movies)[users])
+        wanted = profiles_and_gradient()
+    monkeypatch.setattr(UserAverages, "sums", None)
+    torch.testing.assert_close(profiles_and_gradient(), wanted)
+
+
 def test_a_movie_rated_twice_counts_once():
     assert build([(1, 2, 5.0), (1, 2, 4.0), (1, 2, 1.0)]).counts.tolist() == [0, 1, 0, 0, 0]
 

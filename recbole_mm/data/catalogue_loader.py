@@ -1,0 +1,64 @@
+"""Users whose whole catalogue is ranked, for as many ratings as there are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from recbole.data.dataloader import AbstractDataLoader, FullSortEvalDataLoader
+from recbole.data.dataset import Dataset
+from recbole.data.interaction import Interaction
+from torch import Tensor
+
+from recbole_mm.data.profile import Members
+
+
+class CatalogueLoader(FullSortEvalDataLoader):
+    """RecBole's loader for full ranking with the same batches, from arrays.
+
+    RecBole keeps a Python set for each user and each part, several gigabytes for 20 million ratings.
+
+    Args:
+        dataset: the part whose rows are to be ranked high; it is sorted by user, as RecBole does.
+        history: the parts whose movies are not candidates for their users.
+    """
+
+    def __init__(self, config, dataset: Dataset, history: Sequence[Dataset]) -> None:
+        self.uid_field, self.iid_field = dataset.uid_field, dataset.iid_field
+        self.is_sequential = False
+        dataset.sort(by=self.uid_field, ascending=True)
+        positive = self._pairs([dataset])
+        seen = self._pairs(history)
+        self.positive = _Sets(positive, dataset.user_num, dataset.item_num)
+        self.history = _Sets(seen[~torch.isin(seen, positive)], dataset.user_num, dataset.item_num)
+        self.uid_list = self.positive.sizes.nonzero().squeeze(1)
+        self.user_df = dataset.join(Interaction({self.uid_field: self.uid_list}))
+        self.sample_size = len(self.uid_list)
+        AbstractDataLoader.__init__(self, config, dataset, sampler=None, shuffle=False)
+
+    def _pairs(self, parts: Sequence[Dataset]) -> Tensor:
+        """Each (user, item) of the parts once, as one number, ascending."""
+        rows = [part.inter_feat[self.uid_field] * part.item_num + part.inter_feat[self.iid_field] for part in parts]
+        return torch.cat(rows).sort().values.unique_consecutive() if rows else torch.empty(0, dtype=torch.long)
+
+    def collate_fn(self, index) -> tuple[Interaction, tuple[Tensor, Tensor], Tensor, Tensor]:
+        """Users of a batch, (row, item) of what they have had, and row and item of what is to be found."""
+        index = torch.as_tensor(index)
+        users = self.user_df[self.uid_field][index]
+        history, positive = self.history.of(users), self.positive.of(users)
+        return self.user_df[index], (history.row, history.movie), positive.row, positive.movie
+
+
+class _Sets:
+    """Items of each user from ascending pair numbers (user · item_num + item)."""
+
+    def __init__(self, pairs: Tensor, user_num: int, item_num: int) -> None:
+        self.items = pairs % item_num
+        self.sizes = (pairs // item_num).bincount(minlength=user_num)
+        self.starts = self.sizes.cumsum(0) - self.sizes
+
+    def of(self, users: Tensor) -> Members:
+        sizes = self.sizes[users]
+        row = torch.repeat_interleave(sizes)
+        place = torch.arange(len(row)) - (sizes.cumsum(0) - sizes)[row]
+        return Members(row, self.items[self.starts[users][row] + place], len(users))
