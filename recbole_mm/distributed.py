@@ -32,7 +32,6 @@ import torch
 import torch.distributed as dist
 from torch import multiprocessing
 
-from recbole_mm import compat
 from recbole_mm.errors import InputError
 
 # How long the processes wait for each other at the start: someone types the commands of the other hosts.
@@ -339,7 +338,6 @@ def _join(config, store: dist.TCPStore, rank: int, local_rank: int, patience: ti
         config.final_config_dict.update(show_progress=False, log_wandb=False)
         logging.getLogger().setLevel(logging.ERROR)
         warnings.simplefilter("ignore")
-        compat.no_tensorboard()
     backend = "nccl" if device.type == "cuda" else "gloo"
     dist.init_process_group(backend, store=store, rank=rank, world_size=count, timeout=LONGEST_WAIT)
     _joined = Processes(rank, count)

@@ -13,7 +13,7 @@ from recbole.data.dataloader import FullSortEvalDataLoader
 from recbole.model.abstract_recommender import AbstractRecommender
 from recbole.utils import get_local_time
 
-from recbole_mm import distributed
+from recbole_mm import compat, distributed
 from recbole_mm.checkpoint import restore, save_checkpoint
 from recbole_mm.data.dataloader import EvaluationData
 from recbole_mm.errors import InputError
@@ -34,8 +34,10 @@ class EvaluationMixin:
     """
 
     def __init__(self, config, model) -> None:
-        super().__init__(config, model)
         self.processes = distributed.current()
+        if self.processes.rank:
+            compat.no_tensorboard()
+        super().__init__(config, model)
         # RecBole's name has a resolution of one second: two runs would share a file.
         name = f"{config['model']}-{config['dataset']}-{get_local_time()}-{secrets.token_hex(3)}.pt"
         self.saved_model_file = os.path.join(self.checkpoint_dir, name)
