@@ -149,6 +149,18 @@ def trainer_amp(trainer: ModuleType) -> bool:
     return True
 
 
+def no_tensorboard() -> None:
+    """Any stack: each rank of a distributed training writes event files of its own beside those of rank 0.
+
+    ``Trainer.__init__`` (trainer/trainer.py) opens a writer whatever its rank. For the ranks of
+    `recbole_mm.distributed` but the first, which are processes of their own, it opens none.
+    """
+    from recbole.trainer import trainer
+
+    nothing = SimpleNamespace(add_scalar=lambda *_: None, add_hparams=lambda *_: None)
+    trainer.get_tensorboard = lambda logger: nothing
+
+
 PATCHES: tuple[tuple[str, Callable[[ModuleType], bool]], ...] = (
     ("numpy", numpy_scalar_names),
     ("scipy.sparse", scipy_dok_matrix_update),

@@ -16,6 +16,7 @@ import torch
 from recbole.config import Config as RecBoleConfig
 from recbole.utils import EvaluatorType, ModelType
 
+from recbole_mm import distributed
 from recbole_mm.builtin_options import quick_start_files, task_options
 from recbole_mm.errors import InputError, nearest
 from recbole_mm.metrics import MetricRequest
@@ -40,7 +41,7 @@ UNUSED_BY_OURS = (
     "threshold",
 )
 TASKS = ("rating", "genre", "ranking")
-_RUNTIME = {*DERIVED, "local_rank"}
+_RUNTIME = {*DERIVED, *distributed.OPTIONS}
 
 
 class Config(RecBoleConfig):
@@ -238,6 +239,7 @@ class Config(RecBoleConfig):
             final["data_path"] = os.path.join(data_path, self.dataset)  # RecBole takes its own copy whatever is asked
         self._check_labels()
         self._check_split()
+        distributed.check_options(final, self.model, self.predicts_genres)
         if self.reads_vectors:
             self._check_modalities()
         if final["vector_input"] and not issubclass(self.model_class, VectorFields):
@@ -339,8 +341,6 @@ class Config(RecBoleConfig):
                 f"option 'benchmark_filename' brings a split of its own, and split_by {final['split_by']} another; use "
                 f"--protocol=ranking or leave benchmark_filename out"
             )
-        if (self.given.get("nproc") or 1) > 1:
-            raise InputError("option 'nproc': training in several processes is not served yet; leave it out")
         scale = final["rating_scale"]
         if scale is not None and not (len(scale) == 2 and all(map(_is_number, scale)) and scale[0] < scale[1]):
             raise InputError(f"option 'rating_scale' is {scale}, but takes [lowest, highest], e.g. [1, 5]")
@@ -350,13 +350,10 @@ class Config(RecBoleConfig):
         gpus = final["gpu_id"]
         if isinstance(gpus, int):
             gpus = final["gpu_id"] = str(gpus)
-        if final.get("local_rank") is not None:
-            final["gpu_id"] = "0" if gpus is None else gpus
-            super()._init_device()
-            return
         if gpus:
             os.environ["CUDA_VISIBLE_DEVICES"] = gpus
         use_gpu = final["use_gpu"] and gpus != "" and torch.cuda.is_available()
+        # In several processes too: single_spec is RecBole's switch for what recbole_mm.distributed does instead.
         final.update(single_spec=True, local_rank=0, device=torch.device("cuda" if use_gpu else "cpu"))
 
     def compatibility_settings(self) -> None:

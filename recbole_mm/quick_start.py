@@ -25,6 +25,7 @@ from recbole.data import create_dataset
 from recbole.data.dataset import Dataset
 from recbole.utils import init_logger, init_seed
 
+from recbole_mm import distributed
 from recbole_mm.checkpoint import load_checkpoint, restore
 from recbole_mm.config import Config
 from recbole_mm.data.atomic import check_atomic_files
@@ -42,17 +43,9 @@ RUNNING_OPTIONS = {
     *("epochs", "stopping_step", "eval_step", "learning_rate", "weight_decay", "clip_grad_norm"),
     *("train_batch_size", "eval_batch_size", "worker", "gpu_id", "use_gpu", "data_path", "checkpoint_dir"),
     *("metrics", "topk", "valid_metric", "metric_decimal_place", "loss_decimal_place", "eval_args"),
-    *(
-        "result_file",
-        "outcome_file",
-        "resume",
-        "evaluate",
-        "config_files",
-        "show_progress",
-        "state",
-        "log_wandb",
-        "wandb_project",
-    ),
+    *("result_file", "outcome_file", "resume", "evaluate", "config_files", "show_progress", "state"),
+    *("log_wandb", "wandb_project"),
+    *distributed.OPTIONS,
 }
 
 
@@ -121,14 +114,32 @@ def run(
         config_file_list, config_dict, arguments: options, later ones win; ``arguments`` are ``--key=value``.
         saved: keep the best model as a checkpoint; without it the numbers are those of the last epoch.
 
-    The option ``resume`` goes on training from a checkpoint, ``evaluate`` only evaluates one.
+    The option ``resume`` goes on training from a checkpoint, ``evaluate`` only evaluates one. With ``nproc`` or
+    ``world_size`` above 1 training is in processes of its own: a script then calls `run` under
+    ``if __name__ == "__main__":``, since each of them imports the script.
 
     Raises:
         InputError: wrong options or data, before any training.
     """
     config = _read_config(model, dataset, config_file_list, config_dict, arguments)
     check_writable(config)
-    _start_log(config)
+    if distributed.process_count(config) == 1:
+        return _train(config, saved)
+    _prepare_files(config)  # once, before each process reads them
+    return Result(**distributed.launch(_train_as_rank, config, saved))
+
+
+def _train_as_rank(config: Config, saved: bool) -> dict[str, Any] | None:
+    """A run in one of several processes: what rank 0 measured, None from the others."""
+    result = _train(config, saved)
+    return None if result is None else asdict(result)
+
+
+def _train(config: Config, saved: bool) -> Result | None:
+    """A run in this process; None from a rank that is not the first and so has nothing to report."""
+    processes = distributed.current()
+    if processes.rank == 0:
+        _start_log(config)
     session = prepare_session(config)
     trainer = session.trainer
     getLogger().info(session.model)
@@ -138,6 +149,8 @@ def run(
         if config["resume"]:
             trainer.resume_checkpoint(config["resume"])
         trainer.fit(session.train_data, session.valid_data, saved=saved, show_progress=config["show_progress"])
+        if processes.rank:
+            return None
         best = trainer.load_weights(trainer.saved_model_file) if saved else None
     else:
         trainer.eval_collector.data_collect(session.train_data)
@@ -167,7 +180,7 @@ def run(
         peak_rss_mb=round(_peak_rss_mb(), 1),
         checkpoint=config["evaluate"] or (trainer.saved_model_file if saved else None),
         versions=_versions(),
-        config=config.plain(),
+        config={**config.plain(), **distributed.of_several(config)},
         history=history,
     )
     if config["result_file"]:
@@ -237,6 +250,9 @@ def _read_config(model, dataset, files, options, arguments) -> Config:
 
 def prepare_session(config: Config) -> Session:
     """Data, split, loaders, model and trainer of a run, ready for the first epoch."""
+    processes = distributed.current()
+    if processes.count != distributed.process_count(config):
+        raise InputError("options 'nproc' and 'world_size': several processes are for run alone; leave them out")
     dataset, split = prepare_data(config)
     with _input_errors_of_recbole(config):
         train_data, valid_data, test_data = data_preparation(config, dataset, split)
@@ -248,15 +264,14 @@ def prepare_session(config: Config) -> Session:
     built = perf_counter() - start
     trainer = build_trainer(config, model)
     trainer.data_fingerprint = _fingerprint(dataset, split)
+    processes.check_same(config.plain(), trainer.data_fingerprint, len(split.train))
     return Session(config, model, trainer, train_data, split, valid_data, test_data, built)
 
 
 def prepare_data(config: Config) -> tuple[Dataset, Split]:
     """The data set of a run, split by its protocol."""
     init_seed(config["seed"], config["reproducibility"])
-    if config["dataset"] in PREPARABLE:
-        prepare(config["dataset"], Path(config["data_path"]).parent)
-    check_atomic_files(config)
+    _prepare_files(config)
     with _input_errors_of_recbole(config), warnings.catch_warnings():
         # RecBole on pandas 2: deprecated, not broken (pandas 3 is excluded).
         warnings.filterwarnings("ignore", category=FutureWarning, module=r"recbole\.")
@@ -265,6 +280,12 @@ def prepare_data(config: Config) -> tuple[Dataset, Split]:
             dataset.modalities = read_modalities(dataset)
         getLogger().info(dataset)
         return dataset, build_split(dataset, config)
+
+
+def _prepare_files(config: Config) -> None:
+    if config["dataset"] in PREPARABLE:
+        prepare(config["dataset"], Path(config["data_path"]).parent)
+    check_atomic_files(config)
 
 
 @contextmanager

@@ -33,7 +33,6 @@ RECBOLE_PROPERTIES = Path(recbole.__file__).parent / "properties"
 # Read by RecBole's code (data/, evaluator/, trainer/) but in none of its lists or property files.
 UNLISTED = (
     *("encoding", "tail_ratio", "full", "token_num_threshold", "convert_token_to_onehot"),
-    *("local_rank", "world_size", "nproc", "offset", "ip", "port"),  # distributed training
     # data/transform.py, for the option 'transform'
     *("mask_ratio", "ft_ratio", "eta", "beta", "MASK_INDEX", "MASK_ITEM_SEQ", "POS_ITEMS", "NEG_ITEMS"),
     *("CROP_ITEM_SEQ", "CROP_ITEM_SEQ_LEN", "REORDER_ITEM_SEQ", "INVERSE_ITEM_SEQ"),
@@ -61,6 +60,8 @@ DERIVED = {
     "genre_metrics": "metrics",
     "rated_metrics": "metrics",
     "single_spec": "nproc",
+    "local_rank": "nproc",
+    "offset": "group_offset",
     "valid_neg_sample_args": "eval_args",
     "test_neg_sample_args": "eval_args",
 }
@@ -93,12 +94,14 @@ TYPES = {
     "entity_kg_num_interval": "str none",
     "evaluate": "str none",
     "gpu_id": "int str none",
+    "ip": "str none",
     "item_inter_num_interval": "str none",
     "load_col": "dict none",
     "normalize_all": "bool none",
     "normalize_field": "list none",
     "numerical_features": "list none",
     "outcome_file": "str none",
+    "port": "int none",
     "preload_weight": "dict none",
     "private_size": "int none",
     "rating_scale": "list none",
@@ -118,6 +121,7 @@ TYPES = {
     "val_interval": "dict none",
     "valid_metric": "str none",
     "vector_components": "int none",
+    "world_size": "int none",
 }
 SCALAR_FOR_LIST = ("additional_feat_suffix", "metrics", "modalities", "tasks", "topk")
 CHOICES = {
@@ -155,12 +159,15 @@ RANGES: dict[str, tuple[str, Callable[[float], bool]]] = {
     "genre_test_ratio": _FRACTION,
     "genre_valid_ratio": _FRACTION,
     "genre_weight": _AT_LEAST_0,
+    "group_offset": _AT_LEAST_0,
     "learning_rate": _ABOVE_0,
     "like_threshold": ("finite", lambda x: abs(x) < float("inf")),
     "metric_decimal_place": _AT_LEAST_0,
     "missing_ratio": ("in [0, 1]", lambda x: 0 <= x <= 1),
     "modality_dropout": _DROPOUT,
+    "nproc": _AT_LEAST_1,
     "orthogonality_weight": _AT_LEAST_0,
+    "port": ("from 1 to 65535", lambda x: 1 <= x <= 65535),
     "private_size": _AT_LEAST_0,
     "genre_penalty": _ABOVE_0,
     "item_damping": _AT_LEAST_0,
@@ -183,6 +190,7 @@ RANGES: dict[str, tuple[str, Callable[[float], bool]]] = {
     "vector_components": _AT_LEAST_1,
     "weight_decay": _AT_LEAST_0,
     "worker": _AT_LEAST_0,
+    "world_size": (">= 1, or -1 for nproc", lambda x: x == -1 or x >= 1),
 }
 _NAMES = {
     "bool": "true or false",

@@ -68,6 +68,8 @@ class MultitaskTrainer(EvaluationMixin, Trainer):
 
     def __init__(self, config, model) -> None:
         super().__init__(config, model)
+        self.processes.broadcast(model)
+        self.processes.share_draws(model)
         self.average = WeightAverage(model, config["averaging_decay"])
 
     def _train_epoch(self, train_data, epoch_idx, loss_func=None, show_progress=False) -> dict[str, float]:
@@ -84,21 +86,22 @@ class MultitaskTrainer(EvaluationMixin, Trainer):
             disable=None if show_progress else True,  # None: no bar where there is no terminal
         )
         for interaction in bar:
-            interaction: Interaction = interaction.to(self.device)
+            interaction: Interaction = self.processes.share(interaction).to(self.device)
             self.optimizer.zero_grad()
             with torch.autocast(device_type=self.device.type, enabled=self.enable_amp):
                 losses = self.model.calculate_loss(interaction)
                 loss = sum(losses.values())
             self._check_nan(loss)
             loss.backward()
+            self.processes.average_gradients(self.model.parameters(), len(interaction))
             if self.clip_grad_norm:
                 clip_grad_norm_(self.model.parameters(), **self.clip_grad_norm)
             self.optimizer.step()
             self.average.update()
             for name, value in losses.items():
                 totals[name] = totals.get(name, 0.0) + value.detach()
-        means = {name: float(total) / len(train_data) for name, total in totals.items()}
-        statistics = self.model.pop_statistics()
+        means = self.processes.mean({name: float(total) / len(train_data) for name, total in totals.items()})
+        statistics = self.processes.mean(self.model.pop_statistics())
         self.average.enter()
         self.history.append(
             {"epoch": epoch_idx, "seconds": perf_counter() - start, "losses": means, "statistics": statistics}

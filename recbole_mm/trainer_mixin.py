@@ -13,6 +13,7 @@ from recbole.data.dataloader import FullSortEvalDataLoader
 from recbole.model.abstract_recommender import AbstractRecommender
 from recbole.utils import get_local_time
 
+from recbole_mm import compat, distributed
 from recbole_mm.checkpoint import restore, save_checkpoint
 from recbole_mm.data.dataloader import EvaluationData
 from recbole_mm.errors import InputError
@@ -27,11 +28,15 @@ class EvaluationMixin:
 
     Attributes:
         history: one dict for each epoch: epoch, seconds, losses by name, statistics by name, valid by metric.
+        processes: those that train together.
         throughput: of the last evaluation: ``pairs`` rated a second, ``users`` ranked a second (each with its metrics).
         data_fingerprint: set by quick_start; kept in checkpoints so that one is not applied to other data.
     """
 
     def __init__(self, config, model) -> None:
+        self.processes = distributed.current()
+        if self.processes.rank:
+            compat.no_tensorboard()
         super().__init__(config, model)
         # RecBole's name has a resolution of one second: two runs would share a file.
         name = f"{config['model']}-{config['dataset']}-{get_local_time()}-{secrets.token_hex(3)}.pt"
@@ -52,10 +57,15 @@ class EvaluationMixin:
         return losses
 
     def _seed_epoch(self, train_data, epoch_idx: int) -> None:
-        """The random numbers of an epoch depend on seed and epoch only, so resuming equals never having stopped."""
-        seed = int(np.random.SeedSequence([self.config["seed"], epoch_idx]).generate_state(1)[0])
-        torch.manual_seed(seed)
-        np.random.seed(seed)  # noqa: NPY002 - RecBole's samplers draw from it
+        """The random numbers of an epoch depend on seed and epoch only, so resuming equals never having stopped.
+
+        Ranks draw numbers of their own, but share out the same batches, whose order is the loader's generator's.
+        """
+        seed = own = _seed_of(self.config["seed"], epoch_idx)
+        if self.processes.rank:
+            own = _seed_of(self.config["seed"], epoch_idx, self.processes.rank)
+        torch.manual_seed(own)
+        np.random.seed(own)  # noqa: NPY002 - RecBole's samplers draw from it
         if train_data.generator is not None:
             train_data.generator.manual_seed(seed)
 
@@ -69,7 +79,8 @@ class EvaluationMixin:
     def _valid_epoch(self, valid_data, show_progress=False):
         if valid_data.ranking is not None and self._ranks_by_pairs() and not self._chooses_by_ranking():
             valid_data = replace(valid_data, ranking=None)
-        score, result = super()._valid_epoch(valid_data, show_progress)
+        validate = super()._valid_epoch
+        score, result = self.processes.by_first(lambda: validate(valid_data, show_progress))
         if self.history:
             self.history[-1]["valid"] = dict(result)
         for name, value in result.items():
@@ -189,7 +200,7 @@ class EvaluationMixin:
     # ------------------------------------------------------------------ checkpoints
 
     def _save_checkpoint(self, epoch, verbose=True, **kwargs) -> None:
-        if not self.config["single_spec"] and self.config["local_rank"] != 0:
+        if self.processes.rank:
             return
         path = kwargs.pop("saved_model_file", self.saved_model_file)
         save_checkpoint(
@@ -240,6 +251,10 @@ class EvaluationMixin:
         self.best_valid_score = checkpoint["best_valid_score"]
         self._save_checkpoint(checkpoint["epoch"], verbose=False)
         self.logger.info(f"Checkpoint loaded. Resume training from epoch {self.start_epoch}")
+
+
+def _seed_of(*numbers: int) -> int:
+    return int(np.random.SeedSequence(numbers).generate_state(1)[0])
 
 
 def _as_bytes(text: np.ndarray) -> np.ndarray:

@@ -22,7 +22,6 @@ from recbole_mm.errors import InputError
         ({"tasks": ["rating", "rankin"]}, "'rankin' is no task. Did you mean 'ranking'?"),
         ({"learner": "sparse_adam"}, "sparse_adam needs sparse gradients"),
         ({"averaging_decay": 1.5}, r"averaging_decay.*in \[0, 1\)"),
-        ({"nproc": 2}, "'nproc': training in several processes"),
         ({"seed": 2**32}, "seed.*from 0 to"),
         ({"protocol": "u1", "benchmark_filename": ["a", "b", "c"]}, "benchmark_filename"),
     ],
