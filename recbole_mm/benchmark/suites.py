@@ -7,7 +7,7 @@ A suite is a file of properties/benchmark, or of properties/benchmark/<dataset> 
     rows_of     in place of rows and protocols: suite -> the protocol under which its rows run
     options     of every row
     part        test by default; an ablation reports valid, so that nothing is chosen by looking at the test part
-    against     a row that the others are subtracted from
+    against     a row that the others are subtracted from, and tested against if no row is a built-in model
     columns     of the table, where the usual metrics are not the point
     workers     runs at a time, where it matters (cost: 1)
     quick       protocols, seeds and rows of the short form, and ``bands``: row -> metric -> [lowest, highest]
@@ -73,7 +73,7 @@ def run_suite(suite: str, dataset: str, out: Path, workers: int = 2, quick: bool
     (out / f"{suite}.tex").write_text(latex(table, plan), encoding="utf-8")
     text = markdown(suite, dataset, table, plan)
     if part == "test":  # what runs keep of pairs and users is of the test part
-        tests = significance(_outcomes(cells, failures), baselines=_baselines(cells))
+        tests = significance(_outcomes(cells, failures), _baselines(cells) or [plan.get("against", "")])
         tests.table.to_csv(out / f"{suite}.tests.csv", index=False)
         text += tests.markdown
     if "against" in plan:
@@ -133,13 +133,13 @@ def _read(cells: Sequence[Cell], failures: Sequence[str | None], part: str) -> p
     return pd.DataFrame(lines)
 
 
-def _outcomes(cells: Sequence[Cell], failures: Sequence[str | None]) -> dict[str, list[Path]]:
-    """Row -> outcome files of its runs, for rows without a failure."""
+def _outcomes(cells: Sequence[Cell], failures: Sequence[str | None]) -> dict[str, dict[str, list[Path]]]:
+    """Protocol -> row -> outcome files of its runs, for rows without a failure."""
     broken = {cell.row for cell, failure in zip(cells, failures) if failure is not None}
-    found: dict[str, list[Path]] = {}
+    found: dict[str, dict[str, list[Path]]] = {}
     for cell in cells:
         if cell.row not in broken and cell.tool == "run":
-            found.setdefault(cell.row, []).append(cell.outcomes)
+            found.setdefault(cell.protocol, {}).setdefault(cell.row, []).append(cell.outcomes)
     return found
 
 

@@ -36,12 +36,9 @@ def summary(table: pd.DataFrame, plan: Mapping) -> tuple[list[str], list[list[st
         plan: the suite, which may name ``columns``.
     """
     metrics = _shown(table, plan)
-    table = table.assign(family=table["protocol"].where(~table["protocol"].str.fullmatch(FOLD), "folds"))
-    several = table.loc[table["family"] == "folds", "protocol"].nunique() > 1
     lines = []
-    for (row, family), runs in table.groupby(["row", "family"], sort=False):
-        folds = family == "folds" and several
-        name = f"mean of {runs['protocol'].nunique()} folds" if folds else runs["protocol"].iloc[0]
+    for (row, name), runs in table.groupby(["row", _place_of(table["protocol"])], sort=False):
+        folds = runs["protocol"].nunique() > 1
         failed = runs["failure"].dropna()
         if len(failed):
             lines.append([row, name, "failed"])
@@ -53,6 +50,13 @@ def summary(table: pd.DataFrame, plan: Mapping) -> tuple[list[str], list[list[st
             cells = (_mean_and_deviation(first[metric]) for metric in metrics)
             lines.append(["", runs["protocol"].iloc[0], *cells])
     return ["row", "protocol", *metrics], lines
+
+
+def _place_of(protocols: pd.Series) -> pd.Series:
+    """Protocol of each run as tables name it; folds are one place, where there are several of them."""
+    is_fold = protocols.str.fullmatch(FOLD)
+    folds = protocols[is_fold].nunique()
+    return protocols.mask(is_fold & (folds > 1), f"mean of {folds} folds").rename("place")
 
 
 def markdown(suite: str, dataset: str, table: pd.DataFrame, plan: Mapping) -> str:
@@ -87,42 +91,55 @@ def latex(table: pd.DataFrame, plan: Mapping) -> str:
 
 
 def differences(table: pd.DataFrame, plan: Mapping) -> str:
-    """Each row minus the row ``against`` under the same protocol and seed: mean ± standard deviation over seeds."""
+    """Each row minus the row ``against`` under the same seed: mean ± standard deviation over seeds.
+
+    Folds are averaged first.
+    """
     metrics, reference = _shown(table, plan), plan["against"]
-    done = table[table["failure"].isna()].set_index(["protocol", "seed"])
-    base = done.loc[done["row"] == reference, metrics]
+    done = table[table["failure"].isna()]
+    done = done.groupby(["row", _place_of(done["protocol"]), "seed"], sort=False)[metrics].mean()
+    base = done.loc[reference]
     lines = []
-    for (row, protocol), runs in done[done["row"] != reference].groupby(["row", "protocol"], sort=False):
-        difference = runs[metrics] - base.reindex(runs.index)
-        lines.append([row, protocol, *(_mean_and_deviation(difference[name], sign="+") for name in metrics)])
+    for (row, place), runs in done.drop(index=reference, level="row").groupby(level=["row", "place"], sort=False):
+        difference = runs.droplevel("row") - base.reindex(runs.droplevel("row").index)
+        lines.append([row, place, *(_mean_and_deviation(difference[name], sign="+") for name in metrics)])
     text = _github(["row", "protocol", *metrics], lines)
     return f"\nDifference from {reference} under the same seed, mean ± standard deviation over seeds.\n\n{text}\n"
 
 
-def significance(outcomes: Mapping[str, Sequence[Path]], baselines: Sequence[str]) -> Tests:
-    """Each row against the best baseline of each metric, over all protocols.
+def significance(outcomes: Mapping[str, Mapping[str, Sequence[Path]]], baselines: Sequence[str]) -> Tests:
+    """Each row against the best baseline of each metric, under each protocol; the folds are one.
 
     Args:
-        outcomes: row -> ``outcome_file`` of its runs.
+        outcomes: protocol -> row -> ``outcome_file`` of its runs.
         baselines: rows among which the reference is taken.
     """
-    found = []
-    for metric in PAIRED:
-        values = {row: known for row, files in outcomes.items() if (known := units(files, metric)) is not None}
-        found += compare(values, baselines, metric)
-    table = pd.DataFrame([asdict(one) for one in found], columns=[one.name for one in fields(Comparison)])
+    runs = [
+        (protocol, file, row) for protocol, rows in outcomes.items() for row, files in rows.items() for file in files
+    ]
+    places = _place_of(pd.Series([protocol for protocol, *_ in runs], dtype=str))
+    found: list[tuple[str, Comparison]] = []
+    for place in places.unique():
+        here = [(file, row) for (_, file, row), its_place in zip(runs, places) if its_place == place]
+        files = {row: [file for file, its_row in here if its_row == row] for _, row in here}
+        for metric in PAIRED:
+            values = {row: known for row, of_row in files.items() if (known := units(of_row, metric)) is not None}
+            found += [(place, one) for one in compare(values, baselines, metric)]
+    names = [one.name for one in fields(Comparison)]
+    table = pd.DataFrame([{"protocol": place, **asdict(one)} for place, one in found], columns=["protocol", *names])
     if not found:
         return Tests(table, "")
     lines = []
-    for one in found:
+    for place, one in found:
         numbers = f"{one.difference:+.4f}", f"{one.effect:+.3f}", f"{one.p:.2g}", one.units
-        lines.append([one.row, one.metric, one.reference, *numbers, one.verdict])
-    headers = ["row", "metric", "against", "difference", "effect (d_z)", "p (Holm)", "pairs or users", "verdict"]
+        lines.append([one.row, place, one.metric, one.reference, *numbers, one.verdict])
+    headers = ["row", "protocol", "metric", "against", "difference", "effect (d_z)", "p (Holm)", "pairs or users"]
+    reference = f"{baselines[0]}" if len(baselines) == 1 else "the best baseline of each metric"
     return Tests(
         table,
-        "\nAgainst the best baseline of each metric: paired t-tests on the same users, for rmse on squared errors of "
+        f"\nAgainst {reference}: paired t-tests on the same users, for rmse on squared errors of "
         f"the same ratings, after averaging over seeds and folds (recbole_mm/benchmark/significance.py).\n\n"
-        f"{_github(headers, lines)}\n",
+        f"{_github([*headers, 'verdict'], lines)}\n",
     )
 
 

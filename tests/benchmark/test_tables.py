@@ -12,17 +12,17 @@ def test_rows_are_tested_against_the_best_baseline(tmp_path):
     outcomes = {row: [tmp_path / f"{row}.npz"] for row in ("ours", "EASE", "Pop")}
     for (file,), level in zip(outcomes.values(), (0.5, 0.3, 0.1)):
         np.savez(file, ranked_user=users, **{"ndcg@10": level + random.normal(size=50) * 0.05})
-    tests = significance(outcomes, ["EASE", "Pop"])
+    tests = significance({"ranking": outcomes}, ["EASE", "Pop"])
     text = tests.markdown
     assert list(tests.table["verdict"]) == ["better", "worse"] and set(tests.table["reference"]) == {"EASE"}
     lines = [[part.strip() for part in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| ")][
         1:
     ]
-    assert [(line[0], line[1], line[2], line[-2], line[-1]) for line in lines] == [
+    assert [(line[0], line[2], line[3], line[-2], line[-1]) for line in lines] == [
         ("ours", "ndcg@10", "EASE", "50", "better"),
         ("Pop", "ndcg@10", "EASE", "50", "worse"),
     ]
-    assert significance(outcomes, []).markdown == ""
+    assert significance({"ranking": outcomes}, []).markdown == ""
 
 
 def test_differences_are_between_runs_of_one_seed():
@@ -32,6 +32,29 @@ def test_differences_are_between_runs_of_one_seed():
     text = differences(table, {"against": "full"})
     assert [part.strip() for part in text.splitlines()[-1].split("|")[1:-1]] == ["less", "u1", "+0.0200 ± 0.0141"]
     assert "broken" not in text
+
+
+def test_differences_are_between_means_of_folds():
+    rows = [("full", "u1", 0.90), ("full", "u2", 0.80), ("less", "u1", 0.93), ("less", "u2", 0.85)]
+    table = pd.DataFrame(rows, columns=["row", "protocol", "rmse"]).assign(seed=1, failure=None)
+    text = differences(table, {"against": "full"})
+    assert [part.strip() for part in text.splitlines()[-1].split("|")[1:-1]] == ["less", "mean of 2 folds", "+0.0400"]
+
+
+def test_a_protocol_is_tested_by_itself_and_the_folds_together(tmp_path):
+    """The same user and movie are warm under one protocol and cold under another."""
+    pairs = np.array([b"%d" % pair for pair in range(40)])
+    outcomes: dict[str, dict[str, list]] = {}
+    for protocol, gain in (("u1", 0.5), ("u2", 0.5), ("cold-item", -0.5)):
+        for row, error in (("full", 1.0), ("less", 1.0 + gain)):
+            file = tmp_path / f"{protocol}-{row}.npz"
+            own = pairs if protocol == "cold-item" else np.char.add(pairs, protocol.encode())
+            noise = np.random.default_rng(len(outcomes)).normal(size=40) * 0.01
+            np.savez(file, user=own, item=own, rating=np.zeros(40), predicted=error + noise * (row == "less"))
+            outcomes.setdefault(protocol, {})[row] = [file]
+    table = significance(outcomes, ["full"]).table.set_index("protocol")
+    assert table["verdict"].to_dict() == {"mean of 2 folds": "worse", "cold-item": "better"}
+    assert table["units"].to_dict() == {"mean of 2 folds": 80, "cold-item": 40}
 
 
 def test_latex_is_the_same_table():
