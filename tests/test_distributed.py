@@ -8,6 +8,8 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -34,19 +36,29 @@ DETERMINISTIC = {
     **dict.fromkeys(("dropout_prob", "modality_dropout", "id_dropout"), 0.0),
     **{"learner": "sgd", "learning_rate": 0.1, "weight_decay": 0.0, "epochs": 2, "train_batch_size": 101},
 }
-SECONDS = 180
+SECONDS = 300
 
 
-@pytest.fixture(autouse=True)
-def _no_test_waits_for_ever():
+@contextmanager
+def alarm() -> Iterator[None]:
+    """What takes longer is an error."""
+
     def give_up(*_):
         raise TimeoutError(f"after {SECONDS} seconds")
 
     before = signal.signal(signal.SIGALRM, give_up)
     signal.alarm(SECONDS)
-    yield
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, before)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@pytest.fixture(autouse=True)
+def _no_test_waits_for_ever():
+    with alarm():
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +69,7 @@ def recorded(planted_once, tmp_path_factory) -> dict[str, list]:
     config = Config("MMFS", planted_once.name, config_dict=planned[0]["options"])
     (folder / "rating").mkdir()
     deterministic = [{"model": "MMFS", "options": planted_once.options(**DETERMINISTIC, nproc=2)}]
-    with pytest.MonkeyPatch.context() as patch:
+    with alarm(), pytest.MonkeyPatch.context() as patch:  # set up before the alarm of the test
         patch.chdir(folder)
         calls = [
             ("record", str(folder), planned),
@@ -167,7 +179,7 @@ def test_two_hosts(planted, tmp_path, capfd):
     with subprocess.Popen(command, cwd=other, env={**os.environ, "OMP_NUM_THREADS": "1"}, **pipes) as second:
         try:
             assert main(["run", *options]) == 0
-            printed, errors = second.communicate(timeout=60)
+            printed, errors = second.communicate(timeout=SECONDS / 2)
         finally:
             second.kill()
     assert second.returncode == 0, errors
