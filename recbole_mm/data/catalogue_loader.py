@@ -11,6 +11,7 @@ from recbole.data.interaction import Interaction
 from torch import Tensor
 
 from recbole_mm.data.profile import Members
+from recbole_mm.data.row_groups import places_of_runs
 
 
 class CatalogueLoader(FullSortEvalDataLoader):
@@ -59,6 +60,5 @@ class _Sets:
 
     def of(self, users: Tensor) -> Members:
         sizes = self.sizes[users]
-        row = torch.repeat_interleave(sizes)
-        place = torch.arange(len(row)) - (sizes.cumsum(0) - sizes)[row]
-        return Members(row, self.items[self.starts[users][row] + place], len(users))
+        items = self.items[places_of_runs(self.starts[users], sizes)]
+        return Members(torch.repeat_interleave(sizes), items, len(users))

@@ -16,6 +16,7 @@ from recbole.utils import ModelType
 from torch import Tensor
 
 from recbole_mm.data.catalogue_loader import CatalogueLoader
+from recbole_mm.data.row_groups import places_of_runs
 from recbole_mm.data.splits import Split
 
 PHASES = ("valid", "test")
@@ -83,10 +84,8 @@ class UserRows:
     def shuffled(self, generator: torch.Generator | None) -> Tensor:
         """All rows, [n], a user's together, the users in random order."""
         users = torch.randperm(len(self.counts), generator=generator)
-        counts = self.counts[users]
-        before = (self.counts.cumsum(0) - self.counts)[users]  # where a user's rows start in ``rows``
-        place = torch.arange(len(self.rows)) - (counts.cumsum(0) - counts).repeat_interleave(counts)
-        return self.rows[before.repeat_interleave(counts) + place]
+        starts = self.counts.cumsum(0) - self.counts
+        return self.rows[places_of_runs(starts[users], self.counts[users])]
 
 
 def data_preparation(config, dataset: Dataset, split: Split):

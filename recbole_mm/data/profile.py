@@ -11,6 +11,8 @@ from scipy.sparse import csr_matrix
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from recbole_mm.data.row_groups import places_of_runs
+
 
 class _SparseSum(torch.autograd.Function):
     """members @ movies for a constant 0/1 matrix: the backward pass uses its stored transpose."""
@@ -85,10 +87,8 @@ class UserAverages(nn.Module):
     def of(self, users: Tensor) -> Members:
         """The sets of these users, [R]."""
         starts, ends = self.members.crow_indices()[users], self.members.crow_indices()[users + 1]
-        row = torch.repeat_interleave(ends - starts)
-        first = torch.cumsum(ends - starts, dim=0) - (ends - starts)
-        position = torch.arange(len(row), device=users.device) - first[row] + starts[row]
-        return Members(row, self.members.col_indices()[position], len(users))
+        movies = self.members.col_indices()[places_of_runs(starts, ends - starts)]
+        return Members(torch.repeat_interleave(ends - starts), movies, len(users))
 
     def movies_of(self, user: int) -> list[int]:
         """Ids of the movies in the set of one user."""

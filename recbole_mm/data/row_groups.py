@@ -1,10 +1,12 @@
-"""Rows of a split by user, for as many ratings as there are."""
+"""Rows by user, for as many ratings as there are."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import torch
+from torch import Tensor
 
 
 def rows_by_ratio(keys: np.ndarray, cuts: Callable[[int], Sequence[int]]) -> list[np.ndarray]:
@@ -28,3 +30,9 @@ def rows_by_ratio(keys: np.ndarray, cuts: Callable[[int], Sequence[int]]) -> lis
     starts = np.array([cuts(int(size)) for size in several]).reshape(len(several), -1)[which]
     part = (place[:, None] >= np.repeat(starts, sizes, axis=0)).sum(axis=1)
     return [rows[part == number] for number in range(starts.shape[1] + 1)]
+
+
+def places_of_runs(starts: Tensor, sizes: Tensor) -> Tensor:
+    """Places of runs one after the other, [sum of sizes]: starts[0], starts[0] + 1, …, then those of starts[1], …"""
+    before = sizes.cumsum(0) - sizes
+    return torch.arange(int(sizes.sum()), device=sizes.device) + (starts - before).repeat_interleave(sizes)
