@@ -92,7 +92,7 @@ def collector_counts(collector: ModuleType) -> bool:
 
 
 def csv_engine(dataset: ModuleType) -> bool:
-    """Any stack: atomic files are read by pandas' Python parser, six times slower than its C parser.
+    """Any stack: atomic files are read by pandas' Python parser, the slow one.
 
     ``Dataset._load_feat`` (data/dataset/dataset.py) names ``engine="python"``: 20 million ratings are then so many
     lists of text. Both parsers split the same text into the same fields; ``round_trip`` gives the same numbers too.
@@ -111,7 +111,7 @@ def csv_engine(dataset: ModuleType) -> bool:
 
 
 def interaction_index(interaction: ModuleType) -> bool:
-    """Any stack: rows are taken through a Python list of their numbers, which takes a hundred times longer.
+    """Any stack: rows are taken through a Python list of their numbers, which is slow for many rows.
 
     ``Interaction.__getitem__`` (data/interaction.py) calls ``index.tolist()``, for shuffling, sorting and splitting all
     ratings and for each batch.

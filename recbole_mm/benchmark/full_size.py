@@ -6,7 +6,7 @@
 Each size is built by `recbole-mm prepare mmtf-14k` from files of the releases' layout, which
 `recbole_mm.benchmark.synthetic` writes. Then each model loads it, is trained for one epoch, rates a hundredth of the
 ratings and ranks the catalogue for up to 10,000 users. Building and each model run in a process of their own; what is
-measured already is kept in ``--out``, so an interrupted command goes on where it stopped. DIR needs 4 GB.
+measured already is kept in ``--out``, so an interrupted command goes on where it stopped. DIR needs some gigabytes.
 """
 
 from __future__ import annotations

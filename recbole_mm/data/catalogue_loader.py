@@ -17,7 +17,7 @@ from recbole_mm.data.row_groups import places_of_runs
 class CatalogueLoader(FullSortEvalDataLoader):
     """RecBole's loader for full ranking with the same batches, from arrays.
 
-    RecBole keeps a Python set for each user and each part, several gigabytes for 20 million ratings.
+    RecBole keeps a Python set for each user and each part.
 
     Args:
         dataset: the part whose rows are to be ranked high; it is sorted by user, as RecBole does.
