@@ -7,7 +7,6 @@ built, and refuses RMSE beside Recall. This one does none of that.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from recbole.utils import EvaluatorType, ModelType
 
 from recbole_mm import distributed
 from recbole_mm.builtin_options import quick_start_files, task_options
+from recbole_mm.config_checks import check_labels, check_modalities, check_mode, check_ours, check_split
 from recbole_mm.errors import InputError, nearest
 from recbole_mm.metrics import MetricRequest
 from recbole_mm.model.registry import get_model
@@ -27,20 +27,6 @@ from recbole_mm.resources import resource_dir
 from recbole_mm.schema import DERIVED, RECBOLE_PROPERTIES, Schema, model_property_file
 
 _EVALUATION = ("protocol", "metrics", "topk", "valid_metric", "valid_metric_bigger", "eval_args")
-# RecBole options that would silently do nothing for a model that reads its own vectors and draws no negatives.
-UNUSED_BY_OURS = (
-    "train_neg_sample_args",
-    "save_dataset",
-    "save_dataloaders",
-    "dataset_save_path",
-    "dataloaders_save_path",
-    "alias_of_item_id",
-    "transform",
-    "enable_amp",
-    "enable_scaler",
-    "threshold",
-)
-TASKS = ("rating", "genre", "ranking")
 _RUNTIME = {*DERIVED, *distributed.OPTIONS}
 
 
@@ -78,7 +64,7 @@ class Config(RecBoleConfig):
             if value is None and not option:
                 raise InputError(f"no {name} given; add --{name}=…")
             if None not in (value, option) and option not in (value, getattr(value, "__name__", value)):
-                raise InputError(f"{self._given[name].origin}: {name} is {option}, but this run is of {value}")
+                raise InputError(f"{self.origin(name)}: {name} is {option}, but this run is of {value}")
         overall = read_packaged(resource_dir("properties") / "overall.yaml")
         self._protocol = self._read_protocol(overall["protocol"])
         self.model, self.model_class, self.dataset = self._get_model_and_dataset(model, dataset)
@@ -188,6 +174,10 @@ class Config(RecBoleConfig):
         """Whether the model has ``predict_genres``."""
         return bool(getattr(self.model_class, "predicts_genres", False))
 
+    def origin(self, option: str) -> str:
+        """Where the user set an option (a file, the command line), for messages."""
+        return self._given[option].origin
+
     def _learns(self, task: str) -> bool:
         """Whether the model predicts for the task and, where the option ``tasks`` is its own, is trained on it."""
         predicts = {"rating": self.predicts_ratings, "genre": self.predicts_genres}[task]
@@ -225,30 +215,30 @@ class Config(RecBoleConfig):
             final["eval_args"] = {**final["eval_args"], "mode": "labeled"}
         self._as_input_error(super()._set_default_parameters)
         if request.ranking:
-            self._check_mode()
+            check_mode(self)
         else:
             final.update(metrics=[], eval_type=EvaluatorType.VALUE)
         final.update(rating_metrics=request.rating, genre_metrics=request.genre, rated_metrics=request.rated)
         bigger = final["valid_metric_bigger"] = request.bigger_is_better(final["valid_metric"])
         if self.given.get("valid_metric_bigger", bigger) != bigger:
             raise InputError(
-                f"{self._given['valid_metric_bigger'].origin}: option 'valid_metric_bigger' is {not bigger}, but a "
+                f"{self.origin('valid_metric_bigger')}: option 'valid_metric_bigger' is {not bigger}, but a "
                 f"better {final['valid_metric']} is a {'larger' if bigger else 'smaller'} one; leave the option out"
             )
         if final["dataset"] == "ml-100k" and data_path != self.internal_config_dict["data_path"]:
             final["data_path"] = os.path.join(data_path, self.dataset)  # RecBole takes its own copy whatever is asked
-        self._check_labels()
-        self._check_split()
+        check_labels(self)
+        check_split(self)
         distributed.check_options(final, self.model, self.predicts_genres)
         if self.reads_vectors:
-            self._check_modalities()
+            check_modalities(self)
         if final["vector_input"] and not issubclass(self.model_class, VectorFields):
             raise InputError(
                 f"option 'vector_input' has no effect on {self.model}; it is for context models trained on ratings "
                 f"(FM, DeepFM, …, with --builtin_task=rating)"
             )
         if self.predicts_genres:
-            self._check_ours()
+            check_ours(self)
 
     def _as_input_error(self, function, *arguments: Any) -> None:
         try:
@@ -257,93 +247,6 @@ class Config(RecBoleConfig):
             if isinstance(error, InputError):
                 raise
             raise InputError(f"options of {self.model}: {' '.join(str(error).split())}") from error
-
-    def _check_mode(self) -> None:
-        """Ranking metrics need candidates beside the rows themselves."""
-        modes = self.final_config_dict["eval_args"]["mode"]
-        if self.final_config_dict["eval_type"] == EvaluatorType.RANKING and "labeled" in modes.values():
-            raise InputError(
-                "option 'eval_args': mode labeled does not go with ranking metrics "
-                f"({', '.join(self.final_config_dict['metrics'])}); use mode full, uni100 or pop100, or other --metrics"
-            )
-
-        if self.final_config_dict["split_by"] == "cold_item" and set(modes.values()) - {"full", "labeled"}:
-            raise InputError(
-                "option 'eval_args': sampled candidates would be movies that are not cold; split_by cold_item ranks "
-                "the cold movies among themselves, with mode full"
-            )
-
-    def _check_ours(self) -> None:
-        """Options of RecBole that our models' data and training have no use for: better refused than ignored."""
-        final = self.final_config_dict
-        for option in UNUSED_BY_OURS:
-            if self.given.get(option):
-                raise InputError(
-                    f"{self._given[option].origin}: option '{option}' has no effect on {self.model}; leave it out"
-                )
-        tasks = final["tasks"]
-        for task in tasks:
-            if task not in TASKS:
-                raise InputError(
-                    f"option 'tasks': '{task}' is no task.{nearest(str(task), TASKS)} Tasks: {', '.join(TASKS)}"
-                )
-        weights = {"rating": final["rating_weight"], "genre": final["genre_weight"], "ranking": 1}
-        if not any(weights[task] for task in tasks):
-            raise InputError("options 'tasks', 'rating_weight' and 'genre_weight': nothing would be trained")
-        if final["learner"] == "sparse_adam":
-            raise InputError(f"option 'learner': sparse_adam needs sparse gradients, {self.model} has none; use adam")
-
-    def _check_modalities(self) -> None:
-        names = self.final_config_dict["modalities"]
-        wrong = [name for name in names if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", str(name))]
-        if not names or wrong or len(set(names)) < len(names):
-            raise InputError(
-                f"option 'modalities' is {names}, but takes one or more different names of letters, digits and '_', "
-                f"each with a file <dataset>.<name>"
-            )
-
-    def _check_labels(self) -> None:
-        final = self.final_config_dict
-        negatives = final["train_neg_sample_args"]
-        samples = negatives is not None and str(negatives["distribution"]).lower() != "none"
-        if samples and final["LABEL_FIELD"] == final["RATING_FIELD"]:
-            raise InputError(
-                f"option 'LABEL_FIELD' is the rating field '{final['RATING_FIELD']}', which sampled negatives "
-                f"overwrite with 0 and 1; set train_neg_sample_args: ~ or another LABEL_FIELD"
-            )
-        if final["threshold"] and final["LABEL_FIELD"] == final["RATING_FIELD"]:
-            raise InputError("option 'threshold' turns the ratings into 0 and 1, which this run learns; leave it out")
-        normalized = final["normalize_all"] or final["RATING_FIELD"] in (final["normalize_field"] or [])
-        if self.predicts_ratings and normalized:
-            raise InputError(
-                "options 'normalize_all' and 'normalize_field' scale the ratings to 0..1, and RMSE with them; "
-                f"leave the field '{final['RATING_FIELD']}' out"
-            )
-
-    def _check_split(self) -> None:
-        final = self.final_config_dict
-        if final["split_by"] == "file_fold" and final["test_fold"] is None:
-            raise InputError("option 'test_fold' is ~, but split_by is file_fold; set test_fold to 1, 2, 3, 4 or 5")
-        for part in ("cold", "genre"):
-            test, valid = f"{part}_test_ratio", f"{part}_valid_ratio"
-            if final[test] + final[valid] >= 1:
-                raise InputError(
-                    f"options '{test}' and '{valid}' leave nothing to train on; make their sum less than 1"
-                )
-        by_ratings = self.model_class.type in (ModelType.GENERAL, ModelType.TRADITIONAL)
-        if final["split_by"] == "cold_item" and by_ratings and not (self.predicts_ratings or self.reads_vectors):
-            raise InputError(
-                f"protocol '{final['protocol']}': {self.model} knows a movie by its training ratings alone, and a cold "
-                f"movie has none; take one of ours, VBPR, or a model of features such as FM or DeepFM"
-            )
-        if final["benchmark_filename"] and final["split_by"] != "recbole":
-            raise InputError(
-                f"option 'benchmark_filename' brings a split of its own, and split_by {final['split_by']} another; use "
-                f"--protocol=ranking or leave benchmark_filename out"
-            )
-        scale = final["rating_scale"]
-        if scale is not None and not (len(scale) == 2 and all(map(_is_number, scale)) and scale[0] < scale[1]):
-            raise InputError(f"option 'rating_scale' is {scale}, but takes [lowest, highest], e.g. [1, 5]")
 
     def _init_device(self) -> None:
         final = self.final_config_dict
@@ -403,10 +306,6 @@ class Config(RecBoleConfig):
         return isinstance(other, Config) and self.plain() == other.plain()
 
     __hash__ = None
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _protocol_files() -> list[Path]:

@@ -22,7 +22,7 @@ from recbole_mm.options import find_file, read_mapping, read_packaged, write_arg
 from recbole_mm.resources import resource_dir
 
 # What a run's numbers depend on; the command line, reports and the suites themselves are not among it.
-SHARED = ("data/*.py", "trainer_mixin.py", "evaluator.py", "config.py", "compat.py", "quick_start.py")
+SHARED = ("data/*.py", "trainer_mixin.py", "evaluator.py", "config*.py", "compat.py", "quick_start.py")
 OURS = ("trainer.py", "model/base.py", "model/layers.py", "model/losses.py", "model/ranking.py")
 PARENTS = {"MMASP": ("MMSP",)}
 BUILTIN = ("model/rating.py", "builtin_options.py")

@@ -103,9 +103,11 @@ def test_standardizer_of_raw_vectors_rotates_by_the_movies_it_was_given():
     assert torch.isfinite(Standardizer(torch.empty(0, 6), 6, components=3)(known)).all()
 
 
-def test_few_components_of_wide_vectors_are_those_of_a_full_decomposition():
+@pytest.mark.parametrize(("movies", "columns"), [(90, 120), (120, 90)])
+def test_few_components_of_wide_vectors_are_those_of_a_full_decomposition(movies, columns):
     random = np.random.default_rng(1)
-    raw = random.normal(size=(90, 5)) @ random.normal(size=(5, 120)) + 0.1 * random.normal(size=(90, 120))
+    raw = random.normal(size=(movies, 5)) @ random.normal(size=(5, columns))
+    raw += 0.1 * random.normal(size=(movies, columns))
     few, all_of_them = fit_rotation(raw, 4), fit_rotation(raw, 90)  # Lanczos and LAPACK
     np.testing.assert_allclose(few(raw), all_of_them(raw)[:, :4], atol=1e-6)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse import csr_matrix
-from scipy.sparse.linalg import svds
+from scipy.sparse.linalg import eigsh, svds
 
 _EXPLAINED_VARIANCE = 0.95
 _FEW = 8  # components are few where Lanczos finds them sooner than a full decomposition
@@ -49,13 +49,28 @@ def fit_rotation(raw: np.ndarray, max_components: int, explained_variance: float
     deviation[deviation <= 1e-6 * deviation.max()] = np.inf
     standardised = (clipped - mean) / deviation
     if explained_variance == 1 and max_components * _FEW < min(raw.shape):
-        _, _, loadings = svds(standardised, k=max_components, v0=np.ones(min(raw.shape)))
-        return Rotation(low, high, mean, deviation, with_fixed_signs(loadings[::-1]))  # svds gives the smallest first
+        return Rotation(low, high, mean, deviation, with_fixed_signs(_first_loadings(standardised, max_components)))
     _, singular, loadings = np.linalg.svd(standardised, full_matrices=False)
     if explained_variance < 1:
         explained = np.cumsum(singular**2) / np.sum(singular**2)
         max_components = min(int(np.searchsorted(explained, explained_variance)) + 1, max_components)
     return Rotation(low, high, mean, deviation, with_fixed_signs(loadings[:max_components]))
+
+
+def _first_loadings(standardised: np.ndarray, components: int) -> np.ndarray:
+    """The first right singular vectors [k, d], from the products of columns or of rows, whichever are fewer.
+
+    Lanczos reads its matrix some hundred times, and the products are several times smaller than the vectors. Their
+    eigenvalues are the squares of the singular values, so they lose digits only of components far behind the first.
+    """
+    rows_are_fewer = len(standardised) < standardised.shape[1]
+    products = standardised @ standardised.T if rows_are_fewer else standardised.T @ standardised
+    _, vectors = eigsh(products, k=components, v0=np.ones(len(products)))
+    first = vectors.T[::-1]  # eigsh gives the smallest first
+    if rows_are_fewer:
+        first = first @ standardised
+        first /= np.linalg.norm(first, axis=1, keepdims=True)
+    return first
 
 
 def principal_components(raw: np.ndarray, max_components: int) -> np.ndarray:
