@@ -16,6 +16,7 @@ import json
 import os
 import platform
 import resource
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -48,6 +49,8 @@ def measure(folder: Path, out: Path, ratings: list[int], movies: int, models: li
     for size in ratings:
         place = folder / f"{size}-ratings-{movies}-movies"
         name = out / "runs" / f"{size}-{movies}"
+        if not place.is_dir():
+            _in_fresh_process("write", place, size, movies)
         built = _kept(Path(f"{name}-build.json"), "build", place, size, movies)
         for model in models:
             line = _kept(Path(f"{name}-{model}.json"), "train", place, model)
@@ -69,20 +72,26 @@ def _in_fresh_process(*arguments: object) -> dict:
     return json.loads(finished.stdout.splitlines()[-1])
 
 
+def _write(place: Path, ratings: int, movies: int) -> dict:
+    """The releases' files, below a folder that is there only when they are whole."""
+    planted = synthetic.plant(movies)
+    partial = place.with_name(place.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    synthetic.write_descriptors(partial / "MMTF-14K", planted)
+    synthetic.write_ratings(partial / "ml-20m", planted, ratings)
+    partial.rename(place)
+    return {}
+
+
 def _build(place: Path, ratings: int, movies: int) -> dict:
-    """Write the releases' files, then build from them in this process; only that is measured."""
     from recbole_mm.data.builders import prepare
 
-    planted = synthetic.plant(movies)
-    release, movielens = place / "MMTF-14K", place / "ml-20m"
-    if not movielens.is_dir():
-        synthetic.write_descriptors(release, planted)
-        synthetic.write_ratings(movielens, planted, ratings)
+    source, movielens = place / "MMTF-14K", place / "ml-20m"
     start = perf_counter()
-    built = prepare(DATASET, place / "dataset", source=release, force=True, ratings=movielens, visual=VISUAL)
-    seconds = perf_counter() - start
-    synthetic.write_text(built / f"{DATASET}.text.npz", planted)
-    return {"ratings": ratings, "movies": movies, "build_seconds": seconds, "build_peak_gb": _peak_gb()}
+    built = prepare(DATASET, place / "dataset", source=source, force=True, ratings=movielens, visual=VISUAL)
+    measured = {"build_seconds": perf_counter() - start, "build_peak_gb": _peak_gb()}
+    synthetic.write_text(built / f"{DATASET}.text.npz", synthetic.plant(movies))
+    return {"ratings": ratings, "movies": movies, **measured}
 
 
 def _train(place: Path, model: str) -> dict:
@@ -150,16 +159,16 @@ HEADERS = {
     "users": "users",
     "model": "model",
     "build_seconds": "build, s",
-    "build_peak_gb": "GiB",
+    "build_peak_gb": "build, GiB",
     "load_seconds": "load, s",
     "epoch_seconds": "epoch, s",
     "ratings_per_second": "ratings/s",
     "rmse": "RMSE",
     "rating_deviation": "of the mean",
     "users_per_second": "ranked users/s",
-    "peak_gb": "peak GiB",
+    "peak_gb": "training, GiB",
 }
-"""Columns of the table; RMSE is after one epoch, beside that of predicting the mean."""
+"""Columns of the table; GiB are peaks of a process, RMSE is after one epoch, beside that of predicting the mean."""
 
 
 def write_table(table: pd.DataFrame, out: Path) -> Path:
@@ -198,7 +207,10 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _worker(what: str, place: str, *more: str) -> None:
-    result = _build(Path(place), *map(int, more)) if what == "build" else _train(Path(place), *more)
+    if what == "train":
+        result = _train(Path(place), *more)
+    else:
+        result = {"write": _write, "build": _build}[what](Path(place), *map(int, more))
     print(json.dumps(result))
 
 
