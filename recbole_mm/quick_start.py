@@ -350,6 +350,8 @@ def _start_log(config: Config) -> None:
         root.removeHandler(handler)
         handler.close()
     others, root.handlers = root.handlers, []
+    # RecBole looks whether the folder is there, then makes it: of two runs that start together, one would fail.
+    Path("log", config["model"]).mkdir(parents=True, exist_ok=True)
     init_logger(config)
     _log_handlers[:] = root.handlers
     root.handlers = others + root.handlers

@@ -180,6 +180,13 @@ def test_each_run_has_a_log_of_its_own(planted):
     assert all(log.count("epoch 0 training") == 1 for log in logs)
 
 
+def test_runs_that_start_together_do_not_fail_over_the_folder_of_their_logs(planted, monkeypatch):
+    # What RecBole's ensure_dir does when another run makes the folder between its look and its making.
+    monkeypatch.setattr("recbole.utils.logger.ensure_dir", lambda folder: Path(folder).is_dir() or 1 / 0)
+    run("MMFS", planted.name, config_dict=planted.options(epochs=1), saved=False)
+    assert list(Path("log", "MMFS").glob("*.log"))
+
+
 def test_result_file_is_json_even_where_a_metric_cannot_be_computed(planted):
     planted.item_columns["class:token_seq"] = ["Drama"] * len(planted.tokens)
     planted.write()
