@@ -263,15 +263,6 @@ def test_the_other_protocols():
         assert (read["rating_metrics"], read["metrics"], read["genre_metrics"]) == (["RMSE", "MAE"], RANKING, GENRE)
 
 
-def test_splits_that_make_no_sense_are_refused():
-    refused("option 'test_fold' is ~", "MMASP", "--split_by=file_fold")
-    refused(
-        "leave nothing to train on", "MMASP", "--protocol=cold-item", "--cold_test_ratio=0.9", "--cold_valid_ratio=0.1"
-    )
-    for scale in ("[5, 1]", "[1]", "[a, b]"):
-        refused("rating_scale", "MMASP", f"--rating_scale={scale}")
-
-
 def test_a_builtin_model_ranks_as_in_recbole_or_regresses_ratings():
     ranker, regressor = config("FM"), config("FM", "--protocol=u1")
     assert ranker["train_neg_sample_args"]["distribution"] == "uniform"
@@ -297,13 +288,6 @@ def test_the_genres_reach_a_builtin_only_on_request():
         == ["item_id", "movie_title", "release_year"]
     )
     assert config("MMASP")["unused_col"] is None
-
-
-def test_labels_that_sampled_negatives_or_a_threshold_would_overwrite_are_refused():
-    refused("sampled negatives", "MMASP", "--train_neg_sample_args={sample_num: 1}", "--LABEL_FIELD=rating")
-    refused("turns the ratings into 0 and 1", "FM", "--protocol=u1", "--threshold={rating: 4}")
-    refused("scale the ratings", "MMASP", "--normalize_all=true")
-    refused("scale the ratings", "FM", "--protocol=u1", "--normalize_field=[rating]")
 
 
 def test_sequential_and_knowledge_models_keep_what_they_need():
