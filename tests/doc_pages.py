@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 COMMAND = re.compile(r"(pip|python3?|pytest|cp|recbole-mm) ")
 # What they measure takes minutes; that their options exist is checked.
-MEASUREMENTS = ("epochs", "full_size", "loading", "serving", "synthetic")
+MEASUREMENTS = ("epochs", "full_size", "loading", "serving", "stock", "synthetic")
 
 
 @dataclass(frozen=True)
