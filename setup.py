@@ -25,7 +25,7 @@ setup(
     # Named one by one: the atomic files that `recbole-mm prepare` writes beside the vectors are not ours to distribute.
     package_data={
         "recbole_mm.demo": ["static/*"],
-        "recbole_mm.properties": ["*.yaml", "*/*.yaml", "benchmark/*/*.yaml", "tuned/*/*/*.yaml"],
+        "recbole_mm.properties": ["*.yaml", "*/*.yaml", "benchmark/**/*.yaml", "tuned/**/*.yaml"],
         "recbole_mm.benchmark": ["*.jinja"],
         "recbole_mm.dataset": [
             *(f"*/*.{field}" for field in ("text", "words", "audio", "avf", "mise", "meta", "facts")),
