@@ -4,7 +4,7 @@ A suite is a file of properties/benchmark, or of properties/benchmark/<dataset> 
 
     rows        name -> options of `recbole-mm run` (and ``tool``, see cells.py)
     protocols, seeds
-    rows_of     in place of rows and protocols: suite -> the protocol under which its rows run
+    rows_of     in place of rows and protocols: suite -> the protocol under which its rows run (no tests: it has them)
     options     of every row
     part        test by default; an ablation reports valid, so that nothing is chosen by looking at the test part
     against     a row that the others are subtracted from, and tested against if no row is a built-in model
@@ -72,7 +72,7 @@ def run_suite(suite: str, dataset: str, out: Path, workers: int = 2, quick: bool
     table.to_csv(out / f"{suite}.csv", index=False)
     (out / f"{suite}.tex").write_text(latex(table, plan), encoding="utf-8")
     text = markdown(suite, dataset, table, plan)
-    if part == "test":  # what runs keep of pairs and users is of the test part
+    if part == "test" and "rows_of" not in plan:  # what runs keep of pairs and users is of the test part
         tests = significance(_outcomes(cells, failures), _baselines(cells) or [plan.get("against", "")])
         tests.table.to_csv(out / f"{suite}.tests.csv", index=False)
         text += tests.markdown

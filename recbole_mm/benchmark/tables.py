@@ -155,7 +155,8 @@ def _mean_and_deviation(values: pd.Series, sign: str = "") -> str:
     if values.isna().all():
         return "–"
     mean = values.mean()
-    decimals = 4 if abs(mean) < 10 else 1 if abs(mean) < 1000 else 0  # metrics; seconds; parameters
+    counted = abs(mean) >= 1 and (values.dropna() % 1 == 0).all()  # epochs, parameters
+    decimals = 0 if counted or abs(mean) >= 1000 else 4 if abs(mean) < 10 else 1  # else metrics, seconds
     if len(values) < 2:
         return f"{mean:{sign},.{decimals}f}"
     return f"{mean:{sign},.{decimals}f} ± {values.std(ddof=1):,.{decimals}f}"

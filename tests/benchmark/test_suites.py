@@ -58,6 +58,15 @@ def test_a_suite_is_a_table_of_cached_runs_and_a_failed_cell_stops_no_other(suit
     assert all(file.stat().st_mtime_ns == times[file] for file in files[1:])
 
 
+@pytest.mark.slow
+def test_costs_are_of_another_suites_rows_and_are_not_tested(suite, tmp_path):
+    plan = {"rows_of": {"small": "u1"}, "seeds": [1], "workers": 1, "columns": ["parameters", "epoch_seconds"]}
+    (tmp_path / "properties" / "benchmark" / "cost.yaml").write_text(yaml.safe_dump(plan))
+    text = suites.run_suite("cost", suite.name, tmp_path / "results").read_text()
+    assert "epoch_seconds" in text and "bad failed" in text and "rmse" not in text
+    assert not (tmp_path / "results" / "cost.tests.csv").exists()
+
+
 def test_unknown_suite_is_an_error_with_the_nearest_name(tmp_path):
     with pytest.raises(InputError, match="suite 'ratin' is unknown. Did you mean 'rating'?"):
         suites.run_suite("ratin", "ml-100k-mm", tmp_path)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from recbole_mm.benchmark.tables import differences, latex, significance
+from recbole_mm.benchmark.tables import differences, latex, significance, summary
 
 
 def test_rows_are_tested_against_the_best_baseline(tmp_path):
@@ -65,3 +65,12 @@ def test_latex_is_the_same_table():
     assert lines[0] == r"\begin{tabular}{lll}" and lines[-1] == r"\end{tabular}"
     assert any(line.split() == [r"a\_b", r"&", r"u1", r"&", r"0.8500", r"$\pm$", r"0.0707", r"\\"] for line in lines)
     assert any(line.split()[:5] == ["broken", "&", "u1", "&", "failed"] for line in lines)
+
+
+def test_what_is_counted_has_no_decimals():
+    rows = [("one", 1, 9.0, 0.25, 1.0), ("one", 2, 11.0, 0.75, 1.0), ("other", 1, 9.0, 2.5, 5_000.0)]
+    table = pd.DataFrame(rows, columns=["row", "seed", "epochs", "epoch_seconds", "parameters"])
+    _, lines = summary(
+        table.assign(protocol="u1", failure=None), {"columns": ["epochs", "epoch_seconds", "parameters"]}
+    )
+    assert [line[2:] for line in lines] == [["10 ± 1", "0.5000 ± 0.3536", "1 ± 0"], ["9", "2.5000", "5,000"]]
