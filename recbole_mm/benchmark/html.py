@@ -139,10 +139,11 @@ def tests_table(suite: Suite) -> Table | None:
     """Paired tests against the best baseline, as they lie in the folder."""
     if suite.tests is None or suite.tests.empty:
         return None
-    numbers = set(suite.tests.select_dtypes("number"))
-    columns = [(name, "ascending", name in numbers) for name in suite.tests]
+    tests = suite.tests[sorted(suite.tests, key=lambda name: name != "row")]  # a line's first cell is its name
+    numbers = set(tests.select_dtypes("number"))
+    columns = [(name, "ascending", name in numbers) for name in tests]
     lines = []
-    for record in suite.tests.to_dict("records"):
+    for record in tests.to_dict("records"):
         cells = [_tested_cell(name, value) for name, value in record.items()]
         lines.append((is_ours(str(record.get("row"))), cells))
     return Table(f"{suite.name}: paired tests", columns, lines)

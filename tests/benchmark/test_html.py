@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from results_folder import HOSTILE, REASON, write_results
 
+from recbole_mm.benchmark import html
 from recbole_mm.benchmark.html import metrics_table, write_html
 from recbole_mm.benchmark.results import read_suites
 from recbole_mm.errors import InputError
@@ -100,6 +101,16 @@ def test_tables_show_means_deviations_the_best_and_failures(out):
     assert lines["EASE"][3].text == "0.4000" and lines["EASE"][3].best and not lines["EASE"][3].deviation
     assert lines["EASE"][2].text == "–" and lines["EASE"][2].value is None
     assert lines["MMASP"][2].best and not lines["MMFS"][2].best
+
+
+def test_a_line_of_the_tests_begins_with_the_name_of_its_row(out):
+    path = out / "ranking.tests.csv"
+    tests = pd.read_csv(path)
+    tests.insert(0, "protocol", "ranking")
+    tests.to_csv(path, index=False)
+    (table,) = [table for suite in read_suites(out) if (table := html.tests_table(suite)) is not None]
+    assert [name for name, *_ in table.columns][:2] == ["row", "protocol"]
+    assert [cells[0].text for _, cells in table.lines] == list(tests["row"])
 
 
 def test_a_suite_of_failures_alone_is_shown(tmp_path):
