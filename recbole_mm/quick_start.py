@@ -5,15 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import platform
-import resource
-import sys
 import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from importlib.metadata import version
 from logging import Handler, getLogger
 from pathlib import Path
 from time import perf_counter
@@ -33,6 +29,7 @@ from recbole_mm.data.builders import PREPARABLE, prepare
 from recbole_mm.data.dataloader import EvaluationData, data_preparation
 from recbole_mm.data.dataset import MultimodalDataset, read_modalities
 from recbole_mm.data.splits import Split, build_split
+from recbole_mm.environment import peak_rss_mb, versions
 from recbole_mm.errors import InputError
 from recbole_mm.inference.recommender import Recommender
 from recbole_mm.options import given_options, write_arguments
@@ -177,9 +174,9 @@ def _train(config: Config, saved: bool) -> Result | None:
         epochs=len(history),
         best_epoch=best["epoch"] if best else None,
         parameters=sum(p.numel() for p in session.model.parameters() if p.requires_grad),
-        peak_rss_mb=round(_peak_rss_mb(), 1),
+        peak_rss_mb=round(peak_rss_mb(), 1),
         checkpoint=config["evaluate"] or (trainer.saved_model_file if saved else None),
-        versions=_versions(),
+        versions=versions(),
         config={**config.plain(), **distributed.of_several(config)},
         history=history,
     )
@@ -383,21 +380,3 @@ def _without_nan(value: Any) -> Any:
     if isinstance(value, list):
         return [_without_nan(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _peak_rss_mb() -> float:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1024 * 1024 if sys.platform == "darwin" else 1024)
-
-
-def _versions() -> dict[str, str]:
-    packages = ("recbole-mm", "recbole", "torch", "numpy", "pandas", "scipy", "scikit-learn")
-    return {"python": platform.python_version(), **{name: _version(name) for name in packages}}
-
-
-def _version(package: str) -> str:
-    if package == "recbole-mm":
-        from recbole_mm import __version__
-
-        return __version__
-    return version(package)

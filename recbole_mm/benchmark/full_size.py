@@ -15,7 +15,6 @@ import argparse
 import json
 import os
 import platform
-import resource
 import shutil
 import subprocess
 import sys
@@ -26,6 +25,7 @@ import pandas as pd
 from tabulate import tabulate
 
 from recbole_mm.benchmark import synthetic
+from recbole_mm.environment import peak_rss_mb
 
 DATASET = "mmtf-14k"
 VISUAL = "avf:avg,alexnet:avg"
@@ -89,7 +89,7 @@ def _build(place: Path, ratings: int, movies: int) -> dict:
     source, movielens = place / "MMTF-14K", place / "ml-20m"
     start = perf_counter()
     built = prepare(DATASET, place / "dataset", source=source, force=True, ratings=movielens, visual=VISUAL)
-    measured = {"build_seconds": perf_counter() - start, "build_peak_gb": _peak_gb()}
+    measured = {"build_seconds": perf_counter() - start, "build_peak_gb": peak_rss_mb() / 1024}
     synthetic.write_text(built / f"{DATASET}.text.npz", synthetic.plant(movies))
     return {"ratings": ratings, "movies": movies, **measured}
 
@@ -126,7 +126,7 @@ def _train(place: Path, model: str) -> dict:
         "rmse": rated["rmse"],
         "rating_deviation": float(rows.inter_feat[rows.config["RATING_FIELD"]].std(correction=0)),
         **ranked,
-        "peak_gb": _peak_gb(),
+        "peak_gb": peak_rss_mb() / 1024,
         "threads": torch.get_num_threads(),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores; torch {torch.__version__}",
         "date": strftime("%Y-%m-%d"),
@@ -147,11 +147,6 @@ def _rank(session) -> dict:
     found = session.trainer._evaluate_ranking(data)
     seconds = perf_counter() - start
     return {"ranked_users": len(chosen), "users_per_second": len(chosen) / seconds, "ndcg@10": found["ndcg@10"]}
-
-
-def _peak_gb() -> float:
-    scale = 1 << 30 if sys.platform == "darwin" else 1 << 20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale
 
 
 HEADERS = {

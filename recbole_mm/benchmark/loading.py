@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -22,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from recbole_mm.data.vectors import read_vectors, write_vectors, write_vectors_npz
+from recbole_mm.environment import peak_rss_mb
 
 ROUTES = {
     "recbole": "RecBole, float_seq in the .item file",
@@ -61,15 +61,10 @@ def _worker() -> None:
     route, folder, *size = sys.argv[1:]
     sys.argv = sys.argv[:1]  # RecBole's Config reads it
     load = {"write": _write, "recbole": _recbole, "text": _text, "npz": _npz}[route](Path(folder), *map(int, size))
-    before = _peak_mb()
+    before = peak_rss_mb()
     start = time.perf_counter()
     kept = load()  # noqa: F841 - held until the peak is read
-    print(json.dumps({"seconds": time.perf_counter() - start, "peak_mb": _peak_mb() - before}))
-
-
-def _peak_mb() -> float:
-    scale = 1 << 20 if sys.platform == "darwin" else 1 << 10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale
+    print(json.dumps({"seconds": time.perf_counter() - start, "peak_mb": peak_rss_mb() - before}))
 
 
 def _write(folder: Path, items: int, dimension: int) -> Callable[[], object]:
