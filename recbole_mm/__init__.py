@@ -18,19 +18,19 @@ from importlib import metadata
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from recbole_mm.config import Config
+    from recbole_mm.config.config import Config
     from recbole_mm.inference.recommender import Recommender
-    from recbole_mm.quick_start import load, run
+    from recbole_mm.training.session import load, run
 
 __version__ = "0.1.0"
 __all__ = ["Config", "Recommender", "__version__", "load", "run"]
 
 _RECBOLE = "1.2.1"
 _PUBLIC = {
-    "Config": "recbole_mm.config",
+    "Config": "recbole_mm.config.config",
     "Recommender": "recbole_mm.inference.recommender",
-    "load": "recbole_mm.quick_start",
-    "run": "recbole_mm.quick_start",
+    "load": "recbole_mm.training.session",
+    "run": "recbole_mm.training.session",
 }
 
 

@@ -153,7 +153,7 @@ def no_tensorboard() -> None:
     """Any stack: each rank of a distributed training writes event files of its own beside those of rank 0.
 
     ``Trainer.__init__`` (trainer/trainer.py) opens a writer whatever its rank. For the ranks of
-    `recbole_mm.distributed` but the first, which are processes of their own, it opens none.
+    `recbole_mm.training.distributed` but the first, which are processes of their own, it opens none.
     """
     from recbole.trainer import trainer
 

@@ -15,10 +15,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import pandas as pd
 import pytest
+from clips import write_media
 
 from recbole_mm import load, run
-from recbole_mm.data.builders import prepare
 from recbole_mm.data.vectors import write_vectors
+from recbole_mm.datasets.registry import prepare
 from recbole_mm.inference.recommender import Recommender
 
 pytest.register_assert_rewrite("model_contract")
@@ -173,3 +174,10 @@ def recommender_of(checkpoint_of) -> Callable[..., Recommender]:
 def recommender(recommender_of) -> Recommender:
     """MMASP with the default tasks on the planted data."""
     return recommender_of("MMASP")
+
+
+@pytest.fixture
+def write_clip() -> Callable[..., Path]:
+    """Writes a media file; skips the test where PyAV is not installed."""
+    pytest.importorskip("av", reason="av (extra 'extract') is not installed")
+    return write_media

@@ -21,16 +21,17 @@ from pathlib import Path
 
 import pytest
 
-from recbole_mm import quick_start
-from recbole_mm.benchmark import html, suites
-from recbole_mm.cli import main
-from recbole_mm.options import load_yaml
+from recbole_mm.benchmark import suites
+from recbole_mm.cli.main import main
+from recbole_mm.config.sources import load_yaml
+from recbole_mm.report import html
+from recbole_mm.training import session as quick_start
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 COMMAND = re.compile(r"(pip|python3?|pytest|cp|recbole-mm) ")
 # What they measure takes minutes; that their options exist is checked.
-MEASUREMENTS = ("epochs", "full_size", "loading", "serving", "stock", "synthetic")
+MEASUREMENTS = ("epochs", "full_size", "loading", "recbole_parity", "serving", "synthetic")
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,7 @@ class Reader:
 
     def demo(self, arguments: list[str]) -> None:
         # Serving has tests of its own; here the command must come that far.
-        self.monkeypatch.setattr("recbole_mm.demo.cli.serve", lambda options: quick_start.load(options.checkpoint))
+        self.monkeypatch.setattr("recbole_mm.cli.demo.serve", lambda options: quick_start.load(options.checkpoint))
         self.main(["demo", *arguments])
 
     def module(self, arguments: list[str]) -> None:
@@ -154,7 +155,7 @@ class Reader:
         with self.monkeypatch.context() as patch, warnings.catch_warnings():
             warnings.filterwarnings("ignore", "'recbole_mm.* found in sys.modules", RuntimeWarning)
             patch.setattr(sys, "argv", [name, *options])
-            if name.removeprefix("recbole_mm.benchmark.") not in MEASUREMENTS:
+            if name.removeprefix("recbole_mm.measure.") not in MEASUREMENTS:
                 runpy.run_module(name, run_name="__main__", alter_sys=True)
                 return
             patch.setattr(ArgumentParser, "parse_args", _parse_and_stop(ArgumentParser.parse_args))

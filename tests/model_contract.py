@@ -10,12 +10,12 @@ import pytest
 import torch
 from recbole.data.interaction import Interaction
 
-from recbole_mm.config import Config
+from recbole_mm.config.config import Config
 from recbole_mm.data.vectors import write_vectors
 from recbole_mm.errors import InputError
-from recbole_mm.model.ranking import ItemWeights, RankedMovies
+from recbole_mm.model.tasks.ranking import EASE, RankedMovies
 from recbole_mm.model.variants import with_movies
-from recbole_mm.quick_start import Result, Session, load, prepare_session, run
+from recbole_mm.training.session import Result, Session, load, prepare_session, run
 
 
 def open_session(name: str, planted, **options) -> Session:
@@ -322,31 +322,31 @@ class ModelContract:
         assert torch.equal(cold.candidate, without.candidate) and not torch.equal(cold.rated, without.rated)
 
     def test_item_weights_are_added_to_the_ranking_scores_and_to_nothing_else(self, planted):
-        without = predictions(self.name, planted, ranking_linear_weight=0)
-        found = predictions(self.name, planted, ranking_linear_weight=3.0)
+        without = predictions(self.name, planted, ease_weight=0)
+        found = predictions(self.name, planted, ease_weight=3.0)
         assert torch.equal(found[0], without[0]) and torch.equal(found[1], without[1])
         model = open_session(self.name, planted).model
         rated = sum(averages.members.to_dense() for averages in (model.liked, model.disliked))
-        expected = 3 * (rated @ model.item_weights.weights).flatten()
+        expected = 3 * (rated @ model.ease.weights).flatten()
         assert expected.abs().max() > 0.1
         torch.testing.assert_close(found[2], without[2] + expected, rtol=1e-5, atol=1e-5)
-        assert not hasattr(open_session(self.name, planted, ranking_linear_weight=0).model, "item_weights")
+        assert not hasattr(open_session(self.name, planted, ease_weight=0).model, "ease")
 
     def test_item_weights_are_solved_from_training_rows_alone(self, planted):
         session = open_session(self.name, planted)
         model, rows = session.model, session.split.train.inter_feat
         users, items = (rows[field].numpy() for field in (model.USER_ID, model.ITEM_ID))
-        expected = ItemWeights(users, items, model.n_users, model.n_items).weights
-        assert torch.equal(model.item_weights.weights, expected)
+        expected = EASE(users, items, model.n_users, model.n_items).weights
+        assert torch.equal(model.ease.weights, expected)
         more = session.split.test.inter_feat
         users, items = (np.append(rows[field], more[field]) for field in (model.USER_ID, model.ITEM_ID))
-        assert not torch.equal(ItemWeights(users, items, model.n_users, model.n_items).weights, expected)
+        assert not torch.equal(EASE(users, items, model.n_users, model.n_items).weights, expected)
 
     def test_item_weights_say_nothing_of_a_movie_without_training_ratings(self, planted):
         model = open_session(self.name, planted, protocol="cold-item").model
         cold = ~model.trained
-        assert cold.sum() > 20 and (model.item_weights.weights[:, cold] == 0).all()
-        assert (model.item_weights.weights[model.trained] != 0).any(dim=1).all()
+        assert cold.sum() > 20 and (model.ease.weights[:, cold] == 0).all()
+        assert (model.ease.weights[model.trained] != 0).any(dim=1).all()
 
     def test_genres_are_predicted_by_the_linear_path_which_teaches_no_other_task(self, planted):
         session = open_session(self.name, planted, tasks=["genre", "ranking"])
@@ -382,7 +382,9 @@ class ModelContract:
 
     def test_ranking_reaches_the_shared_movies_by_its_influence_only(self, planted):
         for influence, reached in ((0.0, False), (0.5, True)):
-            session = open_session(self.name, planted, tasks=["ranking"], ranking_influence=influence, metrics=["NDCG"])
+            session = open_session(
+                self.name, planted, tasks=["ranking"], ranking_gradient_scale=influence, metrics=["NDCG"]
+            )
             model = session.model.train()
             model.ranking_head.content.weight.data.fill_(1.0)
             model.calculate_loss(session.split.train.inter_feat)["ranking"].backward()

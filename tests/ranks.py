@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 
-from recbole_mm.distributed import current
 from recbole_mm.errors import InputError
+from recbole_mm.training.distributed import current
 
 
 class Options(dict):
@@ -27,7 +27,7 @@ class Options(dict):
 
 def record(config, folder: str, others: list[dict]) -> None:
     """Train each of ``others`` (model and options); each rank leaves ``<folder>/<model>-<rank>.pt`` of what it saw."""
-    from recbole_mm.config import Config
+    from recbole_mm.config.config import Config
 
     for other in others:
         fit_and_save(Config(other["model"], config["dataset"], config_dict=other["options"]), Path(folder))
@@ -35,7 +35,7 @@ def record(config, folder: str, others: list[dict]) -> None:
 
 def fit_and_save(config, folder: Path) -> dict:
     """Rows by epoch, genre draws, weights before and after, and the history of a training in this process."""
-    from recbole_mm.quick_start import prepare_session
+    from recbole_mm.training.session import prepare_session
 
     session = prepare_session(config)
     model, trainer = session.model, session.trainer
@@ -71,13 +71,13 @@ def fit_and_save(config, folder: Path) -> dict:
 
 def resume(config, model: str, options: dict) -> list[dict]:
     """History of a training that begins anew from its checkpoint after two epochs."""
-    from recbole_mm.config import Config
-    from recbole_mm.quick_start import prepare_session
+    from recbole_mm.config.config import Config
+    from recbole_mm.training.session import prepare_session
 
     first, second = (prepare_session(Config(model, config["dataset"], config_dict=options)) for _ in range(2))
     first.trainer.epochs = 2
     first.trainer.fit(first.train_data, first.valid_data, saved=True)
-    second.trainer.resume_checkpoint(current().by_first(lambda: first.trainer.saved_model_file))
+    second.trainer.resume_checkpoint(current().on_rank_zero(lambda: first.trainer.saved_model_file))
     second.trainer.fit(second.train_data, second.valid_data, saved=False)
     return second.trainer.history
 

@@ -75,13 +75,13 @@ def _write_run(stem: Path, row: str, protocol: str, seed: int, metrics: dict[str
     ]
     result = {"model": row, "protocol": protocol, "seed": seed, "best_epoch": 1, "history": history, "test": metrics}
     stem.with_suffix(".json").write_text(json.dumps(result))
-    outcomes = {"user": np.array([b"u1"])}
+    predictions = {"user": np.array([b"u1"])}
     if row.startswith("MM"):
-        outcomes |= planted_movies()
+        predictions |= planted_movies()
         if protocol != "u1":
-            genre = outcomes["movie_genre"][:6]
-            outcomes |= {"genre_target": genre, "genre_probability": (0.1 + 0.8 * genre).astype(np.float16)}
-    np.savez_compressed(stem.with_suffix(".npz"), **outcomes)
+            genre = predictions["movie_genre"][:6]
+            predictions |= {"genre_target": genre, "genre_probability": (0.1 + 0.8 * genre).astype(np.float16)}
+    np.savez_compressed(stem.with_suffix(".npz"), **predictions)
 
 
 def planted_movies(count: int = 30) -> dict[str, np.ndarray]:

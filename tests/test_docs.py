@@ -21,10 +21,10 @@ from mmtf_files import movielens_files, release_files, write_folder
 from recbole.utils import ModelType
 
 from recbole_mm.benchmark.suites import suite_names
-from recbole_mm.cli import main
-from recbole_mm.config import Config
-from recbole_mm.data.builders import prepare
-from recbole_mm.schema import Schema
+from recbole_mm.cli.main import main
+from recbole_mm.config.config import Config
+from recbole_mm.config.schema import Schema
+from recbole_mm.datasets.registry import prepare
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 SHARED = Path(os.environ.get("RECBOLE_MM_SOURCE", ROOT.parent / "shared" / "data"))
@@ -108,7 +108,7 @@ class Lengths:
 @pytest.mark.slow
 def test_extract(reader, monkeypatch):
     pytest.importorskip("av", reason="av (extra 'extract') is not installed")
-    monkeypatch.setattr("recbole_mm.data.builders.sentence_encoder.load_encoder", lambda name: Lengths())
+    monkeypatch.setattr("recbole_mm.features.sentence_encoder.load_encoder", lambda name: Lengths())
     opened = reader("extract")
     planted_as("my")
     for name in ("text", "audio"):

@@ -122,7 +122,7 @@ def test_wheel_holds_properties_and_vectors_and_no_generated_file(tmp_path: Path
     shipped = {f"recbole_mm/properties/{path.as_posix()}" for path in yamls}
     assert shipped <= names
     assert "recbole_mm/properties/overall.yaml" in names
-    assert "recbole_mm/benchmark/report.html.jinja" in names
+    assert "recbole_mm/report/report.html.jinja" in names
     assert {f"recbole_mm/demo/static/page.{kind}" for kind in ("html", "css", "js")} < names
     vectors = {name for name in names if name.startswith("recbole_mm/dataset/")}
     assert {name.rpartition(".")[2] for name in vectors} == {

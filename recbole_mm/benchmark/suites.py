@@ -23,11 +23,11 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
-from recbole_mm.benchmark.cells import Cell, lines_of, make_cell, run_cell
-from recbole_mm.benchmark.tables import differences, latex, markdown, significance
+from recbole_mm.benchmark.cell import Cell, lines_of, make_cell, run_cell
+from recbole_mm.config.sources import read_packaged
 from recbole_mm.errors import InputError, nearest
 from recbole_mm.model.registry import MODELS
-from recbole_mm.options import read_packaged
+from recbole_mm.report.tables import differences, latex, markdown, significance
 from recbole_mm.resources import resource_dir
 
 
@@ -73,7 +73,7 @@ def run_suite(suite: str, dataset: str, out: Path, workers: int = 2, quick: bool
     (out / f"{suite}.tex").write_text(latex(table, plan), encoding="utf-8")
     text = markdown(suite, dataset, table, plan)
     if part == "test" and "rows_of" not in plan:  # what runs keep of pairs and users is of the test part
-        tests = significance(_outcomes(cells, failures), _baselines(cells) or [plan.get("against", "")])
+        tests = significance(_predictions(cells, failures), _baselines(cells) or [plan.get("against", "")])
         tests.table.to_csv(out / f"{suite}.tests.csv", index=False)
         text += tests.markdown
     if "against" in plan:
@@ -133,13 +133,13 @@ def _read(cells: Sequence[Cell], failures: Sequence[str | None], part: str) -> p
     return pd.DataFrame(lines)
 
 
-def _outcomes(cells: Sequence[Cell], failures: Sequence[str | None]) -> dict[str, dict[str, list[Path]]]:
+def _predictions(cells: Sequence[Cell], failures: Sequence[str | None]) -> dict[str, dict[str, list[Path]]]:
     """Protocol -> row -> outcome files of its runs, for rows without a failure."""
     broken = {cell.row for cell, failure in zip(cells, failures) if failure is not None}
     found: dict[str, dict[str, list[Path]]] = {}
     for cell in cells:
         if cell.row not in broken and cell.tool == "run":
-            found.setdefault(cell.protocol, {}).setdefault(cell.row, []).append(cell.outcomes)
+            found.setdefault(cell.protocol, {}).setdefault(cell.row, []).append(cell.predictions)
     return found
 
 

@@ -10,8 +10,8 @@ from recbole.data.dataset import Dataset
 from recbole.data.interaction import Interaction
 from torch import Tensor
 
-from recbole_mm.data.profile import Members
 from recbole_mm.data.row_groups import places_of_runs
+from recbole_mm.data.user_sets import UserSets
 
 
 class CatalogueLoader(FullSortEvalDataLoader):
@@ -58,7 +58,7 @@ class _Sets:
         self.sizes = (pairs // item_num).bincount(minlength=user_num)
         self.starts = self.sizes.cumsum(0) - self.sizes
 
-    def of(self, users: Tensor) -> Members:
+    def of(self, users: Tensor) -> UserSets:
         sizes = self.sizes[users]
         items = self.items[places_of_runs(self.starts[users], sizes)]
-        return Members(torch.repeat_interleave(sizes), items, len(users))
+        return UserSets(torch.repeat_interleave(sizes), items, len(users))

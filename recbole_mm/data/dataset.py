@@ -9,7 +9,8 @@ import torch
 from recbole.data.dataset import Dataset
 from torch import Tensor
 
-from recbole_mm.data.controls import Modality, spoil
+from recbole_mm.data.corruption import corrupt
+from recbole_mm.data.modality import Modality
 from recbole_mm.data.row_groups import rows_by_ratio
 from recbole_mm.data.vectors import align, read_vectors
 from recbole_mm.errors import InputError, nearest
@@ -69,7 +70,7 @@ class MultimodalDataset(Dataset):
 def read_modalities(dataset: Dataset) -> dict[str, Modality]:
     """The fields named by the option ``modalities``, aligned with the items of any RecBole dataset.
 
-    The option ``modality_control`` spoils them, to find out what they are worth (`recbole_mm.data.controls`).
+    The option ``modality_corruption`` spoils them, to find out what they are worth (`recbole_mm.data.corruption`).
 
     Raises:
         InputError: a vector file is missing or wrong.
@@ -87,7 +88,7 @@ def read_modalities(dataset: Dataset) -> dict[str, Modality]:
         covered, items = int(present.sum()), dataset.item_num - 1
         tell = dataset.logger.warning if covered < RARE * items else dataset.logger.info
         tell(f"{field}: {covered:,} of {items:,} items have a vector, {table.dimension}-d")
-    return spoil(modalities, config["modality_control"], config["missing_ratio"], config["seed"])
+    return corrupt(modalities, config["modality_corruption"], config["missing_ratio"], config["seed"])
 
 
 def read_genres(dataset: Dataset) -> tuple[list[str], Tensor]:

@@ -25,8 +25,8 @@ from typing import BinaryIO
 
 import numpy as np
 
-from recbole_mm.data.decimals import NotANumber, parse_decimals
 from recbole_mm.errors import InputError, nearest
+from recbole_mm.features.decimals import NotANumber, parse_decimals
 
 logger = logging.getLogger(__name__)
 

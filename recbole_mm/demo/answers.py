@@ -6,8 +6,8 @@ from functools import lru_cache
 from threading import Lock
 from typing import Any, NamedTuple
 
+from recbole_mm.cli.recommend import recommendation_rows
 from recbole_mm.errors import InputError
-from recbole_mm.inference.cli import recommendation_rows
 from recbole_mm.inference.projection import two_dimensions
 from recbole_mm.inference.recommender import Recommender
 

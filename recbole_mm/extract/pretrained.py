@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from recbole_mm.data.builders.sentence_encoder import first_line
 from recbole_mm.errors import InputError
 from recbole_mm.extract.decode import MediaError, pictures, sound
+from recbole_mm.features.sentence_encoder import first_line
 
 WINDOW_SECONDS = 10
 SHORTEST_SECONDS = 0.3  # a rest of sound that is shorter is left out: networks need a few windows of their own

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from recbole_mm.data.builders.genre_words import genre_pattern, mask_and_count
 from recbole_mm.errors import InputError, nearest
 from recbole_mm.extract.sources import Source, Sources, column
+from recbole_mm.features.genre_words import genre_pattern, mask_and_count
 
 COLUMNS = ("item_id", "text")
 

@@ -1,6 +1,6 @@
 """Why a movie was recommended: the movies of the person that carried it, and what each modality of the movie added.
 
-The ranking task's score is linear in the person's movies (`recbole_mm.model.ranking.RankingHead`):
+The ranking task's score is linear in the person's movies (`recbole_mm.model.tasks.ranking.RankingHead`):
 
     score(u, m) = Σ_{L(u)} W a(m') · t(m) / √|L(u)| + Σ_{D(u)} V a(m') · t(m) / √|D(u)| + w Σ_{L, D} B_m'm + b(m)
 
@@ -135,8 +135,8 @@ def _terms(model, likes: list[int], dislikes: list[int], items: Tensor) -> tuple
     ranked = model._evaluation_state().ranked
     parts = model.ranking_head.query_parts(ranked.rated[likes], ranked.rated[dislikes])
     terms = torch.cat(parts) @ ranked.candidate[items].T
-    if model.ranking_linear_weight:
-        terms += model.ranking_linear_weight * model.item_weights.weights[[*likes, *dislikes]][:, items]
+    if model.ease_weight:
+        terms += model.ease_weight * model.ease.weights[[*likes, *dislikes]][:, items]
     return terms, ranked.popularity[items]
 
 

@@ -16,13 +16,13 @@ from torch import Tensor
 
 from recbole_mm.data.splits import Split
 from recbole_mm.errors import InputError
-from recbole_mm.evaluator import GENRE_THRESHOLD
+from recbole_mm.evaluation.metrics import GENRE_THRESHOLD
 from recbole_mm.inference.explain import RATINGS, Explanation, explain_each
 from recbole_mm.inference.lookup import Movies, Users, one_or_many
 from recbole_mm.inference.new_movies import read_new_movies
 from recbole_mm.inference.top import best_movies, check_k
 from recbole_mm.model import variants
-from recbole_mm.model.base import MultimodalMultitaskRecommender
+from recbole_mm.model.recommender import MultimodalMultitaskRecommender
 from recbole_mm.model.registry import MODELS
 
 SEEN = (True, False, "all")

@@ -26,7 +26,7 @@ class CatalogueContent(nn.Module):
         parts, self.widths = [], {}
         for name, modality in dataset.modalities.items():
             known = modality.values[modality.present & trained]
-            standardizer = Standardizer(known, modality.values.shape[1], dataset.config["vector_components"])
+            standardizer = Standardizer(known, modality.values.shape[1], dataset.config["pca_components"])
             present = modality.present[:, None].float()  # [N, 1]
             parts.append(torch.cat([standardizer(modality.values) * present, present, 1 - present], dim=1))
             self.widths[name] = parts[-1].shape[1]

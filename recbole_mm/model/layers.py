@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from recbole_mm.data.builders.components import fit_rotation
+from recbole_mm.features.components import fit_rotation
 
 
 class PrincipalComponents(nn.Module):

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from recbole_mm.model.base import MovieViews
 from recbole_mm.model.layers import TaskDiscriminator
 from recbole_mm.model.losses import discriminator_accuracy, discriminator_loss, orthogonality_loss
 from recbole_mm.model.mmsp import MMSP
+from recbole_mm.model.recommender import MovieRepresentations
 
 
 class MMASP(MMSP):
@@ -36,7 +36,7 @@ class MMASP(MMSP):
         with torch.random.fork_rng(devices=[]):
             self.discriminator = TaskDiscriminator(config["embedding_size"])
 
-    def extra_losses(self, movies: MovieViews, rated: Tensor, drawn: Tensor) -> dict[str, Tensor]:
+    def extra_losses(self, movies: MovieRepresentations, rated: Tensor, drawn: Tensor) -> dict[str, Tensor]:
         rated = rated[: len(drawn)]  # as many as the uniform draw; the batch is shuffled
         shared_rated, shared_drawn = (F.embedding(ids, movies.shared) for ids in (rated, drawn))  # [B', d] each
         logits = [self.discriminator(s, self.adversarial_strength) for s in (shared_rated, shared_drawn)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from recbole_mm.model.base import MovieViews, MultimodalMultitaskRecommender
+from recbole_mm.model.recommender import MovieRepresentations, MultimodalMultitaskRecommender
 
 
 class MMFS(MultimodalMultitaskRecommender):
@@ -21,6 +21,6 @@ class MMFS(MultimodalMultitaskRecommender):
         self.shared_encoder = nn.Linear(fused_size, size)
         self.rating_size = self.genre_size = self.ranking_movie_size = size
 
-    def encode(self, fused: Tensor) -> MovieViews:
+    def encode(self, fused: Tensor) -> MovieRepresentations:
         shared = self.shared_encoder(fused)  # [N, d]
-        return MovieViews(rating=shared, genre=shared, shared=shared, ranking=shared)
+        return MovieRepresentations(rating=shared, genre=shared, shared=shared, ranking=shared)

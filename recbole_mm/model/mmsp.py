@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from recbole_mm.model.base import MovieViews, MultimodalMultitaskRecommender
+from recbole_mm.model.recommender import MovieRepresentations, MultimodalMultitaskRecommender
 
 
 class MMSP(MultimodalMultitaskRecommender):
@@ -27,11 +27,11 @@ class MMSP(MultimodalMultitaskRecommender):
         self.encoders = nn.Linear(fused_size, sum(self.sizes))
         self.rating_size = self.genre_size = self.ranking_movie_size = size + private_size
 
-    def encode(self, fused: Tensor) -> MovieViews:
+    def encode(self, fused: Tensor) -> MovieRepresentations:
         shared, for_rating, for_genre, *for_ranking = self.encoders(fused).split(self.sizes, dim=1)  # [N, d] each
         if not self.has_private:
-            return MovieViews(rating=shared, genre=shared, ranking=shared, shared=shared)
-        return MovieViews(
+            return MovieRepresentations(rating=shared, genre=shared, ranking=shared, shared=shared)
+        return MovieRepresentations(
             rating=torch.cat([shared, for_rating], dim=1),
             genre=torch.cat([shared, for_genre], dim=1),
             ranking=torch.cat([shared, *for_ranking], dim=1),

@@ -20,10 +20,10 @@ MODELS = {
 """Models of this package: name -> 'module:class'."""
 
 BASELINES = {
-    "Bias": "recbole_mm.model.bias:Bias",
-    "GenreRidge": "recbole_mm.model.genre_ridge:GenreRidge",
-    "SVDpp": "recbole_mm.model.surprise:SVDpp",
-    "VBPR": "recbole_mm.model.vbpr:VBPR",
+    "Bias": "recbole_mm.model.baselines.bias:Bias",
+    "GenreRidge": "recbole_mm.model.baselines.genre_ridge:GenreRidge",
+    "SVDpp": "recbole_mm.model.baselines.svdpp:SVDpp",
+    "VBPR": "recbole_mm.model.multimodal.vbpr:VBPR",
 }
 """Baselines of this package that RecBole lacks."""
 
@@ -40,7 +40,7 @@ def get_model(name: str, builtin_task: str = "ranking") -> type:
     if name not in recbole_model_names():
         raise InputError(f"model '{name}' is unknown.{nearest(name, model_names())}")
     if builtin_task == "rating":
-        from recbole_mm.model.rating import RATING_FORMS  # imports RecBole's models
+        from recbole_mm.model.baselines.rating_regressors import RATING_FORMS  # imports RecBole's models
 
         if name not in RATING_FORMS:
             raise InputError(

@@ -16,9 +16,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from recbole_mm.data.profile import UserAverages
 from recbole_mm.errors import InputError, nearest
-from recbole_mm.model.base import MultimodalMultitaskRecommender as Model
+from recbole_mm.model.recommender import MultimodalMultitaskRecommender as Model
+from recbole_mm.model.users import UserHistories
 
 _Module = TypeVar("_Module", bound=nn.Module)
 
@@ -59,9 +59,9 @@ def with_movies(model: Model, vectors: dict[str, Tensor]) -> Model:
         larger.identity.trained = larger.trained
     if model.ranks:
         larger.ranking_head = _with_rows(model.ranking_head, "residual", count)
-    if model.ranking_linear_weight:
-        larger.item_weights = _shared_copy(model.item_weights)
-        larger.item_weights.weights = F.pad(model.item_weights.weights, (0, count, 0, count))
+    if model.ease_weight:
+        larger.ease = _shared_copy(model.ease)
+        larger.ease.weights = F.pad(model.ease.weights, (0, count, 0, count))
     larger.liked, larger.disliked = (_of_catalogue(sets, larger.n_items) for sets in (model.liked, model.disliked))
     larger.vectors_changed()
     return larger
@@ -103,8 +103,8 @@ def with_modalities(model: Model, names: Collection[str]) -> Model:
 def with_candidates(model: Model, other: Model) -> Model:
     """The users of ``model``, as they are there, before the movies as ``other`` sees them (both: one catalogue)."""
     mixed = _shared_copy(model)
-    if model.ranking_linear_weight:
-        mixed.item_weights = other.item_weights
+    if model.ease_weight:
+        mixed.ease = other.ease
     theirs = other._evaluation_state()
     mixed._encoded = replace(model._evaluation_state(), movies=theirs.movies, ranked=theirs.ranked)
     return mixed
@@ -117,9 +117,9 @@ def without_ratings(model: Model) -> Model:
     if model.identity is not None:
         colder.identity = _shared_copy(model.identity)
         colder.identity.trained = colder.trained
-    if model.ranking_linear_weight:
-        colder.item_weights = _shared_copy(model.item_weights)
-        colder.item_weights.weights = torch.zeros_like(model.item_weights.weights)
+    if model.ease_weight:
+        colder.ease = _shared_copy(model.ease)
+        colder.ease.weights = torch.zeros_like(model.ease.weights)
     colder._encoded = None
     return colder
 
@@ -139,13 +139,13 @@ def _with_rows(module: _Module, name: str, count: int) -> _Module:
     return other
 
 
-def _of_catalogue(sets: UserAverages, item_num: int) -> UserAverages:
+def _of_catalogue(sets: UserHistories, item_num: int) -> UserHistories:
     pairs = sets.pairs.cpu().numpy()
-    larger = UserAverages(pairs // sets.item_num, pairs % sets.item_num, len(sets.counts), item_num)
+    larger = UserHistories(pairs // sets.item_num, pairs % sets.item_num, len(sets.counts), item_num)
     return larger.to(sets.counts.device)
 
 
-def _averages(sets: Sequence[Sequence[int]], model: Model) -> UserAverages:
+def _averages(sets: Sequence[Sequence[int]], model: Model) -> UserHistories:
     people = np.repeat(np.arange(len(sets)), [len(movies) for movies in sets])
     movies = np.concatenate([np.asarray(movies, dtype=np.int64) for movies in sets]) if len(sets) else people
-    return UserAverages(people, movies, len(sets), model.n_items).to(model.mean_rating.device)
+    return UserHistories(people, movies, len(sets), model.n_items).to(model.mean_rating.device)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from recbole_mm.cli import main
+from recbole_mm.cli.main import main
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from recbole_mm.benchmark import suites
-from recbole_mm.config import Config
+from recbole_mm.config.config import Config
 from recbole_mm.errors import InputError
 from recbole_mm.resources import resource_dir
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from recbole_mm.config import Config
+from recbole_mm.config.config import Config
 from recbole_mm.data.atomic import TYPES, check_atomic_files, read_header
 from recbole_mm.errors import InputError
 

@@ -5,9 +5,9 @@ import torch
 from recbole.data import create_samplers
 from recbole.data.dataloader import FullSortEvalDataLoader
 
-from recbole_mm.config import Config
+from recbole_mm.config.config import Config
 from recbole_mm.data.catalogue_loader import CatalogueLoader
-from recbole_mm.quick_start import prepare_data
+from recbole_mm.training.session import prepare_data
 
 
 def batches(loader) -> list[tuple]:

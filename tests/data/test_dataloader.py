@@ -6,10 +6,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recbole_mm.config import Config
+from recbole_mm.config.config import Config
 from recbole_mm.data.dataloader import UserRows
 from recbole_mm.errors import InputError
-from recbole_mm.quick_start import prepare_session
+from recbole_mm.training.session import prepare_session
 
 
 @given(st.lists(st.integers(0, 6), max_size=40), st.integers(0, 9))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from recbole_mm.config import Config
+from recbole_mm.config.config import Config
 from recbole_mm.data.dataset import MultimodalDataset
 from recbole_mm.data.vectors import write_vectors
 from recbole_mm.errors import InputError

@@ -6,7 +6,7 @@ import pytest
 import torch
 from recbole.data import create_dataset
 
-from recbole_mm.config import Config
+from recbole_mm.config.config import Config
 from recbole_mm.data.dataset import MultimodalDataset, same_movie_groups
 from recbole_mm.data.splits import build_split
 from recbole_mm.errors import InputError
@@ -120,7 +120,7 @@ def test_an_empty_part_is_an_error(planted):
 
 
 def test_ranking_candidates_of_cold_movies(planted):
-    from recbole_mm.quick_start import prepare_session
+    from recbole_mm.training.session import prepare_session
 
     config = Config("MMFS", planted.name, config_dict=planted.options(protocol="cold-item"))
     session = prepare_session(config)

@@ -13,7 +13,7 @@ from clips import field, gradient, noise, tone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recbole_mm.cli import main
+from recbole_mm.cli.main import main
 from recbole_mm.data.vectors import read_vectors
 from recbole_mm.errors import InputError
 from recbole_mm.extract.decode import MediaError, pictures, sound

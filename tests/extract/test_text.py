@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recbole_mm.data.builders.genre_words import mask_genre_words
 from recbole_mm.errors import InputError
 from recbole_mm.extract.text import genre_names, read_texts
+from recbole_mm.features.genre_words import mask_genre_words
 
 
 def write_csv(path: Path, rows: list[tuple[str, str]]) -> Path:

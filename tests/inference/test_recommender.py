@@ -7,7 +7,7 @@ import torch
 
 from recbole_mm.errors import InputError
 from recbole_mm.inference.recommender import Recommender
-from recbole_mm.quick_start import Config, prepare_session
+from recbole_mm.training.session import Config, prepare_session
 
 
 def planted_options(planted, model, **options):

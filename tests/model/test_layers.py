@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recbole_mm.data.builders.components import fit_rotation
+from recbole_mm.features.components import fit_rotation
 from recbole_mm.model.layers import (
     Dropout,
     ModalityFusion,

@@ -1,0 +1,89 @@
+"""``recbole-mm demo``: serve the page until interrupted."""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import sys
+
+from recbole_mm.errors import InputError
+
+DESCRIPTION = """Serve a page on which the model is tried: choose movies, see recommendations and why.
+
+  recbole-mm demo --checkpoint=saved/MMASP-….pt
+
+Needs pip install 'recbole-mm[demo]', and no network. Ctrl+C ends it.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the command."""
+    parser.description, parser.formatter_class = DESCRIPTION, argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--checkpoint", required=True, help="file that a run of MMFS, MMSP or MMASP saved")
+    parser.add_argument("--port", type=int, default=7860, help="(default: 7860; 0: any free one)")
+    parser.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="address to listen at (default: 127.0.0.1, which other machines cannot reach)",
+    )
+    parser.add_argument("--data_path", help="folder that holds the data set's folder (default: as in training)")
+
+
+def serve(options: argparse.Namespace) -> None:
+    """Load the model, print the page's address and answer until interrupted.
+
+    Raises:
+        InputError: the extra is not installed, the address cannot be listened at, or what `recbole_mm.load` refuses.
+    """
+    server = create_server(options)
+    host, port = getattr(server, "effective_listen", [(options.host, getattr(server, "effective_port", None))])[0]
+    shown = f"[{host}]" if ":" in host else host
+    print(f"http://{shown}:{port} (Ctrl+C ends it)", flush=True)
+    try:
+        server.run()
+    finally:
+        server.close()
+
+
+def create_server(options: argparse.Namespace):
+    """The server (waitress), listening; what `serve` says of errors holds here."""
+    try:
+        import flask  # noqa: F401
+        import waitress
+    except ModuleNotFoundError as error:
+        raise InputError(f"the page needs {error.name}: pip install 'recbole-mm[demo]'") from error
+    if not 0 <= options.port < 1 << 16:
+        raise InputError(f"--port={options.port}: must be from 0 to 65535")
+    if not _is_local(options.host):
+        print(
+            f"recbole-mm: warning: --host={options.host}: everybody who can reach this machine can use the page",
+            file=sys.stderr,
+        )
+    from recbole_mm.demo.app import MAX_BYTES, create_app
+    from recbole_mm.training.session import load
+
+    app = create_app(load(options.checkpoint, data_path=options.data_path), _trusted_hosts(options.host))
+    try:
+        return waitress.create_server(
+            app, host=options.host, port=options.port, max_request_body_size=MAX_BYTES, ident=None
+        )
+    except OSError as error:
+        raise InputError(f"--host={options.host} --port={options.port}: {error.strerror}; give another") from error
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None
+
+
+def _is_local(host: str) -> bool:
+    address = _address(host)
+    return host == "localhost" if address is None else address.is_loopback
+
+
+def _trusted_hosts(host: str) -> set[str] | None:
+    """Names under which the page is asked for; None, which is any, where it listens at every address there is."""
+    address = _address(host)
+    return None if address is not None and address.is_unspecified else {"localhost", "127.0.0.1", "::1", host.lower()}

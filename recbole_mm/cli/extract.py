@@ -1,0 +1,168 @@
+"""The command ``recbole-mm extract``."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from recbole_mm.errors import InputError
+
+if TYPE_CHECKING:
+    from recbole_mm.extract.fields import Extracted, Field, Output
+
+
+def add_parser(commands: argparse._SubParsersAction) -> None:
+    """Add the command and its options to those of the command line."""
+    parser = commands.add_parser(
+        "extract",
+        help="make vector files from summaries and trailers",
+        description="Make vector files from summaries and trailers. A media file's stem is its movie's item_id.",
+    )
+    parser.add_argument("--texts", type=Path, metavar="CSV", help="summaries: columns item_id, text (UTF-8)")
+    parser.add_argument("--audio", type=Path, metavar="FOLDER", help="files whose sound is used: ITEM_ID.mp4, .mp3, …")
+    parser.add_argument("--video", type=Path, metavar="FOLDER", help="files whose pictures are used: ITEM_ID.mp4, …")
+    parser.add_argument("--dataset", required=True, metavar="NAME", help="files are called NAME.text, NAME.audio, …")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="where they go (default: dataset/NAME)")
+    parser.add_argument("--npz", action="store_true", help="write the compact form, NAME.text.npz, …")
+    parser.add_argument("--force", action="store_true", help="replace vectors that were not made by this command")
+    parser.add_argument(
+        "--genres", type=Path, metavar="FILE", help=".item file whose genres are masked in the texts, too"
+    )
+    parser.add_argument("--genre-field", default="class", metavar="COLUMN", help="its column (default: class)")
+    parser.add_argument("--text-encoder", metavar="NAME", help="sentence encoder (default: all-MiniLM-L6-v2)")
+    for kind in ("audio", "video"):
+        parser.add_argument(
+            f"--{kind}-encoder",
+            metavar="NAME_OR_FOLDER",
+            help=f"pretrained transformers model for --{kind} (default: statistics)",
+        )
+    parser.add_argument("--seconds", type=float, help="use only the first seconds of each media file")
+    parser.add_argument("--raw", action="store_true", help="audio and video numbers in their units, not standardised")
+    parser.add_argument(
+        "--scale-from", type=Path, metavar="FOLDER", help="standardise as an earlier run did: its folder extract.NAME"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Extract what the options ask for and print what came of it; returns the exit status 0.
+
+    Raises:
+        InputError: wrong input, or a field of which nothing could be used (the others are written all the same).
+    """
+    from recbole_mm.extract.fields import Output, extract_field
+
+    output = Output(options.out or Path("dataset") / options.dataset, options.dataset, options.npz, options.force)
+    failures = []
+    for wanted in _fields(options, output):
+        try:
+            extracted = extract_field(wanted, output)
+        except InputError as error:
+            failures.append(str(error))
+        except OSError as error:
+            raise InputError(f"cannot write to {output.folder}: {error}; choose another folder (--out)") from None
+        else:
+            _print(extracted)
+    if failures:
+        raise InputError("; ".join(failures))
+    return 0
+
+
+def _fields(options: argparse.Namespace, output: Output) -> list[Field]:
+    """The fields asked for, with all input checked that can be checked before the work begins."""
+    if not (options.texts or options.audio or options.video):
+        raise InputError("nothing to extract: give --texts=CSV, --audio=FOLDER or --video=FOLDER, or several of them")
+    if options.seconds is not None and not 0 < options.seconds < math.inf:
+        raise InputError(f"--seconds={options.seconds:g}: must be a number above 0")
+    if options.raw and options.scale_from:
+        raise InputError("--raw and --scale-from exclude each other: leave one out")
+    if not options.texts and (options.genres or options.text_encoder):
+        raise InputError("--genres and --text-encoder belong to texts: give --texts=CSV, or leave them out")
+    for kind in ("audio", "video"):
+        if getattr(options, f"{kind}_encoder") and not getattr(options, kind):
+            raise InputError(f"--{kind}-encoder belongs to {kind}: give --{kind}=FOLDER, or leave it out")
+    from recbole_mm.extract.sources import check_known
+
+    fields = [make(options) for name, make in _MAKERS.items() if getattr(options, name)]
+    for wanted in fields:
+        output.check(wanted.name)
+        note = check_known(wanted.sources, wanted.name, output.folder, output.dataset)
+        wanted.notes += [note] if note else []
+    return fields
+
+
+def _texts(options: argparse.Namespace) -> Field:
+    from recbole_mm.extract.fields import Field
+    from recbole_mm.extract.text import genre_names, read_texts
+    from recbole_mm.features.sentence_encoder import PACKAGED, load_encoder
+
+    genres = genre_names(options.genres, options.genre_field) if options.genres else []
+    sources, note = read_texts(options.texts, genres)
+    name = options.text_encoder or PACKAGED
+    encoder = load_encoder(name)
+
+    def encode(texts: list[str]):
+        return encoder.encode(texts, batch_size=32, show_progress_bar=False)
+
+    return Field("text", sources, {"encoder": name}, encode, batch_size=32, notes=[note])
+
+
+def _audio(options: argparse.Namespace) -> Field:
+    from recbole_mm.extract import audio
+    from recbole_mm.extract.decode import AUDIO_SUFFIXES
+
+    return _media(options, "audio", AUDIO_SUFFIXES, audio.audio_statistics, audio.SETTINGS, audio.COLUMNS)
+
+
+def _video(options: argparse.Namespace) -> Field:
+    from recbole_mm.extract import video
+    from recbole_mm.extract.decode import VIDEO_SUFFIXES
+
+    return _media(options, "video", VIDEO_SUFFIXES, video.video_statistics, video.SETTINGS, video.COLUMNS)
+
+
+def _media(options: argparse.Namespace, name: str, suffixes, compute, settings: dict, columns: list[str]) -> Field:
+    """The field by ``compute``, or by the pretrained encoder if one is named."""
+    from recbole_mm.extract.decode import require_av
+    from recbole_mm.extract.fields import Field
+    from recbole_mm.extract.scaling import read_scaling
+    from recbole_mm.extract.sources import media_files
+
+    require_av()
+    sources = media_files(getattr(options, name), name, suffixes)
+    scaling = None
+    if named := getattr(options, f"{name}_encoder"):
+        from recbole_mm.extract.pretrained import ENCODERS
+
+        encoder = ENCODERS[name](named)
+        compute, settings, columns = encoder.vector, encoder.settings, None  # all in one unit, as a text's: not scaled
+    elif options.scale_from:
+        scaling = read_scaling(options.scale_from / f"{name}.scaling.csv", columns)
+    return Field(
+        name,
+        sources,
+        {**settings, "seconds": options.seconds},
+        lambda paths: [compute(path, options.seconds) for path in paths],
+        columns=None if options.raw else columns,
+        scaling=scaling,
+    )
+
+
+# Option -> its field. Texts come last: the packaged text encoder shuts the hub for what is loaded after it.
+_MAKERS = {"audio": _audio, "video": _video, "texts": _texts}
+
+
+def _print(extracted: Extracted) -> None:
+    kept = extracted.movies - extracted.computed
+    print(
+        f"{extracted.path}: {extracted.movies:,} movies, {extracted.dimension} numbers each "
+        f"({extracted.computed:,} computed, {kept:,} kept from before)"
+    )
+    for note in extracted.notes:
+        print(f"  {note}")
+    if extracted.skipped:
+        print(f"recbole-mm: warning: {len(extracted.skipped)} skipped for field '{extracted.name}':", file=sys.stderr)
+        for name, reason in extracted.skipped:
+            print(f"  {name}: {reason}", file=sys.stderr)

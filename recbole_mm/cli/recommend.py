@@ -1,0 +1,144 @@
+"""``recbole-mm recommend``: movies for a user of the data set, or for anyone who names a few movies."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import TYPE_CHECKING, Any
+
+from recbole_mm.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from recbole_mm.inference.explain import Explanation
+    from recbole_mm.inference.recommender import Recommender
+
+DESCRIPTION = """Recommend movies, with reasons.
+
+  recbole-mm recommend --checkpoint=saved/MMASP-….pt --user=42
+  recbole-mm recommend --checkpoint=saved/MMASP-….pt --likes="Toy Story; Alien" --dislikes="Titanic" --k=5 --json
+
+Movies are named by id or by title, with or without the year, separated by semicolons. A user gets no movie that they
+rated in the training or the validation part, as in the evaluation of the test part.
+"""
+
+JSON_HELP = """--json prints one object:
+  model, dataset      names, str
+  user                id of the user, or null
+  likes, dislikes     ids of the movies given, [str]
+  recommendations     best first, each with
+    rank, item_id, title, year (null: unknown), score
+    rating            predicted, on the rating scale; null if the model predicts none
+    genres            those likelier than not, else the likeliest: [{genre, probability}]
+    because           the liked movies that carried it most: [{item_id, title, contribution}]
+    because_method    exact (contributions of all movies and the movie's popularity sum to the score) or approximation
+    modality          the movie's modality without which the score would lose most, or null
+A built-in model of RecBole gives no genres and no reasons: [] and null.
+"""
+
+CARRIERS = 2
+_WIDTHS = {"title": 40, "year": None, "rating": None, "genres": 30, "why": 50}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the command."""
+    parser.description, parser.epilog = DESCRIPTION, JSON_HELP
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--checkpoint", required=True, help="file that a run saved")
+    parser.add_argument("--user", help="id of a user of the data set")
+    parser.add_argument("--likes", help="movies that somebody likes, separated by semicolons")
+    parser.add_argument("--dislikes", help="movies that they do not like")
+    parser.add_argument("--k", type=int, default=10, help="how many movies (default: 10)")
+    parser.add_argument("--data_path", help="folder that holds the data set's folder (default: as in training)")
+    parser.add_argument("--json", action="store_true", help="one JSON object in place of the table, described below")
+
+
+def recommend(options: argparse.Namespace) -> str:
+    """What the command prints.
+
+    Raises:
+        InputError: both or neither of a user and movies, or anything that `recbole_mm.load` or a `Recommender` refuses.
+    """
+    likes, dislikes = (_titles(text) for text in (options.likes, options.dislikes))
+    if (options.user is None) == (not likes and not dislikes):
+        raise InputError("give either --user=ID or --likes='TITLE; TITLE' (and --dislikes='…')")
+    from recbole_mm.training.session import load  # torch and RecBole take seconds to import: not for --help
+
+    recommender = load(options.checkpoint, data_path=options.data_path)
+    if options.user is not None:
+        person: dict[str, Any] = {"user": options.user}
+        found = recommender.recommend(options.user, options.k)
+    else:
+        person = {"liked": likes, "disliked": dislikes}
+        found = recommender.recommend_for(likes, dislikes, options.k)
+    reasons = recommender.explain_each(found["item_id"], **person) if recommender.multimodal else [None] * len(found)
+    rows = recommendation_rows(recommender, found, reasons)
+    if options.json:
+        given = recommender.movie_ids(likes), recommender.movie_ids(dislikes)
+        about = {"user": options.user, "likes": given[0], "dislikes": given[1], "recommendations": rows}
+        return json.dumps({**recommender.about, **about}, ensure_ascii=False, indent=1)
+    return _table(rows)
+
+
+def _titles(text: str | None) -> list[str]:
+    return [title.strip() for title in (text or "").split(";") if title.strip()]
+
+
+def recommendation_rows(
+    recommender: Recommender, found: pd.DataFrame, reasons: list[Explanation | None]
+) -> list[dict[str, Any]]:
+    """The recommendations as plain values; keys as in ``JSON_HELP``."""
+    genres = recommender.likely_genres(found["item_id"]) if recommender.multimodal else [[]] * len(found)
+    from pandas import isna
+
+    rows = []
+    for movie, likely, reason in zip(found.to_dict("records"), genres, reasons):
+        carriers = [] if reason is None else reason.carriers(CARRIERS).to_dict("records")
+        rows.append(
+            {
+                "rank": int(movie["rank"]),
+                "item_id": movie["item_id"],
+                "title": movie["title"],
+                "year": None if isna(movie["year"]) else int(movie["year"]),
+                "score": float(movie["score"]),
+                "rating": float(movie["rating"]) if "rating" in movie else None,
+                "genres": [{"genre": genre, "probability": probability} for genre, probability in likely],
+                "because": [{key: row[key] for key in ("item_id", "title", "contribution")} for row in carriers],
+                "because_method": reason and reason.movies_method,
+                "modality": reason and reason.strongest_modality(),
+            }
+        )
+    return rows
+
+
+def _table(rows: list[dict[str, Any]]) -> str:
+    if not rows:
+        return "no movie is left to recommend"
+    from tabulate import tabulate
+
+    shown = [
+        {
+            "title": row["title"],
+            "year": row["year"],
+            "rating": None if row["rating"] is None else f"{row['rating']:.1f}",
+            "genres": ", ".join(one["genre"] for one in row["genres"]),
+            "why": _why(row),
+        }
+        for row in rows
+    ]
+    kept = {name: width for name, width in _WIDTHS.items() if any(row[name] not in (None, "") for row in shown)}
+    return tabulate(
+        [[row[name] for name in kept] for row in shown],
+        headers=list(kept),
+        tablefmt="simple_outline",
+        disable_numparse=True,
+        maxcolwidths=list(kept.values()),
+        missingval="-",
+    )
+
+
+def _why(row: dict[str, Any]) -> str:
+    liked = ", ".join(f"'{one['title']}'" for one in row["because"])
+    content = f"its {row['modality']}" if row["modality"] else ""
+    return "; ".join(part for part in (liked, content) if part)

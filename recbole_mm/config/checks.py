@@ -1,0 +1,124 @@
+"""Checks of one run's options against each other, before any data are read; all raise `InputError`."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from recbole.utils import EvaluatorType, ModelType
+
+from recbole_mm.errors import InputError, nearest
+
+if TYPE_CHECKING:
+    from recbole_mm.config.config import Config
+
+# RecBole options that would silently do nothing for a model that reads its own vectors and draws no negatives.
+UNUSED_BY_OURS = (
+    "train_neg_sample_args",
+    "save_dataset",
+    "save_dataloaders",
+    "dataset_save_path",
+    "dataloaders_save_path",
+    "alias_of_item_id",
+    "transform",
+    "enable_amp",
+    "enable_scaler",
+    "threshold",
+)
+TASKS = ("rating", "genre", "ranking")
+
+
+def check_mode(config: Config) -> None:
+    """Ranking metrics need candidates beside the rows themselves."""
+    modes = config.final_config_dict["eval_args"]["mode"]
+    if config.final_config_dict["eval_type"] == EvaluatorType.RANKING and "labeled" in modes.values():
+        raise InputError(
+            "option 'eval_args': mode labeled does not go with ranking metrics "
+            f"({', '.join(config.final_config_dict['metrics'])}); use mode full, uni100 or pop100, or other --metrics"
+        )
+    if config.final_config_dict["split_by"] == "cold_item" and set(modes.values()) - {"full", "labeled"}:
+        raise InputError(
+            "option 'eval_args': sampled candidates would be movies that are not cold; split_by cold_item ranks "
+            "the cold movies among themselves, with mode full"
+        )
+
+
+def check_ours(config: Config) -> None:
+    """Options of RecBole that our models' data and training have no use for: better refused than ignored."""
+    final = config.final_config_dict
+    for option in UNUSED_BY_OURS:
+        if config.given.get(option):
+            raise InputError(
+                f"{config.origin(option)}: option '{option}' has no effect on {config.model}; leave it out"
+            )
+    tasks = final["tasks"]
+    for task in tasks:
+        if task not in TASKS:
+            raise InputError(
+                f"option 'tasks': '{task}' is no task.{nearest(str(task), TASKS)} Tasks: {', '.join(TASKS)}"
+            )
+    weights = {"rating": final["rating_weight"], "genre": final["genre_weight"], "ranking": 1}
+    if not any(weights[task] for task in tasks):
+        raise InputError("options 'tasks', 'rating_weight' and 'genre_weight': nothing would be trained")
+    if final["learner"] == "sparse_adam":
+        raise InputError(f"option 'learner': sparse_adam needs sparse gradients, {config.model} has none; use adam")
+
+
+def check_modalities(config: Config) -> None:
+    """Names that can be those of fields."""
+    names = config.final_config_dict["modalities"]
+    wrong = [name for name in names if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", str(name))]
+    if not names or wrong or len(set(names)) < len(names):
+        raise InputError(
+            f"option 'modalities' is {names}, but takes one or more different names of letters, digits and '_', "
+            f"each with a file <dataset>.<name>"
+        )
+
+
+def check_labels(config: Config) -> None:
+    """Labels and ratings must reach the model as they are in the file."""
+    final = config.final_config_dict
+    negatives = final["train_neg_sample_args"]
+    samples = negatives is not None and str(negatives["distribution"]).lower() != "none"
+    if samples and final["LABEL_FIELD"] == final["RATING_FIELD"]:
+        raise InputError(
+            f"option 'LABEL_FIELD' is the rating field '{final['RATING_FIELD']}', which sampled negatives "
+            f"overwrite with 0 and 1; set train_neg_sample_args: ~ or another LABEL_FIELD"
+        )
+    if final["threshold"] and final["LABEL_FIELD"] == final["RATING_FIELD"]:
+        raise InputError("option 'threshold' turns the ratings into 0 and 1, which this run learns; leave it out")
+    normalized = final["normalize_all"] or final["RATING_FIELD"] in (final["normalize_field"] or [])
+    if config.predicts_ratings and normalized:
+        raise InputError(
+            "options 'normalize_all' and 'normalize_field' scale the ratings to 0..1, and RMSE with them; "
+            f"leave the field '{final['RATING_FIELD']}' out"
+        )
+
+
+def check_split(config: Config) -> None:
+    """The split must leave rows to train on, and movies that the model can know something of."""
+    final = config.final_config_dict
+    if final["split_by"] == "file_fold" and final["test_fold"] is None:
+        raise InputError("option 'test_fold' is ~, but split_by is file_fold; set test_fold to 1, 2, 3, 4 or 5")
+    for part in ("cold", "genre"):
+        test, valid = f"{part}_test_ratio", f"{part}_valid_ratio"
+        if final[test] + final[valid] >= 1:
+            raise InputError(f"options '{test}' and '{valid}' leave nothing to train on; make their sum less than 1")
+    by_ratings = config.model_class.type in (ModelType.GENERAL, ModelType.TRADITIONAL)
+    if final["split_by"] == "cold_item" and by_ratings and not (config.predicts_ratings or config.reads_vectors):
+        raise InputError(
+            f"protocol '{final['protocol']}': {config.model} knows a movie by its training ratings alone, and a cold "
+            f"movie has none; take one of ours, VBPR, or a model of features such as FM or DeepFM"
+        )
+    if final["benchmark_filename"] and final["split_by"] != "recbole":
+        raise InputError(
+            f"option 'benchmark_filename' brings a split of its own, and split_by {final['split_by']} another; use "
+            f"--protocol=ranking or leave benchmark_filename out"
+        )
+    scale = final["rating_scale"]
+    if scale is not None and not (len(scale) == 2 and all(map(_is_number, scale)) and scale[0] < scale[1]):
+        raise InputError(f"option 'rating_scale' is {scale}, but takes [lowest, highest], e.g. [1, 5]")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -1,0 +1,322 @@
+"""Config: RecBole's options and ours, all known by name, and the three metric families of one run.
+
+RecBole's own Config ignores an option it does not know, evaluates strings as Python, reads ``sys.argv`` wherever it is
+built, and refuses RMSE beside Recall. This one does none of that.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from recbole.config import Config as RecBoleConfig
+from recbole.utils import EvaluatorType, ModelType
+
+from recbole_mm.config.builtin import quick_start_files, task_options
+from recbole_mm.config.checks import check_labels, check_modalities, check_mode, check_ours, check_split
+from recbole_mm.config.schema import DERIVED, RECBOLE_PROPERTIES, Schema, model_property_file
+from recbole_mm.config.sources import Given, given_options, read_packaged
+from recbole_mm.errors import InputError, nearest
+from recbole_mm.evaluation.requested import MetricRequest
+from recbole_mm.model.baselines.vector_fields import VectorFields
+from recbole_mm.model.registry import get_model
+from recbole_mm.resources import resource_dir
+from recbole_mm.training import distributed
+
+_EVALUATION = ("protocol", "metrics", "topk", "valid_metric", "valid_metric_bigger", "eval_args")
+_RUNTIME = {*DERIVED, *distributed.OPTIONS}
+
+
+class Config(RecBoleConfig):
+    """Options of one run.
+
+    Args:
+        model, dataset: names (the model may be a class); taken from the options when None.
+        config_file_list: yaml files, the later the stronger; looked for here, then under the package's properties/.
+        config_dict: options by name.
+        arguments: a command line, each item ``--option=value``; the strongest source. ``sys.argv`` is never read.
+
+    Attributes:
+        model_class: what the model's name means for this run's task.
+        given: what the user set, typed.
+
+    Raises:
+        InputError: an unknown option, a value of the wrong type or out of range, options that contradict each other,
+            or a malformed source. The message names the source and the nearest known name.
+    """
+
+    def __init__(
+        self,
+        model: str | type | None = None,
+        dataset: str | None = None,
+        config_file_list: Sequence[str | Path] | None = None,
+        config_dict: Mapping[str, Any] | None = None,
+        arguments: Sequence[str] = (),
+    ) -> None:
+        self._given = given_options(config_file_list, config_dict, arguments)
+        self._init_parameters_category()
+        self.external_config_dict = {key: self._given[key].value for key in ("model", "dataset") if key in self._given}
+        for name, value in (("model", model), ("dataset", dataset)):
+            option = self.external_config_dict.get(name)
+            if value is None and not option:
+                raise InputError(f"no {name} given; add --{name}=…")
+            if None not in (value, option) and option not in (value, getattr(value, "__name__", value)):
+                raise InputError(f"{self.origin(name)}: {name} is {option}, but this run is of {value}")
+        overall = read_packaged(resource_dir("properties") / "overall.yaml")
+        self._protocol = self._read_protocol(overall["protocol"])
+        self.model, self.model_class, self.dataset = self._get_model_and_dataset(model, dataset)
+        self.schema = Schema(self.model, self.model_class.type)
+        self.given: dict[str, Any] = self.schema.check(self._given)
+        self.external_config_dict = self.given
+        self._load_internal_config_dict(self.model, self.model_class, self.dataset)
+        self.final_config_dict = self._get_final_config_dict()
+        self._set_default_parameters()
+        self._init_device()
+        self._as_input_error(self._set_train_neg_sample_args)
+        for phase in ("valid", "test"):
+            self._as_input_error(self._set_eval_neg_sample_args, phase)
+
+    # ------------------------------------------------------------------ sources
+
+    def _init_parameters_category(self) -> None:
+        super()._init_parameters_category()
+        # Copies: RecBole's are lists of a module, and reading a dataset's yaml appends to them.
+        self.parameters = {category: list(options) for category, options in self.parameters.items()}
+        listed = {option for options in self.parameters.values() for option in options}
+        ours = read_packaged(resource_dir("properties") / "overall.yaml")
+        self.parameters["Multimodal"] = [option for option in ours if option not in listed]
+
+    def _build_yaml_loader(self) -> None:
+        raise NotImplementedError("config.sources reads yaml; RecBole's way changes yaml.FullLoader for everyone")
+
+    def _read_protocol(self, default: str) -> dict[str, Any]:
+        one = self._given.get("protocol", Given(default, "overall.yaml"))
+        folder = resource_dir("properties") / "protocol"
+        names = sorted(path.stem for path in folder.glob("*.yaml"))
+        if one.value not in names:
+            raise InputError(
+                f"{one.origin}: protocol '{one.value}' is unknown.{nearest(str(one.value), names)} "
+                f"Protocols: {', '.join(names)}"
+            )
+        return {"protocol": one.value, **read_packaged(folder / f"{one.value}.yaml")}
+
+    def _get_model_and_dataset(self, model: str | type | None, dataset: str | None) -> tuple[str, type, str]:
+        model = self.external_config_dict["model"] if model is None else model
+        dataset = self.external_config_dict["dataset"] if dataset is None else dataset
+        if isinstance(model, type):
+            return model.__name__, model, dataset
+        task = self._given["builtin_task"].value if "builtin_task" in self._given else self._protocol["builtin_task"]
+        return model, get_model(model, task), dataset
+
+    def _load_internal_config_dict(self, model: str, model_class: type, dataset: str) -> None:
+        """The property files, weakest first; the user's options are not in here."""
+        ours, kind = resource_dir("properties"), model_class.type
+        files = [
+            RECBOLE_PROPERTIES / "overall.yaml",
+            model_property_file(RECBOLE_PROPERTIES / "model", model),
+            RECBOLE_PROPERTIES / "dataset" / "sample.yaml",
+            RECBOLE_PROPERTIES / "dataset" / f"{dataset}.yaml",
+            *(RECBOLE_PROPERTIES / "quick_start_config" / name for name in quick_start_files(model, kind)),
+            ours / "overall.yaml",
+            model_property_file(ours / "model", model),
+            ours / "dataset" / f"{dataset}.yaml",
+        ]
+        if self._is_rating_form:
+            files.append(ours / "rating.yaml")
+        options: dict[str, Any] = {}
+        for path in files:
+            if path is None or not path.is_file():
+                continue
+            read = {key: value for key, value in read_packaged(path).items() if key in self.schema}
+            if "load_col" in read and options.get("load_col"):
+                # A dataset's files are added to those the kind of model needs (a knowledge graph, entity vectors).
+                read["load_col"] = {**options["load_col"], **(read["load_col"] or {})}
+            options.update(read)
+        options["MODEL_TYPE"] = kind
+        options.update(self._protocol_options(options))
+        known = {**options, **self.given}
+        options.update(task_options(known, self.model_class))
+        self.internal_config_dict = options
+
+    def _protocol_options(self, options: dict[str, Any]) -> dict[str, Any]:
+        protocol, kind = dict(self._protocol), self.model_class.type
+        if kind == ModelType.SEQUENTIAL:
+            if self._given.get("split_by", Given(protocol["split_by"], "")).value != "recbole":
+                raise InputError(
+                    f"protocol '{protocol['protocol']}': {self.model} is a sequential model, whose split is by time; "
+                    f"use --protocol=ranking or --protocol=temporal"
+                )
+            if protocol["protocol"] == "ranking":
+                protocol["eval_args"] = options["eval_args"]
+        if kind == ModelType.DECISIONTREE:  # trees classify rows as liked or not; they do not rank a catalogue
+            protocol.update(eval_args=options["eval_args"], metrics=options["metrics"])
+        return protocol
+
+    def _get_final_config_dict(self) -> dict[str, Any]:
+        final = {**self.internal_config_dict, **self.given}
+        if isinstance(self.given.get("eval_args"), dict):
+            # Part by part: --eval_args={mode: uni100} under --protocol=temporal is still a split by time.
+            final["eval_args"] = {**self.internal_config_dict["eval_args"], **self.given["eval_args"]}
+        return final
+
+    # ------------------------------------------------------------------ checks and derived options
+
+    @property
+    def predicts_ratings(self) -> bool:
+        """Whether the model has ``predict_rating``."""
+        return bool(getattr(self.model_class, "predicts_ratings", False))
+
+    @property
+    def predicts_genres(self) -> bool:
+        """Whether the model has ``predict_genres``."""
+        return bool(getattr(self.model_class, "predicts_genres", False))
+
+    def origin(self, option: str) -> str:
+        """Where the user set an option (a file, the command line), for messages."""
+        return self._given[option].origin
+
+    def _learns(self, task: str) -> bool:
+        """Whether the model predicts for the task and, where the option ``tasks`` is its own, is trained on it."""
+        predicts = {"rating": self.predicts_ratings, "genre": self.predicts_genres}[task]
+        return predicts and (not self.predicts_genres or task in self.final_config_dict["tasks"])
+
+    @property
+    def _is_rating_form(self) -> bool:
+        return bool(getattr(self.model_class, "is_rating_form", False))
+
+    @property
+    def reads_vectors(self) -> bool:
+        """Whether the model's data need the vectors of the movies."""
+        return self.predicts_genres or bool(
+            getattr(self.model_class, "reads_vectors", False) or self.final_config_dict["vector_input"]
+        )
+
+    def _set_default_parameters(self) -> None:
+        final = self.final_config_dict
+        data_path = final["data_path"]
+        self._eval_args = final["eval_args"]
+        request = MetricRequest.split(final["metrics"], self._given.get("metrics"))
+        request = request.restrict(self.model, self._learns("rating"), self._learns("genre"))
+        if request.empty:
+            raise InputError(
+                f"protocol '{final['protocol']}' reports {', '.join(final['metrics'])}, of which {self.model} can do "
+                f"none; give other --metrics or another --protocol"
+            )
+        if final["valid_metric"] is None:
+            final["valid_metric"] = request.default_valid_metric(final["topk"])
+        final["valid_metric"] = request.check_valid_metric(final["valid_metric"], final["topk"])
+        final["metrics"] = request.ranking
+        if not request.ranking:
+            # RecBole cannot do without a metric: it is given one of its own while it sets its defaults.
+            final["metrics"] = ["RMSE"]
+            final["eval_args"] = {**final["eval_args"], "mode": "labeled"}
+        self._as_input_error(super()._set_default_parameters)
+        if request.ranking:
+            check_mode(self)
+        else:
+            final.update(metrics=[], eval_type=EvaluatorType.VALUE)
+        final.update(rating_metrics=request.rating, genre_metrics=request.genre, rated_metrics=request.rated)
+        bigger = final["valid_metric_bigger"] = request.bigger_is_better(final["valid_metric"])
+        if self.given.get("valid_metric_bigger", bigger) != bigger:
+            raise InputError(
+                f"{self.origin('valid_metric_bigger')}: option 'valid_metric_bigger' is {not bigger}, but a "
+                f"better {final['valid_metric']} is a {'larger' if bigger else 'smaller'} one; leave the option out"
+            )
+        if final["dataset"] == "ml-100k" and data_path != self.internal_config_dict["data_path"]:
+            final["data_path"] = os.path.join(data_path, self.dataset)  # RecBole takes its own copy whatever is asked
+        check_labels(self)
+        check_split(self)
+        distributed.check_options(final, self.model, self.predicts_genres)
+        if self.reads_vectors:
+            check_modalities(self)
+        if final["vector_input"] and not issubclass(self.model_class, VectorFields):
+            raise InputError(
+                f"option 'vector_input' has no effect on {self.model}; it is for context models trained on ratings "
+                f"(FM, DeepFM, …, with --builtin_task=rating)"
+            )
+        if self.predicts_genres:
+            check_ours(self)
+
+    def _as_input_error(self, function, *arguments: Any) -> None:
+        try:
+            function(*arguments)
+        except (ValueError, TypeError, NotImplementedError, RuntimeError) as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(f"options of {self.model}: {' '.join(str(error).split())}") from error
+
+    def _init_device(self) -> None:
+        final = self.final_config_dict
+        gpus = final["gpu_id"]
+        if isinstance(gpus, int):
+            gpus = final["gpu_id"] = str(gpus)
+        if gpus:
+            os.environ["CUDA_VISIBLE_DEVICES"] = gpus
+        use_gpu = final["use_gpu"] and gpus != "" and torch.cuda.is_available()
+        # In several processes too: single_spec is RecBole's switch for what training.distributed does instead.
+        final.update(single_spec=True, local_rank=0, device=torch.device("cuda" if use_gpu else "cpu"))
+
+    def compatibility_settings(self) -> None:
+        """Nothing: `recbole_mm.compat` has mended numpy's names already."""
+
+    # ------------------------------------------------------------------ plain values
+
+    def plain(self) -> dict[str, Any]:
+        """Options as plain values (None, bool, int, float, str, list, dict), for JSON and checkpoints.
+
+        What follows from other options or from the machine is left out; `from_plain` finds it again.
+        """
+        final = self.final_config_dict
+        plain = {key: _plain(value) for key, value in final.items() if key not in _RUNTIME}
+        families = ("rating_metrics", "metrics", "rated_metrics", "genre_metrics")
+        plain["metrics"] = [name for family in families for name in final[family]]
+        plain["eval_args"] = _plain(self._eval_args)
+        plain["data_path"] = self.given.get("data_path", self.internal_config_dict["data_path"])
+        negatives = plain["train_neg_sample_args"]
+        if negatives is not None and negatives["distribution"] == "none":
+            plain["train_neg_sample_args"] = None
+        return plain
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any], arguments: Sequence[str] = ()) -> Config:
+        """The config that `plain` was made of, with some options changed.
+
+        Args:
+            plain: result of `plain`.
+            arguments: ``--option=value``; a protocol among them brings its own split and metrics, metrics among them
+                their own choice of ``valid_metric``.
+        """
+        changes = given_options(arguments=arguments)
+        kept = dict(plain)
+        model, dataset = kept.pop("model"), kept.pop("dataset")
+        if "protocol" in changes and changes["protocol"].value != kept["protocol"]:
+            of_protocol = {key for path in _protocol_files() for key in read_packaged(path)}
+            for key in [*of_protocol, *_EVALUATION]:
+                if key != "builtin_task":  # what was trained stays
+                    kept.pop(key, None)
+        if "metrics" in changes:
+            kept.pop("valid_metric", None)
+        kept.pop("valid_metric_bigger", None)
+        return cls(model, dataset, config_dict=kept, arguments=arguments)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Config) and self.plain() == other.plain()
+
+    __hash__ = None
+
+
+def _protocol_files() -> list[Path]:
+    return sorted((resource_dir("properties") / "protocol").glob("*.yaml"))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    raise TypeError(f"an option holds {type(value).__name__}, which is not a plain value")

@@ -1,0 +1,377 @@
+"""Which options a run of a model knows, and which values they take.
+
+The known options of RecBole are its argument lists, its property files, and a few names its code reads without listing
+them anywhere. Types follow the defaults; what a default cannot tell (``~``) is in `TYPES`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import recbole
+from recbole.utils import ModelType
+from recbole.utils.argument_list import (
+    dataset_arguments,
+    evaluation_arguments,
+    general_arguments,
+    training_arguments,
+)
+
+from recbole_mm.config.sources import CONFIG_DICT, Given, parse_value, read_packaged
+from recbole_mm.data.corruption import CORRUPTIONS
+from recbole_mm.data.vectors import NON_FINITE_CHOICES
+from recbole_mm.errors import InputError, nearest
+from recbole_mm.resources import resource_dir
+
+RECBOLE_PROPERTIES = Path(recbole.__file__).parent / "properties"
+
+# Read by RecBole's code (data/, evaluator/, trainer/) but in none of its lists or property files.
+UNLISTED = (
+    *("encoding", "tail_ratio", "full", "token_num_threshold", "convert_token_to_onehot"),
+    # data/transform.py, for the option 'transform'
+    *("mask_ratio", "ft_ratio", "eta", "beta", "MASK_INDEX", "MASK_ITEM_SEQ", "POS_ITEMS", "NEG_ITEMS"),
+    *("CROP_ITEM_SEQ", "CROP_ITEM_SEQ_LEN", "REORDER_ITEM_SEQ", "INVERSE_ITEM_SEQ"),
+)
+# The same for single models.
+UNLISTED_OF_MODEL = {
+    "AutoInt": ("has_residual",),
+    "DiffRec": ("norm",),
+    "FEARec": ("contrast", "sim", "tau", "use_filter"),
+    "HRM": ("reg_weight",),
+    # Options of the teacher network; the prefix is taken off and they reach it as options of its own.
+    "KD_DAGFM": ("cin", "feature_num", "t_depth", "t_cin"),
+    "LightGBM": ("lgb_early_stopping_rounds",),
+    "XGBoost": ("xgb_early_stopping_rounds",),
+}
+OF_CONTEXT_MODELS = ("embedding_size", "double_tower")
+
+# Set by the program from other options; giving them would be overwritten.
+DERIVED = {
+    "device": "use_gpu or gpu_id",
+    "MODEL_TYPE": "model",
+    "MODEL_INPUT_TYPE": "model",
+    "eval_type": "metrics",
+    "rating_metrics": "metrics",
+    "genre_metrics": "metrics",
+    "rated_metrics": "metrics",
+    "single_spec": "nproc",
+    "local_rank": "nproc",
+    "offset": "group_offset",
+    "valid_neg_sample_args": "eval_args",
+    "test_neg_sample_args": "eval_args",
+}
+# Names of RecBole before 1.1.
+RENAMED = {
+    "neg_sampling": "train_neg_sample_args",
+    "training_neg_sample_num": "train_neg_sample_args",
+    "training_neg_sample_distribution": "train_neg_sample_args",
+    "eval_neg_sample_args": "eval_args",
+    "eval_setting": "eval_args",
+    "group_by_user": "eval_args",
+    "split_ratio": "eval_args",
+}
+
+# Names of the kinds below: bool, int, number, str, list, dict, none. Only where the default does not tell.
+TYPES = {
+    "alias_of_entity_id": "str list none",
+    "alias_of_item_id": "str list none",
+    "alias_of_relation_id": "str list none",
+    "alias_of_user_id": "str list none",
+    "additional_feat_suffix": "list none",
+    "benchmark_filename": "list none",
+    "clip_grad_norm": "dict none",
+    "config_file": "str list none",
+    "config_files": "str list none",
+    "dataloaders_save_path": "str none",
+    "dataset_save_path": "str none",
+    "discretization": "dict none",
+    "encoding": "str none",
+    "entity_kg_num_interval": "str none",
+    "evaluate": "str none",
+    "gpu_id": "int str none",
+    "ip": "str none",
+    "item_inter_num_interval": "str none",
+    "load_col": "dict none",
+    "normalize_all": "bool none",
+    "normalize_field": "list none",
+    "numerical_features": "list none",
+    "predictions_file": "str none",
+    "port": "int none",
+    "preload_weight": "dict none",
+    "private_size": "int none",
+    "rating_scale": "list none",
+    "relation_kg_num_interval": "str none",
+    "result_file": "str none",
+    "resume": "str none",
+    "rm_dup_inter": "str none",
+    "seq_len": "dict none",
+    "tail_ratio": "number none",
+    "test_fold": "int none",
+    "threshold": "dict none",
+    "train_neg_sample_args": "dict none",
+    "transform": "str none",
+    "unload_col": "dict none",
+    "unused_col": "dict none",
+    "user_inter_num_interval": "str none",
+    "val_interval": "dict none",
+    "valid_metric": "str none",
+    "pca_components": "int none",
+    "world_size": "int none",
+}
+SCALAR_FOR_LIST = ("additional_feat_suffix", "metrics", "modalities", "tasks", "topk")
+CHOICES = {
+    "batches_of": ("rows", "users"),
+    "builtin_task": ("ranking", "rating"),
+    "learner": ("adam", "adamw", "sgd", "adagrad", "rmsprop", "sparse_adam"),
+    "modality_corruption": CORRUPTIONS,
+    "non_finite_vectors": NON_FINITE_CHOICES,
+    "split_by": ("recbole", "file_fold", "cold_item"),
+    "state": ("debug", "info", "warning", "error", "critical"),
+}
+# Parts of mappings.
+NESTED = {
+    "eval_args": ("split", "group_by", "order", "mode"),
+    "eval_args.split": ("RS", "LS", "TS"),
+    "eval_args.mode": ("valid", "test"),
+    "train_neg_sample_args": ("distribution", "sample_num", "alpha", "dynamic", "candidate_num"),
+}
+_AT_LEAST_0 = (">= 0", lambda x: 0 <= x < float("inf"))
+_ABOVE_0 = ("> 0", lambda x: 0 < x < float("inf"))
+_AT_LEAST_1 = (">= 1", lambda x: x >= 1)
+_FRACTION = ("in (0, 1)", lambda x: 0 < x < 1)
+_DROPOUT = ("in [0, 1)", lambda x: 0 <= x < 1)
+RANGES: dict[str, tuple[str, Callable[[float], bool]]] = {
+    "adversarial_strength": _AT_LEAST_0,
+    "averaging_decay": _DROPOUT,
+    "cold_test_ratio": _FRACTION,
+    "cold_valid_ratio": _FRACTION,
+    "dropout_prob": _DROPOUT,
+    "embedding_size": _AT_LEAST_1,
+    "epochs": _AT_LEAST_0,
+    "eval_batch_size": _AT_LEAST_1,
+    "eval_step": _AT_LEAST_0,
+    "genre_batch_size": _AT_LEAST_1,
+    "genre_test_ratio": _FRACTION,
+    "genre_valid_ratio": _FRACTION,
+    "genre_weight": _AT_LEAST_0,
+    "group_offset": _AT_LEAST_0,
+    "learning_rate": _ABOVE_0,
+    "like_threshold": ("finite", lambda x: abs(x) < float("inf")),
+    "metric_decimal_place": _AT_LEAST_0,
+    "missing_ratio": ("in [0, 1]", lambda x: 0 <= x <= 1),
+    "modality_dropout": _DROPOUT,
+    "nproc": _AT_LEAST_1,
+    "orthogonality_weight": _AT_LEAST_0,
+    "port": ("from 1 to 65535", lambda x: 1 <= x <= 65535),
+    "private_size": _AT_LEAST_0,
+    "genre_penalty": _ABOVE_0,
+    "item_damping": _AT_LEAST_0,
+    "id_dropout": _DROPOUT,
+    "id_size": _AT_LEAST_0,
+    "ranking_batch_size": _AT_LEAST_1,
+    "ranking_dropout": _DROPOUT,
+    "ranking_gradient_scale": _AT_LEAST_0,
+    "ease_weight": _AT_LEAST_0,
+    "ranking_size": _AT_LEAST_1,
+    "rating_hidden_size": _AT_LEAST_1,
+    "rating_weight": _AT_LEAST_0,
+    "seed": ("from 0 to 4294967295", lambda x: 0 <= x < 2**32),
+    "stopping_step": _AT_LEAST_0,
+    "test_fold": ("from 1 to 5", lambda x: 1 <= x <= 5),
+    "topk": _AT_LEAST_1,
+    "train_batch_size": _AT_LEAST_1,
+    "user_damping": _AT_LEAST_0,
+    "valid_ratio": _FRACTION,
+    "pca_components": _AT_LEAST_1,
+    "weight_decay": _AT_LEAST_0,
+    "worker": _AT_LEAST_0,
+    "world_size": (">= 1, or -1 for nproc", lambda x: x == -1 or x >= 1),
+}
+_NAMES = {
+    "bool": "true or false",
+    "int": "a whole number",
+    "number": "a number",
+    "str": "text",
+    "list": "a list",
+    "dict": "a mapping",
+    "none": "~",
+}
+
+
+def model_property_file(folder: Path, model: str) -> Path | None:
+    """``<folder>/<model>.yaml``; RecBole names those of XGBoost and LightGBM in lower case, and then misses them."""
+    for name in (model, model.lower()):
+        path = folder / f"{name}.yaml"
+        if path.is_file():
+            return path
+    return None
+
+
+class Schema:
+    """Options of one model under this package: their defaults, kinds and ranges.
+
+    Args:
+        model: its name.
+        model_type: its RecBole type.
+    """
+
+    def __init__(self, model: str, model_type: ModelType) -> None:
+        self.model = model
+        recbole_files = [RECBOLE_PROPERTIES / "overall.yaml", RECBOLE_PROPERTIES / "dataset" / "sample.yaml"]
+        listed = [*general_arguments, *training_arguments, *evaluation_arguments, *dataset_arguments]
+        self.defaults: dict[str, Any] = dict.fromkeys([*listed, *UNLISTED, "model", "dataset", "config_files"])
+        for path in [*recbole_files, resource_dir("properties") / "overall.yaml"]:
+            self.defaults.update(read_packaged(path))
+        for path in sorted((RECBOLE_PROPERTIES / "quick_start_config").glob("*.yaml")):
+            self.defaults = {**read_packaged(path), **self.defaults}
+        self._of_model: set[str] = set(UNLISTED_OF_MODEL.get(model, ()))
+        if model_type in (ModelType.CONTEXT, ModelType.DECISIONTREE):
+            self._of_model.update(OF_CONTEXT_MODELS)
+        own = dict.fromkeys(self._of_model)
+        for folder in (RECBOLE_PROPERTIES / "model", resource_dir("properties") / "model"):
+            path = model_property_file(folder, model)
+            if path:
+                values = read_packaged(path)
+                own.update(values)
+                if folder.is_relative_to(RECBOLE_PROPERTIES):
+                    # RecBole writes some of its models' fractions as whole numbers (dropout_prob: 0).
+                    self._of_model.update(values)
+        self.defaults.update(own)
+
+    def __contains__(self, option: str) -> bool:
+        return option in self.defaults or (self.model == "KD_DAGFM" and option.startswith("t_"))
+
+    def check(self, given: dict[str, Given]) -> dict[str, Any]:
+        """Values of the given options, typed.
+
+        Raises:
+            InputError: an option is unknown (the message names the nearest known one) or its value does not fit.
+        """
+        for option, one in given.items():
+            if option in DERIVED:
+                raise InputError(f"{one.origin}: option '{option}' is set by the program; set {DERIVED[option]}")
+            if option in RENAMED:
+                raise InputError(f"{one.origin}: option '{option}' is now part of '{RENAMED[option]}'")
+            if option not in self:
+                owners = models_with_option(option)
+                hint = f" It belongs to {', '.join(owners)}." if owners else nearest(option, self.defaults)
+                raise InputError(f"{one.origin}: unknown option {option!r} for model {self.model}.{hint}")
+        return {option: self._typed(option, one) for option, one in given.items()}
+
+    def kinds(self, option: str) -> set[str]:
+        """Kinds of value the option takes; empty if nothing is known."""
+        if option in TYPES:
+            return set(TYPES[option].split())
+        default = self.defaults.get(option)
+        if default is None:
+            return set()
+        kind = kind_of(default)
+        return {"number"} if kind == "int" and option in self._of_model else {kind}
+
+    def _typed(self, option: str, given: Given) -> Any:
+        value, kinds = given.value, self.kinds(option)
+        if option in ("model", "dataset"):
+            if isinstance(value, type):
+                return value
+            kinds = {"str"}
+        if "str" in kinds and given.text is not None and kind_of(value) not in kinds:
+            value = given.text  # typed '2020' where a name is wanted
+        if isinstance(value, str) and given.origin == CONFIG_DICT and kinds and "str" not in kinds:
+            value = parse_value(value)  # a tuner passes numbers and lists as text
+        if option in SCALAR_FOR_LIST and isinstance(value, (str, int, float)) and not isinstance(value, bool):
+            value = [value]
+        if isinstance(value, tuple):
+            value = list(value)
+        elif isinstance(value, os.PathLike):
+            value = os.fspath(value)
+        elif isinstance(value, np.generic):
+            value = value.item()
+        kind = kind_of(value)
+        if kinds and kind not in kinds and not (kind == "int" and "number" in kinds):
+            expected = " or ".join(_NAMES[name] for name in _NAMES if name in kinds)
+            raise InputError(f"{given.origin}: option '{option}' is {value!r}, but takes {expected}")
+        self._check_items(option, value, given.origin)
+        self._check_range(option, value, given.origin)
+        return value
+
+    def _check_items(self, option: str, value: Any, origin: str) -> None:
+        _check_parts(option, value, origin)
+        if option == "eval_args":
+            _check_eval_args(value, origin)
+        default = self.defaults.get(option)
+        if not (isinstance(value, list) and isinstance(default, list) and default):
+            return
+        kind = kind_of(default[0])
+        wanted = "number" if kind == "int" and option != "topk" else kind
+        for item in value:
+            if kind_of(item) != wanted and not (wanted == "number" and kind_of(item) == "int"):
+                raise InputError(
+                    f"{origin}: option '{option}' has the item {item!r}, but each must be {_NAMES[wanted]}"
+                )
+
+    def _check_range(self, option: str, value: Any, origin: str) -> None:
+        if option in CHOICES and str(value).lower() not in CHOICES[option]:
+            raise InputError(
+                f"{origin}: option '{option}' is '{value}', but takes one of {', '.join(CHOICES[option])}."
+                f"{nearest(str(value), CHOICES[option])}"
+            )
+        if option in RANGES:
+            text, inside = RANGES[option]
+            for number in value if isinstance(value, list) else [value]:
+                if kind_of(number) in ("int", "number") and not inside(number):
+                    raise InputError(f"{origin}: option '{option}' is {number}, but must be {text}")
+
+
+def kind_of(value: Any) -> str:
+    """One of the kinds in `TYPES`; the class name for anything else."""
+    for kind, classes in (
+        ("bool", bool),  # before int, which it is in Python
+        ("int", int),
+        ("number", float),
+        ("str", str),
+        ("list", (list, tuple)),
+        ("dict", dict),
+    ):
+        if isinstance(value, classes):
+            return kind
+    return "none" if value is None else type(value).__name__
+
+
+def _check_parts(option: str, value: Any, origin: str) -> None:
+    """Refuse unknown keys of the mappings in `NESTED`."""
+    if not isinstance(value, dict) or option not in NESTED:
+        return
+    parts = NESTED[option]
+    for part, inner in value.items():
+        if part not in parts:
+            hint = nearest(str(part), parts)
+            raise InputError(f"{origin}: option '{option}' has no part '{part}'.{hint} Parts: {', '.join(parts)}")
+        _check_parts(f"{option}.{part}", inner, origin)
+
+
+def _check_eval_args(value: dict[str, Any], origin: str) -> None:
+    mode = value.get("mode", "full")
+    for text in mode.values() if isinstance(mode, dict) else [mode]:
+        if not re.fullmatch(r"full|labeled|(uni|pop)[1-9]\d*", str(text)):
+            raise InputError(f"{origin}: option 'eval_args': mode '{text}' is not full, labeled, uniN or popN (uni100)")
+    for part, choices in (("order", ("RO", "TO")), ("group_by", ("user", "none", None))):
+        if part in value and value[part] not in choices:
+            names = ", ".join(choice for choice in choices if choice)
+            raise InputError(f"{origin}: option 'eval_args': {part} '{value[part]}' is not one of {names}")
+
+
+def models_with_option(option: str) -> list[str]:
+    """Names of the models whose own property file has the option (at most five, sorted)."""
+    names: Iterable[str] = (
+        path.stem
+        for folder in (RECBOLE_PROPERTIES / "model", resource_dir("properties") / "model")
+        for path in folder.glob("*.yaml")
+        if option in read_packaged(path)
+    )
+    names = sorted(set(names))
+    return names if len(names) <= 5 else [*names[:5], "others"]

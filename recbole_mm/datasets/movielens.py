@@ -1,0 +1,79 @@
+"""Ratings and genres in MovieLens's own files (20M and the later ones): ratings.csv and movies.csv."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from recbole_mm.datasets.source_files import SourceFile
+from recbole_mm.errors import InputError
+
+RATING_COLUMNS = ["userId", "movieId", "rating", "timestamp"]
+SCALE = (0.5, 5.0)
+# IMAX is a format, and is not in the list of genres of MovieLens's README.
+_NO_GENRES = ("(no genres listed)", "IMAX", "")
+_ROWS_AT_A_TIME = 1_000_000
+
+
+def read_ratings(file: SourceFile, progress: bool = True) -> Iterator[pd.DataFrame]:
+    """The rows of ratings.csv in chunks of a million: userId, movieId, rating, timestamp.
+
+    Raises:
+        InputError: a column is missing, or a rating is not on the half-star scale 0.5 … 5. Names file and line.
+    """
+    types = {"userId": np.int64, "movieId": np.int64, "rating": np.float64, "timestamp": np.int64}
+    with (
+        file.open() as handle,
+        tqdm(
+            total=file.size, desc=file.name, unit="B", unit_scale=True, leave=False, disable=None if progress else True
+        ) as bar,
+    ):
+        try:
+            for chunk in pd.read_csv(handle, usecols=RATING_COLUMNS, dtype=types, chunksize=_ROWS_AT_A_TIME):
+                _check_scale(chunk, file)
+                yield chunk[RATING_COLUMNS]
+                bar.update(handle.tell() - bar.n)
+        except (ValueError, pd.errors.ParserError) as error:
+            if isinstance(error, InputError):
+                raise
+            reason = " ".join(str(error).split())
+            raise InputError(
+                f"{file.path}: not MovieLens's ratings ({reason}); needs the columns {', '.join(RATING_COLUMNS)}"
+            ) from None
+
+
+def _check_scale(chunk: pd.DataFrame, file: SourceFile) -> None:
+    rating = chunk["rating"].to_numpy()
+    wrong = ~((rating >= SCALE[0]) & (rating <= SCALE[1]) & (rating * 2 == np.round(rating * 2)))
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise InputError(
+            f"{file.path} line {chunk.index[row] + 2}: rating {rating[row]:g} is not on the scale 0.5, 1, … 5"
+        )
+
+
+def read_genres(file: SourceFile) -> dict[str, list[str]]:
+    """Genres by movie id, from movies.csv.
+
+    Raises:
+        InputError: it lacks the columns movieId or genres.
+    """
+    with file.open() as handle:
+        rows = csv.DictReader(io.StringIO(handle.read().decode("utf-8-sig", errors="replace"), newline=""))
+        if not {"movieId", "genres"} <= set(rows.fieldnames or []):
+            raise InputError(f"{file.path}: not MovieLens's movies: needs the columns movieId and genres")
+        return {row["movieId"]: split_genres(row["genres"] or "") for row in rows}
+
+
+def split_genres(text: str) -> list[str]:
+    """Genre names in MovieLens's form.
+
+    >>> split_genres("Action|Sci-Fi|IMAX"), split_genres("(no genres listed)")
+    (['Action', 'Sci-Fi'], [])
+    """
+    return [genre for genre in text.split("|") if genre not in _NO_GENRES]

@@ -1,0 +1,64 @@
+"""Builders: from what a dataset's publisher released to the atomic files and vectors that a run reads."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from recbole_mm.datasets.ml_100k import build as ml_100k_mm
+from recbole_mm.datasets.mmtf_14k import build as mmtf_14k
+from recbole_mm.datasets.mmtf_14k import small as mmtf_14k_small
+from recbole_mm.errors import InputError, nearest
+
+
+@dataclass(frozen=True)
+class Builder:
+    """How a dataset is built.
+
+    Attributes:
+        build: ``build(folder, source, force, **options)``; leaves a complete folder as it is.
+        add_options: declares the options it takes beside these on a command line.
+    """
+
+    build: Callable[..., None]
+    add_options: Callable[[argparse.ArgumentParser], None] = lambda parser: None
+
+
+PREPARABLE = {
+    "ml-100k-mm": Builder(ml_100k_mm.build),
+    "mmtf-14k": Builder(mmtf_14k.build, mmtf_14k.add_options),
+    "mmtf-14k-small": Builder(mmtf_14k_small.build, mmtf_14k_small.add_options),
+}
+
+
+def prepare(dataset: str, out: Path, source: Path | None = None, force: bool = False, **options: Any) -> Path:
+    """Build the files of ``dataset`` that are not there yet; returns its folder, ``out / dataset``.
+
+    Files are written aside and then renamed (ml-100k-mm: each, so that the next call goes on where an interrupted one
+    stopped; MMTF-14K: the whole folder). A complete folder is left as it is.
+
+    Args:
+        source: folder (MMTF-14K: or zip) of raw sources; ml-100k-mm uses the vectors shipped with the package
+            without it, MMTF-14K cannot do without it.
+        force: build again what is already there.
+        options: the builder's own (`mmtf_14k.build`).
+
+    Raises:
+        InputError: the dataset has no builder, a source file is absent or malformed, or ``out`` cannot be written.
+    """
+    if dataset not in PREPARABLE:
+        raise InputError(
+            f"dataset '{dataset}' cannot be prepared.{nearest(dataset, PREPARABLE)} Datasets with a builder: "
+            f"{', '.join(sorted(PREPARABLE))}; any other needs its atomic files in {Path(out) / dataset}"
+        )
+    folder = Path(out) / dataset
+    try:
+        PREPARABLE[dataset].build(folder, None if source is None else Path(source), force, **options)
+    except OSError as error:
+        raise InputError(
+            f"cannot prepare dataset '{dataset}' in {folder}: {error}; choose another folder (--out)"
+        ) from None
+    return folder

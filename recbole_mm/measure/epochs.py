@@ -1,0 +1,82 @@
+"""Seconds of a training epoch and of a full-catalogue evaluation, beside RecBole's own FM on the same rows.
+
+    python -m recbole_mm.measure.epochs [--rounds 5] [--dataset ml-100k-mm]
+
+The models take turns, an epoch each, in one process, so that a change of the machine's speed meets all of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from statistics import median
+from time import perf_counter
+
+import torch
+from tabulate import tabulate
+
+from recbole_mm.config.config import Config
+from recbole_mm.training.session import Session, prepare_session
+
+MODELS = ("FM", "MMFS", "MMSP", "MMASP")
+
+
+def measure(dataset: str, rounds: int, options: dict | None = None) -> list[dict]:
+    """One row for each model: median seconds of an epoch (fold u1) and of ranking the test users (``ranking``).
+
+    Args:
+        dataset: name of a dataset below ``data_path``.
+        rounds: epochs of each model that count; one more warms up.
+        options: further options of the runs.
+    """
+    sessions = {model: _session(model, dataset, "u1", options) for model in MODELS}
+    seconds: dict[str, list[float]] = {model: [] for model in MODELS}
+    for epoch in range(rounds + 1):
+        for model, session in sessions.items():
+            start = perf_counter()
+            session.trainer._train_epoch(session.train_data, epoch, show_progress=False)
+            seconds[model].append(perf_counter() - start)
+    rows = []
+    for model, session in sessions.items():
+        times = seconds[model][1:]
+        row = {"model": model, "epoch": median(times), "lowest": min(times), "highest": max(times)}
+        row["parameters"] = sum(p.numel() for p in session.model.parameters())
+        row["rows"] = len(session.split.train)
+        row["full ranking"] = _ranking_seconds(model, dataset, options)
+        rows.append(row)
+    return rows
+
+
+def _session(model: str, dataset: str, protocol: str, options: dict | None) -> Session:
+    given = {"protocol": protocol, "show_progress": False, **(options or {})}
+    return prepare_session(Config(model, dataset, config_dict=given))
+
+
+def _ranking_seconds(model: str, dataset: str, options: dict | None) -> float:
+    """Median of three evaluations of the test part's rank metrics, movies and users encoded anew each time."""
+    session = _session(model, dataset, "ranking", {**(options or {}), "metrics": ["Recall", "NDCG"]})
+    times = []
+    for _ in range(3):
+        start = perf_counter()
+        session.trainer.evaluate(session.test_data, load_best_model=False)
+        times.append(perf_counter() - start)
+    return median(times)
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dataset", default="ml-100k-mm")
+    parser.add_argument("--rounds", type=int, default=5)
+    given = parser.parse_args()
+    logging.disable(logging.WARNING)
+    rows = measure(given.dataset, given.rounds)
+    fm = rows[0]["epoch"]
+    for row in rows:
+        row["epoch / FM's"] = row["epoch"] / fm
+    print(f"torch {torch.__version__}, {torch.get_num_threads()} thread(s); seconds, median of {given.rounds} epochs")
+    print(tabulate(rows, headers="keys", floatfmt=".3f", intfmt=","))
+
+
+if __name__ == "__main__":
+    main()

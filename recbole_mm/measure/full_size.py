@@ -1,0 +1,216 @@
+"""What size costs: SYNTHETIC data of MMTF-14K's shape, from 100 thousand to 20 million ratings.
+
+    python -m recbole_mm.measure.full_size --folder=DIR --out=results/mmtf-14k-synthetic
+    python -m recbole_mm.measure.full_size --folder=DIR --ratings 1e5 1e6 --movies=2000 --models MMFS
+
+Each size is built by `recbole-mm prepare mmtf-14k` from files of the releases' layout, which
+`recbole_mm.measure.synthetic` writes. Then each model loads it, is trained for one epoch, rates a hundredth of the
+ratings and ranks the catalogue for up to 10,000 users. Building and each model run in a process of their own; what is
+measured already is kept in ``--out``, so an interrupted command goes on where it stopped. DIR needs some gigabytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from time import perf_counter, strftime
+
+import pandas as pd
+from tabulate import tabulate
+
+from recbole_mm.environment import peak_rss_mb
+from recbole_mm.measure import synthetic
+
+DATASET = "mmtf-14k"
+VISUAL = "avf:avg,alexnet:avg"
+FIELDS = ["ivector_fold1_gmm128_tv100", "avf_avg", "alexnet_avg", "text"]
+RATINGS = (100_000, 1_000_000, 5_000_000, 20_000_000)
+MODELS = ("MMFS", "MMASP")
+RANKED_USERS = 10_000
+# Validation and test: a hundredth of the ratings each.
+SPLIT = {"split": {"RS": [0.98, 0.01, 0.01]}, "group_by": "none"}
+
+
+def measure(folder: Path, out: Path, ratings: list[int], movies: int, models: list[str]) -> pd.DataFrame:
+    """One line for each size and model; see `HEADERS`.
+
+    Args:
+        folder: where the data are written; what is there is used again.
+        out: where each measurement is kept, as ``runs/<ratings>-<movies>-<what>.json``.
+    """
+    (out / "runs").mkdir(parents=True, exist_ok=True)
+    lines = []
+    for size in ratings:
+        place = folder / f"{size}-ratings-{movies}-movies"
+        name = out / "runs" / f"{size}-{movies}"
+        if not place.is_dir():
+            _in_fresh_process("write", place, size, movies)
+        built = _kept(Path(f"{name}-build.json"), "build", place, size, movies)
+        for model in models:
+            line = _kept(Path(f"{name}-{model}.json"), "train", place, model)
+            lines.append({"model": model, **built, **line})
+    return pd.DataFrame(lines)
+
+
+def _kept(path: Path, *arguments: object) -> dict:
+    """What a file says; it is measured first, in a fresh process, if it is not there."""
+    if not path.is_file():
+        text = json.dumps(_in_fresh_process(*arguments))
+        path.write_text(text, encoding="utf-8")
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _in_fresh_process(*arguments: object) -> dict:
+    command = [sys.executable, "-m", "recbole_mm.measure.full_size", "--worker", *map(str, arguments)]
+    finished = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return json.loads(finished.stdout.splitlines()[-1])
+
+
+def _write(place: Path, ratings: int, movies: int) -> dict:
+    """The releases' files, below a folder that is there only when they are whole."""
+    planted = synthetic.plant(movies)
+    partial = place.with_name(place.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    synthetic.write_descriptors(partial / "MMTF-14K", planted)
+    synthetic.write_ratings(partial / "ml-20m", planted, ratings)
+    partial.rename(place)
+    return {}
+
+
+def _build(place: Path, ratings: int, movies: int) -> dict:
+    from recbole_mm.datasets.registry import prepare
+
+    source, movielens = place / "MMTF-14K", place / "ml-20m"
+    start = perf_counter()
+    built = prepare(DATASET, place / "dataset", source=source, force=True, ratings=movielens, visual=VISUAL)
+    measured = {"build_seconds": perf_counter() - start, "build_peak_gb": peak_rss_mb() / 1024}
+    synthetic.write_text(built / f"{DATASET}.text.npz", synthetic.plant(movies))
+    return {"ratings": ratings, "movies": movies, **measured}
+
+
+def _train(place: Path, model: str) -> dict:
+    import torch
+
+    from recbole_mm.config.config import Config
+    from recbole_mm.training.session import prepare_session
+
+    start = perf_counter()
+    options = {
+        "data_path": str(place / "dataset"),
+        "modalities": FIELDS,
+        "eval_args": SPLIT,
+        "metrics": ["RMSE", "Recall", "NDCG"],
+        "show_progress": False,
+        "state": "ERROR",
+    }
+    session = prepare_session(Config(model, DATASET, config_dict=options))
+    loaded = perf_counter()
+    session.trainer._train_epoch(session.train_data, 0)
+    trained = perf_counter()
+    session.model.eval()
+    rows = session.split.test
+    with torch.no_grad():
+        rated = session.trainer._evaluate_ratings(rows)
+        ranked = _rank(session)
+    return {
+        "users": session.split.train.user_num - 1,
+        "load_seconds": loaded - start,
+        "epoch_seconds": trained - loaded,
+        "ratings_per_second": len(session.split.train) / (trained - loaded),
+        "rmse": rated["rmse"],
+        "rating_deviation": float(rows.inter_feat[rows.config["RATING_FIELD"]].std(correction=0)),
+        **ranked,
+        "peak_gb": peak_rss_mb() / 1024,
+        "threads": torch.get_num_threads(),
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores; torch {torch.__version__}",
+        "date": strftime("%Y-%m-%d"),
+    }
+
+
+def _rank(session) -> dict:
+    """Rank the catalogue for the first users of the test part, as many as there are up to RANKED_USERS."""
+    from recbole_mm.data.catalogue_loader import CatalogueLoader
+    from recbole_mm.data.dataloader import EvaluationData
+
+    rows, split = session.split.test, session.split
+    users = rows.inter_feat[rows.uid_field]
+    chosen = users.unique()[:RANKED_USERS]
+    part = rows.copy(rows.inter_feat[users <= chosen[-1]])
+    data = EvaluationData(part, CatalogueLoader(session.config, part, [split.train, split.valid]), None, None, None)
+    start = perf_counter()
+    found = session.trainer._evaluate_ranking(data)
+    seconds = perf_counter() - start
+    return {"ranked_users": len(chosen), "users_per_second": len(chosen) / seconds, "ndcg@10": found["ndcg@10"]}
+
+
+HEADERS = {
+    "ratings": "ratings",
+    "users": "users",
+    "model": "model",
+    "build_seconds": "build, s",
+    "build_peak_gb": "build, GiB",
+    "load_seconds": "load, s",
+    "epoch_seconds": "epoch, s",
+    "ratings_per_second": "ratings/s",
+    "rmse": "RMSE",
+    "rating_deviation": "of the mean",
+    "users_per_second": "ranked users/s",
+    "peak_gb": "training, GiB",
+}
+"""Columns of the table; GiB are peaks of a process, RMSE is after one epoch, beside that of predicting the mean."""
+
+
+def write_table(table: pd.DataFrame, out: Path) -> Path:
+    """``cost.csv`` with all that was measured, and ``cost.md``."""
+    table.to_csv(out / "cost.csv", index=False)
+    shown = [[_shown(name, value) for name, value in line.items()] for line in table[list(HEADERS)].to_dict("records")]
+    head = table.iloc[0]
+    text = (
+        f"# SYNTHETIC data of MMTF-14K's shape: cost against size\n\n`python -m recbole_mm.measure.full_size "
+        f"--folder=DIR`; {head['movies']:,} movies, fields {', '.join(FIELDS)}; one epoch; {head['threads']} threads. "
+        f"{table['date'].max()}, {head['machine']}.\n\n"
+        f"{tabulate(shown, list(HEADERS.values()), tablefmt='github', disable_numparse=True)}\n"
+    )
+    (out / "cost.md").write_text(text, encoding="utf-8")
+    return out / "cost.md"
+
+
+def _shown(name: str, value: object) -> str:
+    if isinstance(value, str):
+        return value
+    whole = name in ("ratings", "users", "ratings_per_second", "users_per_second")
+    return f"{value:,.0f}" if whole else f"{value:.3f}" if name in ("rmse", "rating_deviation") else f"{value:,.1f}"
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measure what is not measured yet and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, required=True, help="where the synthetic data are written")
+    parser.add_argument("--out", type=Path, default=Path("results/mmtf-14k-synthetic"))
+    parser.add_argument("--ratings", type=lambda text: int(float(text)), nargs="+", default=list(RATINGS))
+    parser.add_argument("--movies", type=int, default=synthetic.MOVIES)
+    parser.add_argument("--models", nargs="+", default=list(MODELS))
+    given = parser.parse_args(arguments)
+    table = measure(given.folder, given.out, given.ratings, given.movies, given.models)
+    print(write_table(table, given.out).read_text(encoding="utf-8"))
+
+
+def _worker(what: str, place: str, *more: str) -> None:
+    if what == "train":
+        result = _train(Path(place), *more)
+    else:
+        result = {"write": _write, "build": _build}[what](Path(place), *map(int, more))
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--worker"]:
+        _worker(*sys.argv[2:])
+    else:
+        main()

@@ -1,0 +1,278 @@
+"""Figures of the HTML report as plotly figures. Colours of text and grid are the page's: see report.html.jinja."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from recbole_mm.inference.projection import two_dimensions
+from recbole_mm.report.curves import PANELS, series_of
+from recbole_mm.report.results import COSTS, Line, Run, better, is_ours
+
+COLOURS = ("#4c78a8", "#f58518", "#54a24b", "#e45756", "#72b7b2", "#b279a2", "#d4a72c", "#ff9da6", "#9d755d", "#8c8c8c")
+DASHES = ("solid", "dash", "dot", "dashdot")
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x")
+# t-SNE takes seconds for some thousand movies, minutes for ten times as many.
+MOST_MOVIES = 4000
+
+
+def row_label(row: str) -> str:
+    """Name of a row in plotly's markup, bold if it is of one of our models."""
+    return f"<b>{html.escape(row)}</b>" if is_ours(row) else html.escape(row)
+
+
+def number(column: str, value: float) -> str:
+    """A number as its column shows it: costs by their size, metrics with four decimals."""
+    if column not in COSTS:
+        return f"{value:.4f}"
+    whole = column in ("parameters", "epochs") or abs(value) >= 1000
+    return f"{value:,.0f}" if whole else f"{value:,.1f}" if abs(value) >= 10 else f"{value:.3f}"
+
+
+def bars(lines: Sequence[Line], metric: str) -> go.Figure:
+    """One bar for each row with the standard deviation over seeds, the best on top; a colour for each protocol.
+
+    Bars of errors start a little below the best one, as the axis says: from 0 all of them look the same.
+    """
+    lines = [line for line in lines if np.isfinite(line.mean.get(metric, np.nan))]
+    low = better(metric) == "low"
+    best = {}
+    for line in lines:
+        value = line.mean[metric] if low else -line.mean[metric]
+        best[line.row] = min(best.get(line.row, np.inf), value)
+    order = sorted(best, key=best.get)
+    protocols = list(dict.fromkeys(line.protocol for line in lines))
+    deviations = [_number(line.deviation[metric]) for line in lines]
+    values = [line.mean[metric] for line in lines]
+    start = _axis_start([value - deviation for value, deviation in zip(values, deviations)]) if low else 0.0
+    end = max(value + deviation for value, deviation in zip(values, deviations))
+    figure = go.Figure()
+    for i, protocol in enumerate(protocols):
+        shown = sorted((line for line in lines if line.protocol == protocol), key=lambda line: order.index(line.row))
+        figure.add_bar(
+            orientation="h",
+            name=html.escape(protocol),
+            y=[row_label(line.row) for line in shown],
+            base=start,
+            x=[line.mean[metric] - start for line in shown],
+            error_x={"type": "data", "array": [_number(line.deviation[metric]) for line in shown], "thickness": 1.3},
+            text=[number(metric, line.mean[metric]) for line in shown],
+            textposition="inside",
+            insidetextanchor="start",
+            marker_color=COLOURS[i % len(COLOURS)],
+            hovertemplate="%{y}: %{text} ± %{error_x.array:.4f}<extra>" + html.escape(protocol) + "</extra>",
+        )
+    title = f"{metric} (lower is better; the axis starts at {start:g})" if low else metric
+    figure.update_layout(
+        height=130 + (24 * len(protocols) + 8) * len(order),
+        showlegend=len(protocols) > 1,
+        xaxis={"title": html.escape(title), "range": [start, end + 0.03 * (end - start)]},
+        yaxis={
+            "autorange": "reversed",
+            "automargin": True,
+            "type": "category",
+            "categoryorder": "array",
+            "categoryarray": [row_label(row) for row in order],
+        },
+        legend={"traceorder": "normal"},
+    )
+    return figure
+
+
+def curves(runs: Sequence[Run]) -> go.Figure | None:
+    """A panel for each of `PANELS` that one of the runs has, a line for each run, a dot at the epoch it kept."""
+    results = [run for run in runs if run.result]
+    panels = [name for name in PANELS if any(series_of(run.result, name) for run in results)]
+    if not panels:
+        return None
+    count = (len(panels) + 1) // 2
+    titles = [PANELS[name] for name in panels]
+    figure = make_subplots(rows=count, cols=min(2, len(panels)), subplot_titles=titles, vertical_spacing=0.3 / count)
+    for i, run in enumerate(results):
+        colour, label = COLOURS[i % len(COLOURS)], f"{html.escape(run.row)}, seed {run.seed}"
+        named = False
+        for j, name in enumerate(panels):
+            points = series_of(run.result, name)
+            if not points:
+                continue
+            kept = [i for i, (epoch, _) in enumerate(points) if epoch - 1 == run.result["best_epoch"]]
+            figure.add_scatter(
+                x=[epoch for epoch, _ in points],
+                y=[value for _, value in points],
+                mode="lines+markers",
+                line={"color": colour, "dash": DASHES[i // len(COLOURS) % len(DASHES)]},
+                marker={"size": [9 if k in kept else 0 for k in range(len(points))], "color": colour, "opacity": 1},
+                name=label,
+                legendgroup=label,
+                showlegend=not named,
+                hovertemplate="epoch %{x}: %{y:.4f}<extra>" + label + "</extra>",
+                row=j // 2 + 1,
+                col=j % 2 + 1,
+            )
+            named = True
+    figure.update_xaxes(title="epoch")
+    figure.update_layout(height=90 + 290 * count + 22 * (len(results) // 4 + 1), legend={"y": 1 + 0.12 / count})
+    return figure
+
+
+def confusion(runs: Iterable[Run]) -> tuple[go.Figure, int] | None:
+    """For each true genre the mean predicted probability of each genre, each line summing to 1, over all runs.
+
+    Returns:
+        The heatmap, and of how many held-out movies (over all runs) it is the mean; None if no run predicts genres.
+    """
+    names: list[str] = []
+    targets, probabilities = [], []
+    for run in runs:
+        found = run.predictions("genre_names", "genre_target", "genre_probability")
+        if found is None or (names and _text(found["genre_names"]) != names):
+            continue
+        names = _text(found["genre_names"])
+        targets.append(found["genre_target"].astype(float))
+        probabilities.append(found["genre_probability"].astype(float))
+    if not targets:
+        return None
+    target, probability = np.concatenate(targets), np.concatenate(probabilities)
+    count = target.sum(axis=0)
+    known = count > 0
+    mean = target.T[known] @ probability / count[known, None]
+    labels = [html.escape(name) for name in names]
+    share = mean / mean.sum(axis=1, keepdims=True)
+    figure = go.Figure(
+        go.Heatmap(
+            z=_rounded(share),
+            x=labels,
+            y=[label for label, kept in zip(labels, known) if kept],
+            customdata=_rounded(np.dstack([mean, np.broadcast_to(count[known, None], mean.shape)])),
+            colorscale="Viridis",
+            zmin=0,
+            zmax=float(share.max()),
+            xgap=1,
+            ygap=1,
+            colorbar={"title": "share", "thickness": 14},
+            hovertemplate=(
+                "true %{y} (%{customdata[1]} movies)<br>predicted %{x}: share %{z:.3f}, "
+                "mean probability %{customdata[0]:.3f}<extra></extra>"
+            ),
+        )
+    )
+    figure.update_layout(
+        height=170 + 26 * int(known.sum()),
+        xaxis={"title": "predicted genre", "tickangle": -45, "automargin": True, "constrain": "domain"},
+        yaxis={"title": "true genre", "autorange": "reversed", "automargin": True},
+    )
+    return figure, len(target)
+
+
+def movie_map(run: Run) -> tuple[go.Figure, int] | None:
+    """Movies with genres in two dimensions (t-SNE of their first 30 principal components), coloured by genre.
+
+    The colour of a movie is the rarest of its genres, which says more of it than Drama.
+
+    Returns:
+        The map and the number of its movies; None if the run has no embeddings.
+    """
+    found = run.predictions("genre_names", "movie", "movie_title", "movie_embedding", "movie_genre")
+    if found is None:
+        return None
+    shown = np.flatnonzero(found["movie_genre"].any(axis=1))
+    if len(shown) > MOST_MOVIES:
+        shown = np.sort(np.random.default_rng(0).choice(shown, MOST_MOVIES, replace=False))
+    if len(shown) < 4:
+        return None
+    genres = found["movie_genre"][shown].astype(bool)
+    points = two_dimensions(found["movie_embedding"][shown].astype(float))
+    frequency = found["movie_genre"].sum(axis=0)
+    rarest = np.where(genres, frequency, frequency.max() + 1).argmin(axis=1)
+    names = [html.escape(name) for name in _text(found["genre_names"])]
+    titles, tokens = (_text(found[name][shown]) for name in ("movie_title", "movie"))
+    labels = [
+        f"{html.escape(title or token)}<br>{', '.join(name for name, has in zip(names, movie) if has)}"
+        for title, token, movie in zip(titles, tokens, genres)
+    ]
+    figure = go.Figure()
+    drawn = [genre for genre in np.argsort(-frequency, kind="stable") if (rarest == genre).any()]
+    for i, genre in enumerate(drawn):
+        of_genre = np.flatnonzero(rarest == genre)
+        figure.add_scatter(
+            x=_rounded(points[of_genre, 0]),
+            y=_rounded(points[of_genre, 1]),
+            mode="markers",
+            name=f"{names[genre]} ({len(of_genre)})",
+            text=[labels[j] for j in of_genre],
+            hovertemplate="%{text}<extra></extra>",
+            marker={"size": 7, "opacity": 0.8, "color": _hue(i, len(drawn)), "symbol": SYMBOLS[i % len(SYMBOLS)]},
+        )
+    hidden = {"showticklabels": False, "showgrid": False, "zeroline": False}
+    figure.update_layout(
+        height=680, xaxis=hidden, yaxis={**hidden, "scaleanchor": "x"}, legend={"y": 0, "yanchor": "top"}
+    )
+    return figure, len(shown)
+
+
+def warm_and_cold(pairs: Sequence[tuple[str, list[Line]]], metric: str) -> go.Figure | None:
+    """A dot for each of a row's protocols, with its standard deviation, on one line: how far cold is from warm.
+
+    Args:
+        pairs: (`row_label` of the row, its lines).
+    """
+    pairs = [(row, [line for line in lines if np.isfinite(line.mean.get(metric, np.nan))]) for row, lines in pairs]
+    pairs = [(row, lines) for row, lines in pairs if len(lines) > 1]
+    if not pairs:
+        return None
+    figure = go.Figure()
+    for row, lines in pairs:
+        values = [line.mean[metric] for line in lines]
+        figure.add_scatter(
+            x=[min(values), max(values)],
+            y=[row, row],
+            mode="lines",
+            line={"color": "#8c8c8c", "width": 3},
+            showlegend=False,
+            hoverinfo="skip",
+        )
+    protocols = list(dict.fromkeys(line.protocol for _, lines in pairs for line in lines))
+    protocols.sort(key=lambda name: name == "cold-item")
+    for i, protocol in enumerate(protocols):
+        shown = [(row, line) for row, lines in pairs for line in lines if line.protocol == protocol]
+        figure.add_scatter(
+            x=[line.mean[metric] for _, line in shown],
+            y=[row for row, _ in shown],
+            error_x={"type": "data", "array": [_number(line.deviation[metric]) for _, line in shown], "thickness": 1.3},
+            mode="markers",
+            name=html.escape(protocol),
+            marker={"size": 12, "symbol": SYMBOLS[i % len(SYMBOLS)], "color": COLOURS[i % len(COLOURS)]},
+            hovertemplate="%{y}: %{x:.4f} ± %{error_x.array:.4f}<extra>" + html.escape(protocol) + "</extra>",
+        )
+    figure.update_layout(
+        height=150 + 34 * len(pairs),
+        xaxis={"title": f"{html.escape(metric)}{' (lower is better)' if better(metric) == 'low' else ''}"},
+        yaxis={"autorange": "reversed", "automargin": True, "type": "category"},
+    )
+    return figure
+
+
+def _axis_start(values: Sequence[float]) -> float:
+    """A round number below all values, by a third of their range or a twentieth of the least."""
+    least, spread = min(values), max(values) - min(values)
+    return max(0.0, np.floor((least - max(spread / 3, least / 20)) * 50) / 50)
+
+
+def _text(values: np.ndarray) -> list[str]:
+    return np.char.decode(values, "utf-8").tolist()
+
+
+def _hue(i: int, count: int) -> str:
+    return f"hsl({round(360 * i / count)}, 70%, {(45, 60)[i % 2]}%)"
+
+
+def _number(deviation: float) -> float:
+    return float(deviation) if np.isfinite(deviation) else 0.0
+
+
+def _rounded(values: np.ndarray) -> list:
+    return np.round(values, 4).tolist()

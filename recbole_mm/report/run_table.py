@@ -1,0 +1,38 @@
+"""What a run prints."""
+
+from __future__ import annotations
+
+from tabulate import tabulate
+
+from recbole_mm.training.session import Result
+
+FAMILIES = {"rating": ("rmse", "mae"), "genre": ("genre_",)}
+
+
+def result_table(result: Result) -> str:
+    """One table: every metric on the validation and the test part, then what the run cost."""
+    rows = [[_family(name), name, result.valid.get(name), value] for name, value in result.test.items()]
+    order = ["rating", "ranking", "genre"]
+    rows.sort(key=lambda row: order.index(row[0]))
+    shown = ""
+    for row in rows:
+        row[0], shown = ("" if row[0] == shown else row[0]), row[0]
+    title = f"{result.model} on {result.dataset}, protocol {result.protocol}, seed {result.seed}"
+    best = "" if result.best_epoch is None else f" (best: {result.best_epoch + 1})"
+    cost = (
+        f"epochs {result.epochs}{best} | seconds: fit {result.seconds['fit']:.1f}, epoch "
+        f"{result.seconds['epoch']:.2f}, evaluate {result.seconds['evaluate']:.2f} | parameters "
+        f"{result.parameters:,} | peak memory {result.peak_rss_mb:,.0f} MB"
+    )
+    table = tabulate(
+        rows, headers=["task", "metric", "valid", "test"], floatfmt=".4f", tablefmt="simple_outline", missingval="-"
+    )
+    saved = f"\ncheckpoint {result.checkpoint}" if result.checkpoint else ""
+    return f"\n{title}\n{table}\n{cost}{saved}"
+
+
+def _family(metric: str) -> str:
+    return next(
+        (family for family, names in FAMILIES.items() if metric.startswith(names)),
+        "ranking",
+    )

@@ -1,0 +1,270 @@
+"""What all trainers share: one evaluate() for all metric families, checkpoints that run no code."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import replace
+from time import perf_counter
+
+import numpy as np
+import torch
+from recbole.data.dataloader import FullSortEvalDataLoader
+from recbole.model.abstract_recommender import AbstractRecommender
+from recbole.utils import get_local_time
+
+from recbole_mm import compat
+from recbole_mm.data.dataloader import EvaluationData
+from recbole_mm.errors import InputError
+from recbole_mm.evaluation.metrics import UserEvaluator, genre_metrics, rated_metrics, rating_metrics
+from recbole_mm.training import distributed
+from recbole_mm.training.checkpoint import restore, save_checkpoint
+
+# A bar for each evaluation of a second would bury the log; from this many batches on it is worth one.
+LONG_EVALUATION = 50
+
+
+class EvaluationMixin:
+    """What every trainer of this package does, whichever RecBole trainer it stands on.
+
+    Attributes:
+        history: one dict for each epoch: epoch, seconds, losses by name, statistics by name, valid by metric.
+        processes: those that train together.
+        throughput: of the last evaluation: ``pairs`` rated a second, ``users`` ranked a second (each with its metrics).
+        data_fingerprint: set by quick_start; kept in checkpoints so that one is not applied to other data.
+    """
+
+    def __init__(self, config, model) -> None:
+        self.processes = distributed.current()
+        if self.processes.rank:
+            compat.no_tensorboard()
+        super().__init__(config, model)
+        # RecBole's name has a resolution of one second: two runs would share a file.
+        name = f"{config['model']}-{config['dataset']}-{get_local_time()}-{secrets.token_hex(3)}.pt"
+        self.saved_model_file = os.path.join(self.checkpoint_dir, name)
+        self.history: list[dict] = []
+        self.throughput: dict[str, float] = {}
+        self.data_fingerprint = ""
+        self._candidates: torch.Tensor | None = None
+        self.evaluator = UserEvaluator(config)
+
+    # ------------------------------------------------------------------ training
+
+    def _train_epoch(self, train_data, epoch_idx, loss_func=None, show_progress=False):
+        start = perf_counter()
+        self._seed_epoch(train_data, epoch_idx)
+        losses = super()._train_epoch(train_data, epoch_idx, loss_func, show_progress)
+        self.history.append({"epoch": epoch_idx, "seconds": perf_counter() - start, "losses": _by_name(losses)})
+        return losses
+
+    def _seed_epoch(self, train_data, epoch_idx: int) -> None:
+        """The random numbers of an epoch depend on seed and epoch only, so resuming equals never having stopped.
+
+        Ranks draw numbers of their own, but share out the same batches, whose order is the loader's generator's.
+        """
+        seed = own = _seed_of(self.config["seed"], epoch_idx)
+        if self.processes.rank:
+            own = _seed_of(self.config["seed"], epoch_idx, self.processes.rank)
+        torch.manual_seed(own)
+        np.random.seed(own)  # noqa: NPY002 - RecBole's samplers draw from it
+        if train_data.generator is not None:
+            train_data.generator.manual_seed(seed)
+
+    def _check_nan(self, loss: torch.Tensor) -> None:
+        if torch.isnan(loss):
+            raise InputError(
+                f"training loss is nan in epoch {len(self.history)}; lower learning_rate (now {self.learning_rate:g}) "
+                f"or set clip_grad_norm: {{max_norm: 1}}"
+            )
+
+    def _valid_epoch(self, valid_data, show_progress=False):
+        if valid_data.ranking is not None and self._ranks_by_pairs() and not self._chooses_by_ranking():
+            valid_data = replace(valid_data, ranking=None)
+        validate = super()._valid_epoch
+        score, result = self.processes.on_rank_zero(lambda: validate(valid_data, show_progress))
+        if self.history:
+            self.history[-1]["valid"] = dict(result)
+        for name, value in result.items():
+            self.tensorboard.add_scalar(f"Valid/{name}", value, self.history[-1]["epoch"] if self.history else 0)
+        return score, result
+
+    def _ranks_by_pairs(self) -> bool:
+        """Whether the model can score the catalogue pair by pair only, which takes RecBole longer than an epoch."""
+        return type(self.model).full_sort_predict is AbstractRecommender.full_sort_predict
+
+    def _chooses_by_ranking(self) -> bool:
+        chosen = self.config["valid_metric"].split("@")[0].lower()
+        return chosen in (name.lower() for name in self.config["metrics"])
+
+    # ------------------------------------------------------------------ evaluation
+
+    @torch.no_grad()
+    def evaluate(
+        self,
+        eval_data: EvaluationData,
+        load_best_model: bool = True,
+        model_file: str | None = None,
+        show_progress: bool = False,
+    ) -> dict[str, float]:
+        """Every metric the run asks for, from the present model or (``load_best_model``) from a checkpoint.
+
+        Args:
+            eval_data: the part to evaluate.
+            model_file: checkpoint to load; the run's own best by default.
+        """
+        if load_best_model:
+            self.load_weights(model_file or self.saved_model_file)
+        self.model.eval()
+        result: dict[str, float] = {}
+        if self.config["rating_metrics"]:
+            start = perf_counter()
+            result.update(self._evaluate_ratings(eval_data.rows))
+            self.throughput["pairs"] = len(eval_data.rows) / (perf_counter() - start)
+        if eval_data.ranking is not None:
+            start = perf_counter()
+            result.update(self._evaluate_ranking(eval_data, show_progress))
+            self.throughput["users"] = len(eval_data.rows.inter_feat[eval_data.rows.uid_field].unique()) / (
+                perf_counter() - start
+            )
+        if self.config["rated_metrics"]:
+            result.update(self._evaluate_rated(eval_data.rows))
+        if eval_data.genre_items is not None:
+            probability = self.model.predict_genres(eval_data.genre_items.to(self.device))
+            result.update(genre_metrics(self.config, eval_data.genres, probability))
+        return result
+
+    @torch.no_grad()
+    def predictions(self, eval_data: EvaluationData) -> dict[str, np.ndarray]:
+        """What each pair, user and movie got, for paired tests and for the report; ids are those of the atomic files.
+
+        Returns:
+            ``user``, ``item``, ``rating`` and ``predicted`` of the part's pairs, each [n], if ratings are evaluated;
+            ``ranked_user`` and recall@k and ndcg@k, each [users], if the catalogue is ranked;
+            ``genre_item`` [h], ``genre_target`` and ``genre_probability`` [h, G] of the part's held-out movies, if
+            genres are evaluated; ``genre_names`` [G], ``movie`` and ``movie_title`` [N], ``movie_embedding`` (z)
+            [N, m] and ``movie_genre`` [N, G] of the whole catalogue from a model that predicts genres. What is
+            probability or embedding is float16, text is UTF-8.
+        """
+        self.model.eval()
+        rows, found = eval_data.rows, {}
+        if self.config["rating_metrics"]:
+            for name, id_field in (("user", rows.uid_field), ("item", rows.iid_field)):
+                found[name] = rows.id2token(id_field, rows.inter_feat[id_field])
+            found["rating"] = rows.inter_feat[self.config["RATING_FIELD"]].numpy()
+            found["predicted"] = self._predicted_ratings(rows).cpu().numpy()
+        if isinstance(eval_data.ranking, FullSortEvalDataLoader):
+            self._evaluate_ranking(eval_data)
+            found["ranked_user"] = rows.id2token(rows.uid_field, eval_data.ranking.uid_list)
+            found.update(self.evaluator.by_user)
+        if eval_data.genre_items is not None:
+            found["genre_item"] = rows.id2token(rows.iid_field, eval_data.genre_items)
+            found["genre_target"] = eval_data.genres.numpy().astype(np.uint8)
+            probability = self.model.predict_genres(eval_data.genre_items.to(self.device))
+            found["genre_probability"] = probability.half().cpu().numpy()
+        if self.config.predicts_genres:
+            found["genre_names"] = np.array(rows.genre_names)
+            found["movie"] = rows.id2token(rows.iid_field, np.arange(1, rows.item_num))  # 0 is [PAD]
+            found["movie_title"] = rows.titles()[1:]
+            found["movie_embedding"] = self.model.encode_catalogue().rating[1:].half().cpu().numpy()
+            found["movie_genre"] = rows.genres[1:].numpy().astype(np.uint8)
+        return {name: _as_bytes(values) if values.dtype.kind in "OU" else values for name, values in found.items()}
+
+    def _evaluate_ratings(self, rows) -> dict[str, float]:
+        return rating_metrics(self.config, self._predicted_ratings(rows), rows.inter_feat[self.config["RATING_FIELD"]])
+
+    def _evaluate_rated(self, rows) -> dict[str, float]:
+        users, ratings = (rows.inter_feat[name].numpy() for name in (rows.uid_field, self.config["RATING_FIELD"]))
+        scores = self._of_pairs(self.model.predict, rows).double().cpu().numpy()
+        found = rated_metrics(self.config["topk"], users, ratings, scores)
+        return {name: round(value, self.config["metric_decimal_place"]) for name, value in found.items()}
+
+    def _predicted_ratings(self, rows) -> torch.Tensor:
+        return self._of_pairs(self.model.predict_rating, rows)
+
+    def _of_pairs(self, predict, rows) -> torch.Tensor:
+        step = max(1, self.config["eval_batch_size"])
+        parts = (rows[start : start + step].to(self.device) for start in range(0, len(rows), step))
+        return torch.cat([predict(part).view(-1) for part in parts])
+
+    def _evaluate_ranking(self, eval_data: EvaluationData, show_progress: bool = False) -> dict[str, float]:
+        self._candidates = eval_data.candidates
+        shown = show_progress and len(eval_data.ranking) > LONG_EVALUATION
+        result = super().evaluate(eval_data.ranking, load_best_model=False, show_progress=shown)
+        return {name: float(value) for name, value in result.items()}
+
+    def _full_sort_batch_eval(self, batched_data):
+        interaction, scores, positive_u, positive_i = super()._full_sort_batch_eval(batched_data)
+        if self._candidates is not None:
+            scores[:, ~self._candidates.to(scores.device)] = -np.inf
+        return interaction, scores, positive_u, positive_i
+
+    # ------------------------------------------------------------------ checkpoints
+
+    def _save_checkpoint(self, epoch, verbose=True, **kwargs) -> None:
+        if self.processes.rank:
+            return
+        path = kwargs.pop("saved_model_file", self.saved_model_file)
+        save_checkpoint(
+            path,
+            {
+                "config": self.config.plain(),
+                "epoch": epoch,
+                "cur_step": self.cur_step,
+                "best_valid_score": float(self.best_valid_score),
+                "state_dict": dict(self.model.state_dict()),
+                "other_parameter": self.model.other_parameter() or {},
+                "optimizer": self.optimizer.state_dict(),
+                "data": self.data_fingerprint,
+                "training": self.training_state(),
+            },
+        )
+        if verbose:
+            self.logger.info(f"Saving current: {path}")
+
+    def training_state(self) -> dict:
+        """What going on training needs beyond weights and optimiser."""
+        return {}
+
+    def load_training_state(self, state: dict) -> None:
+        """Inverse of `training_state`."""
+
+    def load_weights(self, path: str) -> dict:
+        """Put the weights of a checkpoint into the model; see `recbole_mm.training.checkpoint.restore`."""
+        return restore(self.model, self.config, self.data_fingerprint, path)
+
+    def resume_checkpoint(self, resume_file: str) -> None:
+        """Go on from a checkpoint: weights, optimiser, epoch and early stopping as they were.
+
+        Learning rate and weight decay are those of this run's options. The file itself is left as it is: what is
+        better goes to this run's own file, which starts as a copy.
+        """
+        checkpoint = self.load_weights(resume_file)
+        self.start_epoch = checkpoint["epoch"] + 1
+        if self.start_epoch >= self.epochs:
+            raise InputError(
+                f"{resume_file}: has {self.start_epoch} epochs behind it; give --epochs above that to go on training"
+            )
+        self.optimizer.load_state_dict(checkpoint["optimizer"])
+        for group in self.optimizer.param_groups:
+            group.update(lr=self.learning_rate, weight_decay=self.weight_decay)
+        self.load_training_state(checkpoint["training"])
+        self.cur_step = checkpoint["cur_step"]
+        self.best_valid_score = checkpoint["best_valid_score"]
+        self._save_checkpoint(checkpoint["epoch"], verbose=False)
+        self.logger.info(f"Checkpoint loaded. Resume training from epoch {self.start_epoch}")
+
+
+def _seed_of(*numbers: int) -> int:
+    return int(np.random.SeedSequence(numbers).generate_state(1)[0])
+
+
+def _as_bytes(text: np.ndarray) -> np.ndarray:
+    """Strings in the form that an .npz file holds without pickle, a byte a letter where the letters are ASCII."""
+    return np.char.encode(text.astype(str), "utf-8")
+
+
+def _by_name(losses) -> dict[str, float]:
+    if isinstance(losses, dict):
+        return losses
+    parts = losses if isinstance(losses, tuple) else (losses,)
+    return {"loss" if len(parts) == 1 else f"loss_{i + 1}": float(part) for i, part in enumerate(parts)}

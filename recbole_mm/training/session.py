@@ -1,0 +1,382 @@
+"""One call from names to numbers: `run` trains and evaluates, `load` brings a checkpoint back ready to use."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from logging import Handler, getLogger
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+from recbole.data import create_dataset
+from recbole.data.dataset import Dataset
+from recbole.utils import init_logger, init_seed
+
+from recbole_mm.config.config import Config
+from recbole_mm.config.sources import given_options, write_arguments
+from recbole_mm.data.atomic import check_atomic_files
+from recbole_mm.data.dataloader import EvaluationData, data_preparation
+from recbole_mm.data.dataset import MultimodalDataset, read_modalities
+from recbole_mm.data.splits import Split, build_split
+from recbole_mm.datasets.registry import PREPARABLE, prepare
+from recbole_mm.environment import peak_rss_mb, versions
+from recbole_mm.errors import InputError
+from recbole_mm.inference.recommender import Recommender
+from recbole_mm.training import distributed
+from recbole_mm.training.checkpoint import load_checkpoint, restore
+from recbole_mm.training.trainer import build_trainer
+
+# What may change when a checkpoint is evaluated or trained on; the rest says what its weights mean.
+RUNNING_OPTIONS = {
+    *("epochs", "stopping_step", "eval_step", "learning_rate", "weight_decay", "clip_grad_norm"),
+    *("train_batch_size", "eval_batch_size", "worker", "gpu_id", "use_gpu", "data_path", "checkpoint_dir"),
+    *("metrics", "topk", "valid_metric", "metric_decimal_place", "loss_decimal_place", "eval_args"),
+    *("result_file", "predictions_file", "resume", "evaluate", "config_files", "show_progress", "state"),
+    *("log_wandb", "wandb_project"),
+    *distributed.OPTIONS,
+}
+
+
+@dataclass
+class Result:
+    """What one run measured; `to_json` is what ``--result_file`` holds.
+
+    Attributes:
+        valid, test: metric name -> value, of the model that was best on the validation part.
+        seconds: ``build`` (the model; some are fitted there), ``fit`` (training and its validations), ``epoch`` (median
+            training epoch), ``evaluate`` (the validation and the test part once each).
+        throughput: on the test part, ``pairs`` rated a second and ``users`` whose catalogue is ranked a second.
+        epochs: epochs trained; ``best_epoch`` is the one that the numbers come from.
+        history: per epoch: epoch, seconds, losses, statistics and validation metrics.
+    """
+
+    model: str
+    dataset: str
+    protocol: str
+    seed: int
+    valid: dict[str, float]
+    test: dict[str, float]
+    seconds: dict[str, float]
+    throughput: dict[str, float]
+    epochs: int
+    best_epoch: int | None
+    parameters: int
+    peak_rss_mb: float
+    checkpoint: str | None
+    versions: dict[str, str]
+    config: dict[str, Any]
+    history: list[dict] = field(default_factory=list)
+
+    def to_json(self) -> str:
+        """JSON text; a metric that could not be computed (NaN) is null."""
+        return json.dumps(_without_nan(asdict(self)), indent=1, allow_nan=False)
+
+
+@dataclass
+class Session:
+    """Everything of a run up to the first epoch."""
+
+    config: Config
+    model: torch.nn.Module
+    trainer: Any
+    train_data: Any
+    split: Split
+    valid_data: Any
+    test_data: Any
+    build_seconds: float
+
+
+def run(
+    model: str | None = None,
+    dataset: str | None = None,
+    config_file_list: Sequence[str] | None = None,
+    config_dict: dict[str, Any] | None = None,
+    arguments: Sequence[str] = (),
+    saved: bool = True,
+) -> Result:
+    """Train a model and evaluate it on the validation and the test part.
+
+    Args:
+        model: name of one of ours (MMFS, MMSP, MMASP) or of a built-in RecBole model.
+        dataset: name of a folder below ``data_path`` with atomic files; ``ml-100k-mm`` is built at first use.
+        config_file_list, config_dict, arguments: options, later ones win; ``arguments`` are ``--key=value``.
+        saved: keep the best model as a checkpoint; without it the numbers are those of the last epoch.
+
+    The option ``resume`` goes on training from a checkpoint, ``evaluate`` only evaluates one. With ``nproc`` or
+    ``world_size`` above 1 training is in processes of its own: a script then calls `run` under
+    ``if __name__ == "__main__":``, since each of them imports the script.
+
+    Raises:
+        InputError: wrong options or data, before any training.
+    """
+    config = _read_config(model, dataset, config_file_list, config_dict, arguments)
+    check_writable(config)
+    if distributed.process_count(config) == 1:
+        return _train(config, saved)
+    _prepare_files(config)  # once, before each process reads them
+    return Result(**distributed.launch(_train_as_rank, config, saved))
+
+
+def _train_as_rank(config: Config, saved: bool) -> dict[str, Any] | None:
+    """A run in one of several processes: what rank 0 measured, None from the others."""
+    result = _train(config, saved)
+    return None if result is None else asdict(result)
+
+
+def _train(config: Config, saved: bool) -> Result | None:
+    """A run in this process; None from a rank that is not the first and so has nothing to report."""
+    processes = distributed.current()
+    if processes.rank == 0:
+        _start_log(config)
+    session = prepare_session(config)
+    trainer = session.trainer
+    getLogger().info(session.model)
+
+    start = perf_counter()
+    if not config["evaluate"]:
+        if config["resume"]:
+            trainer.resume_checkpoint(config["resume"])
+        trainer.fit(session.train_data, session.valid_data, saved=saved, show_progress=config["show_progress"])
+        if processes.rank:
+            return None
+        best = trainer.load_weights(trainer.saved_model_file) if saved else None
+    else:
+        trainer.eval_collector.data_collect(session.train_data)
+        best = trainer.load_weights(config["evaluate"])
+    fitted = perf_counter()
+    valid, test = (trainer.evaluate(data, load_best_model=False) for data in (session.valid_data, session.test_data))
+    evaluated = perf_counter()
+
+    history = trainer.history
+    result = Result(
+        model=config["model"],
+        dataset=config["dataset"],
+        protocol=config["protocol"],
+        seed=config["seed"],
+        valid=valid,
+        test=test,
+        seconds={
+            "build": round(session.build_seconds, 3),
+            "fit": round(fitted - start, 3),
+            "epoch": round(float(np.median([epoch["seconds"] for epoch in history])), 4) if history else 0.0,
+            "evaluate": round(evaluated - fitted, 3),
+        },
+        throughput={name: round(value, 1) for name, value in trainer.throughput.items()},
+        epochs=len(history),
+        best_epoch=best["epoch"] if best else None,
+        parameters=sum(p.numel() for p in session.model.parameters() if p.requires_grad),
+        peak_rss_mb=round(peak_rss_mb(), 1),
+        checkpoint=config["evaluate"] or (trainer.saved_model_file if saved else None),
+        versions=versions(),
+        config={**config.plain(), **distributed.of_several(config)},
+        history=history,
+    )
+    if config["result_file"]:
+        path = Path(config["result_file"])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(result.to_json() + "\n", encoding="utf-8")
+    if config["predictions_file"]:
+        path = Path(config["predictions_file"])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(path, **trainer.predictions(session.test_data))
+    return result
+
+
+def load(checkpoint: str | Path, data_path: str | None = None) -> Recommender:
+    """The model of a checkpoint with the users and movies of its data, ready to predict, recommend and explain.
+
+    Args:
+        checkpoint: file that a run saved.
+        data_path: folder that holds the dataset folder; by default where it was when the model was trained.
+
+    Raises:
+        InputError: the file is not a checkpoint of ours, or the data are not those it was trained on.
+    """
+    arguments = [] if data_path is None else [f"--data_path={data_path}"]
+    config = Config.from_plain(load_checkpoint(checkpoint)["config"], arguments=arguments)
+    dataset, split = prepare_data(config)
+    model = config.model_class(config, split.train).to(config["device"])
+    restore(model, config, _fingerprint(dataset, split), checkpoint)
+    return Recommender(model.eval(), dataset, split, config)
+
+
+def _read_config(model, dataset, files, options, arguments) -> Config:
+    given = given_options(files, options, arguments)
+    used = [given[name].value for name in ("evaluate", "resume") if name in given and given[name].value]
+    if not used:
+        return Config(model, dataset, config_file_list=files, config_dict=options, arguments=arguments)
+    if len(used) == 2:
+        raise InputError("options 'evaluate' and 'resume': give one of them, not both")
+    # The checkpoint says what was trained; the options may change how it is run (epochs, batch sizes, device).
+    checkpoint, kept = used[0], load_checkpoint(used[0])["config"]
+    for name, value in (("model", model), ("dataset", dataset)):
+        value = given[name].value if name in given else value
+        if value is not None and value != kept[name]:
+            raise InputError(f"{checkpoint}: holds {name} {kept[name]}, not {value}; give --{name}={kept[name]}")
+    kept.update(result_file=None, predictions_file=None, evaluate=None, resume=None)
+    changes = {name: one.value for name, one in given.items() if name not in ("model", "dataset")}
+    if isinstance(changes.get("eval_args"), dict):
+        changes["eval_args"] = {**kept["eval_args"], **changes["eval_args"]}
+    for name, value in changes.items():
+        known = kept.get(name)
+        if name == "eval_args":  # candidates may change, rows may not
+            value, known = ({**args, "mode": None} for args in (value, known))
+        if name not in RUNNING_OPTIONS and value != known:
+            raise InputError(
+                f"{given[name].origin}: option '{name}' is {value}, but {checkpoint} was trained with {known}; leave "
+                f"it out, or train again"
+            )
+    if "resume" in changes and changes.get("valid_metric", kept["valid_metric"]) != kept["valid_metric"]:
+        raise InputError(
+            f"{given['valid_metric'].origin}: option 'valid_metric' is {changes['valid_metric']}, but the best score "
+            f"in {checkpoint} is a {kept['valid_metric']}; leave it out, or train again"
+        )
+    if "evaluate" in changes and {"topk", "metrics"} & set(changes) and "valid_metric" not in changes:
+        kept["valid_metric"] = None  # nothing is chosen any more, so it need not be among the metrics
+    return Config.from_plain(kept, arguments=write_arguments(changes))
+
+
+def prepare_session(config: Config) -> Session:
+    """Data, split, loaders, model and trainer of a run, ready for the first epoch."""
+    processes = distributed.current()
+    if processes.world_size != distributed.process_count(config):
+        raise InputError("options 'nproc' and 'world_size': several processes are for run alone; leave them out")
+    dataset, split = prepare_data(config)
+    with _input_errors_of_recbole(config):
+        train_data, valid_data, test_data = data_preparation(config, dataset, split)
+    _check_evaluation(config, dataset, valid_data)
+    # Again, so that weights do not depend on how many random numbers the data took.
+    init_seed(config["seed"] + config["local_rank"], config["reproducibility"])
+    start = perf_counter()
+    model = config.model_class(config, split.train).to(config["device"])
+    built = perf_counter() - start
+    trainer = build_trainer(config, model)
+    trainer.data_fingerprint = _fingerprint(dataset, split)
+    processes.check_same(config.plain(), trainer.data_fingerprint, len(split.train))
+    return Session(config, model, trainer, train_data, split, valid_data, test_data, built)
+
+
+def prepare_data(config: Config) -> tuple[Dataset, Split]:
+    """The data set of a run, split by its protocol."""
+    init_seed(config["seed"], config["reproducibility"])
+    _prepare_files(config)
+    with _input_errors_of_recbole(config), warnings.catch_warnings():
+        # RecBole on pandas 2: deprecated, not broken (pandas 3 is excluded).
+        warnings.filterwarnings("ignore", category=FutureWarning, module=r"recbole\.")
+        dataset = MultimodalDataset(config) if config.predicts_genres else create_dataset(config)
+        if config.reads_vectors and not config.predicts_genres:
+            dataset.modalities = read_modalities(dataset)
+        getLogger().info(dataset)
+        return dataset, build_split(dataset, config)
+
+
+def _prepare_files(config: Config) -> None:
+    if config["dataset"] in PREPARABLE:
+        prepare(config["dataset"], Path(config["data_path"]).parent)
+    check_atomic_files(config)
+
+
+@contextmanager
+def _input_errors_of_recbole(config: Config) -> Iterator[None]:
+    """What RecBole says of data and options it cannot use, as one line that names the data set."""
+    try:
+        yield
+    except InputError:
+        raise
+    except (ValueError, LookupError, TypeError, AttributeError, AssertionError, NotImplementedError) as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise InputError(
+            f"{config['data_path']}: RecBole cannot prepare this data set ({reason}); check its files and the options "
+            f"that name its fields, filters and split"
+        ) from error
+
+
+def _check_evaluation(config: Config, dataset: Dataset, valid_data: EvaluationData) -> None:
+    """Refuse, before any training, metrics that the parts cannot give."""
+    items = dataset.item_num - 1
+    if config["metrics"] and max(config["topk"]) > items:
+        raise InputError(f"option 'topk': {max(config['topk'])}, but only {items} items can be ranked; lower it")
+    targets = valid_data.genres
+    if config["valid_metric"].startswith("genre_") and not ((targets == 1).any(0) & (targets == 0).any(0)).any():
+        raise InputError(
+            f"option 'valid_metric': {config['valid_metric']}, but no genre is held by some of the {len(targets)} "
+            f"validation movies and not by others; raise genre_valid_ratio or choose another valid_metric"
+        )
+
+
+def check_writable(config: Config) -> None:
+    """Refuse, before any training, folders that the run could not write to.
+
+    Raises:
+        InputError: naming the option and the path.
+    """
+    folders = {
+        "checkpoint_dir": Path(config["checkpoint_dir"]),
+        "log": Path("log"),
+        "log_tensorboard": Path("log_tensorboard"),
+    }
+    for option in ("result_file", "predictions_file"):
+        if config[option]:
+            folders[option] = Path(config[option]).parent
+            if Path(config[option]).is_dir():
+                raise InputError(f"{option}: {config[option]} is a folder; give the name of a file")
+    for name, folder in folders.items():
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=folder).close()
+        except OSError as error:
+            raise InputError(f"{name}: cannot write to {folder} ({error.strerror}); choose another place") from error
+
+
+_log_handlers: list[Handler] = []
+
+
+def _start_log(config: Config) -> None:
+    """RecBole's log, anew for each run: left alone, it opens one file for all runs of a process."""
+    root = getLogger()
+    for handler in _log_handlers:
+        root.removeHandler(handler)
+        handler.close()
+    others, root.handlers = root.handlers, []
+    # RecBole looks whether the folder is there, then makes it: of two runs that start together, one would fail.
+    Path("log", config["model"]).mkdir(parents=True, exist_ok=True)
+    init_logger(config)
+    _log_handlers[:] = root.handlers
+    root.handlers = others + root.handlers
+
+
+def _fingerprint(dataset: Dataset, split: Split) -> str:
+    """SHA-256 of what a checkpoint's weights belong to: ids, training rows, vectors, genres and who holds them out."""
+    digest = hashlib.sha256()
+    for id_field in (dataset.uid_field, dataset.iid_field):
+        digest.update("\n".join(map(str, dataset.field2id_token[id_field])).encode())
+    rows = split.train.inter_feat
+    tensors = [
+        rows[name] for name in (dataset.uid_field, dataset.iid_field, dataset.config["RATING_FIELD"]) if name in rows
+    ]
+    if split.genre_items is not None:
+        digest.update("\n".join(dataset.genre_names).encode())
+        tensors += [split.genre_items.train, dataset.genres[split.genre_items.train]]
+    for name, modality in getattr(dataset, "modalities", {}).items():
+        digest.update(name.encode())
+        tensors += [modality.values, modality.present]
+    for tensor in tensors:
+        digest.update(np.ascontiguousarray(tensor.numpy()).tobytes())
+    return digest.hexdigest()
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,279 @@
+"""Hyper-parameters of one model, chosen on the validation part by RecBole's HyperTuning with random search.
+
+Every model gets the same number of trials: the first is its default, so that tuning never ends below it on the
+validation part; the others are random, no two the same, each drawn from the seed and its number whatever the results.
+So any search can be repeated, resumed and extended, which one that learns from its trials (``bayes``) cannot.
+
+The test part is never evaluated: a trial trains and returns what `fit` measured on the validation part.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from recbole.trainer import HyperTuning
+from tabulate import tabulate
+
+from recbole_mm import __version__
+from recbole_mm.config.config import Config
+from recbole_mm.config.sources import find_file
+from recbole_mm.errors import InputError
+from recbole_mm.training.session import check_writable, prepare_session
+from recbole_mm.tuning.search_space import SearchSpace, read_space
+
+USELESS = ("resume", "evaluate", "result_file", "predictions_file", "checkpoint_dir")
+SHOWN = 5
+ATTEMPTS = 100  # draws until a small space counts as exhausted
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One line of a search's log.
+
+    Attributes:
+        number: from 1; 1 is the default.
+        options: values of the options that are searched.
+        score: the run's ``valid_metric`` in its best epoch; None if the trial failed.
+        valid: every metric of the validation part in that epoch.
+        failure: why there is no score.
+    """
+
+    number: int
+    options: dict[str, Any]
+    score: float | None
+    valid: dict[str, float]
+    epochs: int
+    seconds: float
+    date: str
+    failure: str | None = None
+
+
+class Log:
+    """The trials of one search in a file of JSON lines, added as they end; the first line says what is searched.
+
+    Args:
+        path: the file; read if it is there.
+        search: what decides the trials, as plain JSON values.
+
+    Raises:
+        InputError: the file holds another search, is not such a log, or cannot be written.
+    """
+
+    def __init__(self, path: Path, search: dict[str, Any]) -> None:
+        self.path, self.trials = path, dict[int, Trial]()
+        if not path.is_file():
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                self._append({"search": search})
+            except OSError as error:
+                raise InputError(f"{path}: cannot be written ({error.strerror}); give another --out") from error
+            return
+        try:
+            first, *others = map(json.loads, path.read_text(encoding="utf-8").splitlines())
+            found = first["search"]
+            self.trials = {line["number"]: Trial(**line) for line in others}
+        except (ValueError, LookupError, TypeError) as error:
+            raise InputError(
+                f"{path}: not a log of trials ({' '.join(str(error).split())}); remove it, or give another --out"
+            ) from error
+        if found != search:
+            different = [key for key in search if search[key] != found.get(key)]
+            raise InputError(
+                f"{path}: holds a search with other {', '.join(different)}; remove it, or give another --out"
+            )
+
+    def add(self, trial: Trial) -> None:
+        """Write a trial that has ended."""
+        self.trials[trial.number] = trial
+        self._append(asdict(trial))
+
+    def _append(self, line: dict[str, Any]) -> None:
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+class Search(HyperTuning):
+    """RecBole's tuner with random trials, each drawn from a seed and its number, no two the same.
+
+    Args:
+        objective: score of a run with the given options, and whether a larger one is better.
+        trials: how many in all, the default among them.
+    """
+
+    def __init__(
+        self,
+        objective: Callable[[dict[str, Any]], tuple[float, bool]],
+        space: SearchSpace,
+        model: str,
+        trials: int,
+        seed: int,
+    ) -> None:
+        from hyperopt import rand
+
+        def draw(new_ids: Sequence[int], domain, drawn, _) -> list:
+            for attempt in range(ATTEMPTS):
+                own_seed = int(np.random.SeedSequence([seed, *new_ids, attempt]).generate_state(1)[0])
+                documents = rand.suggest(new_ids, domain, drawn, own_seed)
+                values = documents[0]["misc"]["vals"]  # one at a time is asked for
+                if space.options({option: value[0] for option, value in values.items()}) not in self.tried:
+                    return documents
+            return []  # hyperopt ends: a small space has no more
+
+        def result(options: dict[str, Any], _) -> dict[str, Any]:
+            score, bigger = objective(options)
+            return {"model": model, "best_valid_score": score, "valid_score_bigger": bigger}
+
+        # early_stop at the budget: every model gets all of its trials.
+        super().__init__(
+            result, params_dict=space.for_recbole(), algo=draw, max_evals=trials - 1, early_stop=max(1, trials)
+        )
+        self._of_drawn = space.options
+        self.tried: list[dict[str, Any]] = []
+
+    def start_from(self, options: dict[str, Any]) -> None:
+        """The first trial, before any is drawn."""
+        self.tried.append(options)
+        super().trial(options)
+
+    def trial(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """One that was drawn."""
+        self.tried.append(self._of_drawn(params))
+        return super().trial(self.tried[-1])
+
+    def run(self) -> None:
+        if self.max_evals:
+            super().run()
+
+    @staticmethod
+    def _print_result(result_dict: dict[str, Any]) -> None:
+        """RecBole's prints a test result."""
+
+
+def tune(arguments: Sequence[str], trials: int = 12, out: Path = Path("properties/tuned")) -> Path:
+    """Search, log every trial, and write the best options as a file for ``--config_files``.
+
+    Args:
+        arguments: options of `recbole-mm run` (``--key=value``) that every trial shares; ``seed`` is also the search's.
+        trials: trained models in all, the default among them. A log that has some of them is gone on with.
+        out: the log is ``out/<dataset>/<protocol>/<model>.jsonl``, the chosen options are ``….yaml`` beside it.
+
+    Returns:
+        The file of the chosen options.
+
+    Raises:
+        InputError: wrong options, no or a wrong search space, hyperopt is missing, or every trial failed.
+    """
+    if trials < 1:
+        raise InputError(f"trials is {trials}, but at least the default must be tried")
+    try:
+        import hyperopt  # noqa: F401
+    except ImportError as error:
+        raise InputError("tuning needs hyperopt, which is missing; pip install 'recbole-mm[hyper]'") from error
+    config = Config(arguments=arguments)
+    for option in USELESS:
+        if config.given.get(option):
+            raise InputError(f"option '{option}' has no place in a search, which keeps no model; leave it out")
+    space = read_space(find_file(f"tuning/{config['builtin_task']}.yaml"), config)
+    check_writable(config)
+
+    model, metric, bigger = config["model"], config["valid_metric"], config["valid_metric_bigger"]
+    file = out / config["dataset"] / config["protocol"] / f"{model}.yaml"
+    search = {"arguments": sorted(arguments), "valid_metric": metric, "space": dict(space.distributions)}
+    log = Log(file.with_suffix(".jsonl"), search)
+    seen: list[Trial] = []
+
+    def objective(options: dict[str, Any]) -> tuple[float, bool]:
+        number = len(seen) + 1
+        trial = log.trials.get(number)
+        if trial is None:
+            trial = run_trial(number, options, arguments)
+            log.add(trial)
+        elif trial.options != options:
+            raise InputError(f"{log.path}: trial {number} had other options, so a default has changed; remove the file")
+        seen.append(trial)
+        print(_line(trial, trials, metric, best(seen, bigger)), flush=True)
+        worst = -np.inf if bigger else np.inf
+        return worst if trial.score is None else trial.score, bigger
+
+    tuner = Search(objective, space, model, trials, config["seed"])
+    tuner.start_from({option: config[option] for option in space.distributions})
+    tuner.run()
+    chosen = best(seen, bigger)
+    if chosen is None:
+        raise InputError(f"every trial of {model} failed, the last with: {seen[-1].failure}")
+    command = shlex.join(["recbole-mm", "tune", *arguments, f"--trials={trials}"])
+    file.write_text(_chosen_file(command, metric, chosen, seen), encoding="utf-8")
+    print(_table(seen, metric, bigger))
+    return file
+
+
+def run_trial(number: int, options: Mapping[str, Any], arguments: Sequence[str]) -> Trial:
+    """Train once; the model is not kept, and the test part not looked at.
+
+    Raises:
+        InputError: the options or the data are wrong. What goes wrong in training is the trial's failure instead.
+    """
+    start = perf_counter()
+    session = prepare_session(Config(config_dict=options, arguments=arguments))
+    trainer, score, valid, failure = session.trainer, None, {}, None
+    try:
+        found, metrics = trainer.fit(session.train_data, session.valid_data, saved=False, show_progress=False)
+        if metrics is None or not np.isfinite(found):
+            failure = "no epoch was validated; check epochs and eval_step"
+        else:
+            score, valid = float(found), {name: float(value) for name, value in metrics.items()}
+    except (ValueError, ArithmeticError, RuntimeError) as error:  # a loss that is nan, a matrix that is singular
+        failure = " ".join(f"{type(error).__name__}: {error}".split())
+    seconds = round(perf_counter() - start, 1)
+    return Trial(number, dict(options), score, valid, len(trainer.history), seconds, f"{date.today()}", failure)
+
+
+def best(trials: Sequence[Trial], bigger: bool) -> Trial | None:
+    """The trial of the best score, the first of equals; None if all failed."""
+    return next(iter(_ranked(trials, bigger)), None)
+
+
+def _ranked(trials: Sequence[Trial], bigger: bool) -> list[Trial]:
+    scored = [trial for trial in trials if trial.score is not None]
+    return sorted(scored, key=lambda trial: -trial.score if bigger else trial.score)  # keeps the order of equals
+
+
+def _line(trial: Trial, trials: int, metric: str, chosen: Trial | None) -> str:
+    measured = f"failed: {trial.failure}" if trial.score is None else f"{metric} {trial.score:.4f}"
+    ahead = "" if chosen is None else f"; best {chosen.score:.4f} of trial {chosen.number}"
+    return f"trial {trial.number} of {trials}: {measured}, {trial.epochs} epochs, {trial.seconds:.0f} s{ahead}"
+
+
+def _chosen_file(command: str, metric: str, chosen: Trial, trials: Sequence[Trial]) -> str:
+    default = "failed" if trials[0].score is None else f"{trials[0].score:.4f}"
+    lines = [
+        f"# {command}",
+        f"# {trials[-1].date}, recbole-mm {__version__}: trial {chosen.number} of {len(trials)} was the best on the "
+        f"validation part, {metric} {chosen.score:.4f} (default {default}).",
+        *(f"{option}: {json.dumps(value)}" for option, value in chosen.options.items()),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _table(trials: Sequence[Trial], metric: str, bigger: bool) -> str:
+    shown = _ranked(trials, bigger)[:SHOWN]
+    rows = [
+        {
+            "trial": trial.number,
+            metric: f"{trial.score:.4f}",
+            "epochs": trial.epochs,
+            "seconds": trial.seconds,
+            **{option: str(value) for option, value in trial.options.items()},
+        }
+        for trial in shown
+    ]
+    title = f"best {len(shown)} of {len(trials)} trials on the validation part (trial 1 is the default)"
+    return f"{title}\n{tabulate(rows, headers='keys', tablefmt='rounded_outline', disable_numparse=True)}"
