@@ -28,7 +28,7 @@ def logistic_genre_map(config: Config) -> dict[str, dict[str, float]]:
         modality (or "all") -> {"valid": …, "test": …}.
     """
     dataset, split = prepare_data(config)
-    items, genres = split.genre_items, dataset.genres.numpy()
+    items, genres = split.label_items["genre"], dataset.labels["genre"].targets.numpy()
     trained = np.bincount(split.train.inter_feat[config["ITEM_ID_FIELD"]].numpy(), minlength=dataset.item_num) > 0
     inputs = {}
     for name, modality in dataset.modalities.items():
@@ -51,8 +51,9 @@ def _best(config: Config, values: np.ndarray, genres: np.ndarray, items: ItemSpl
         for name, part in (("valid", valid), ("test", test)):
             probability = np.zeros((len(part), genres.shape[1]))
             probability[:, columns] = np.column_stack([m.predict_proba(values[part])[:, 1] for m in models])
-            metrics = genre_metrics(config, torch.from_numpy(genres[part]), torch.from_numpy(probability))
-            result[name] = metrics["genre_map"]
+            targets = torch.from_numpy(genres[part])
+            found = genre_metrics(["genre_map"], targets, torch.from_numpy(probability))["genre_map"]
+            result[name] = round(found, config["metric_decimal_place"])
         scores.append(result)
     return max(scores, key=lambda result: result["valid"])
 

@@ -9,6 +9,7 @@ import torch
 
 from recbole_mm.benchmark.cell import Cell
 from recbole_mm.config.config import Config
+from recbole_mm.model.variants import with_presence
 from recbole_mm.training.session import prepare_session
 
 RATIOS = (0.25, 0.5, 0.75, 1.0)
@@ -27,20 +28,22 @@ def missing_cell(cell: Cell) -> dict[str, Any]:
     trainer, model = session.trainer, session.model
     trainer.fit(session.train_data, session.valid_data, saved=True, show_progress=False)
     trainer.load_weights(trainer.saved_model_file)
-    whole = {name: getattr(model, f"present_{name}") for name in model.modalities}
+    whole = {name: field.present for name, field in model.catalogue.fields().items()}
 
-    def line(row: str) -> dict[str, Any]:
+    def line(row: str, present: dict[str, torch.Tensor]) -> dict[str, Any]:
+        trainer.model = with_presence(model.eval(), present)
         parts = {"valid": session.valid_data, "test": session.test_data}
         return {"row": row, **{name: trainer.evaluate(data, load_best_model=False) for name, data in parts.items()}}
 
-    lines = [line("nothing")]
+    lines = [line("nothing", {})]
     for chosen, names in {**{name: [name] for name in whole}, "all": list(whole)}.items():
         for ratio in RATIOS:
-            for name in names:
-                random = np.random.default_rng([cell.seed, 3, round(100 * ratio), *name.encode()])
-                kept = torch.from_numpy(random.random(len(whole[name])) >= ratio).to(whole[name].device)
-                model.set_present(name, whole[name] & kept)
-            lines.append(line(f"{chosen} {ratio:.0%}"))
-        for name in names:
-            model.set_present(name, whole[name])
+            kept = {name: whole[name] & _drawn(cell.seed, name, ratio, whole[name]) for name in names}
+            lines.append(line(f"{chosen} {ratio:.0%}", kept))
     return {"lines": lines}
+
+
+def _drawn(seed: int, name: str, ratio: float, like: torch.Tensor) -> torch.Tensor:
+    """Movies that keep their vector, bool [N], drawn by seed, modality and ratio."""
+    random = np.random.default_rng([seed, 3, round(100 * ratio), *name.encode()])
+    return torch.from_numpy(random.random(len(like)) >= ratio).to(like.device)

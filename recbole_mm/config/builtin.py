@@ -7,6 +7,8 @@ from typing import Any
 
 from recbole.utils import ModelType
 
+from recbole_mm.model.capabilities import capabilities_of
+
 _OF_FEATURES = (ModelType.CONTEXT, ModelType.DECISIONTREE, ModelType.SEQUENTIAL)
 
 
@@ -30,12 +32,12 @@ def task_options(options: Mapping[str, Any], model_class: type) -> dict[str, Any
         options: of the run, the user's included.
         model_class: the model; one that predicts ratings learns ratings, which a sampled negative has none of.
     """
-    kind, predicts_ratings = model_class.type, getattr(model_class, "predicts_ratings", False)
-    is_ours = getattr(model_class, "predicts_genres", False)
+    kind, capabilities = model_class.type, capabilities_of(model_class)
+    is_multitask = bool(capabilities.tasks)
     changes: dict[str, Any] = {}
-    if predicts_ratings:
+    if is_multitask or capabilities.predicts_ratings:
         changes.update(train_neg_sample_args=None, threshold=None, normalize_all=False)
-        if not is_ours:
+        if not is_multitask:
             changes["LABEL_FIELD"] = options["RATING_FIELD"]
     elif kind == ModelType.CONTEXT:
         negatives = {"distribution": "uniform", "sample_num": 1}
@@ -44,8 +46,8 @@ def task_options(options: Mapping[str, Any], model_class: type) -> dict[str, Any
         changes["threshold"] = {options["RATING_FIELD"]: options["like_threshold"]}
     elif kind == ModelType.SEQUENTIAL and options.get("loss_type") == "CE":
         changes["train_neg_sample_args"] = None  # RecBole refuses its own default here
-    if not is_ours:
-        changes.update(_columns(options, kind, getattr(model_class, "reads_genres", False)))
+    if not is_multitask:
+        changes.update(_columns(options, kind, capabilities.reads_genres))
     return changes
 
 

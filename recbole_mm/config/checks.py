@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from recbole.utils import EvaluatorType, ModelType
 
-from recbole_mm.errors import InputError, nearest
+from recbole_mm.errors import InputError
 
 if TYPE_CHECKING:
     from recbole_mm.config.config import Config
@@ -25,7 +25,6 @@ UNUSED_BY_OURS = (
     "enable_scaler",
     "threshold",
 )
-TASKS = ("rating", "genre", "ranking")
 
 
 def check_mode(config: Config) -> None:
@@ -43,7 +42,7 @@ def check_mode(config: Config) -> None:
         )
 
 
-def check_ours(config: Config) -> None:
+def check_multitask(config: Config) -> None:
     """Options of RecBole that our models' data and training have no use for: better refused than ignored."""
     final = config.final_config_dict
     for option in UNUSED_BY_OURS:
@@ -51,15 +50,9 @@ def check_ours(config: Config) -> None:
             raise InputError(
                 f"{config.origin(option)}: option '{option}' has no effect on {config.model}; leave it out"
             )
-    tasks = final["tasks"]
-    for task in tasks:
-        if task not in TASKS:
-            raise InputError(
-                f"option 'tasks': '{task}' is no task.{nearest(str(task), TASKS)} Tasks: {', '.join(TASKS)}"
-            )
-    weights = {"rating": final["rating_weight"], "genre": final["genre_weight"], "ranking": 1}
-    if not any(weights[task] for task in tasks):
-        raise InputError("options 'tasks', 'rating_weight' and 'genre_weight': nothing would be trained")
+    if not any(task.weight(final) for task in config.task_classes):
+        names = ", ".join(f"'{task.name}_weight'" for task in config.task_classes)
+        raise InputError(f"options 'tasks' and {names}: nothing would be trained; give a task a weight above 0")
     if final["learner"] == "sparse_adam":
         raise InputError(f"option 'learner': sparse_adam needs sparse gradients, {config.model} has none; use adam")
 
@@ -68,9 +61,9 @@ def check_modalities(config: Config) -> None:
     """Names that can be those of fields."""
     names = config.final_config_dict["modalities"]
     wrong = [name for name in names if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", str(name))]
-    if not names or wrong or len(set(names)) < len(names):
+    if wrong or len(set(names)) < len(names) or not (names or config.is_multitask):
         raise InputError(
-            f"option 'modalities' is {names}, but takes one or more different names of letters, digits and '_', "
+            f"option 'modalities' is {names}, but takes different names of letters, digits and '_', "
             f"each with a file <dataset>.<name>"
         )
 

@@ -16,13 +16,17 @@ from recbole.config import Config as RecBoleConfig
 from recbole.utils import EvaluatorType, ModelType
 
 from recbole_mm.config.builtin import quick_start_files, task_options
-from recbole_mm.config.checks import check_labels, check_modalities, check_mode, check_ours, check_split
+from recbole_mm.config.checks import check_labels, check_modalities, check_mode, check_multitask, check_split
 from recbole_mm.config.schema import DERIVED, RECBOLE_PROPERTIES, Schema, model_property_file
 from recbole_mm.config.sources import Given, given_options, read_packaged
+from recbole_mm.config.tasks import choose_tasks, default_columns, reads_field
 from recbole_mm.errors import InputError, nearest
+from recbole_mm.evaluation.families import FAMILIES, bigger_is_better
 from recbole_mm.evaluation.requested import MetricRequest
 from recbole_mm.model.baselines.vector_fields import VectorFields
+from recbole_mm.model.capabilities import capabilities_of
 from recbole_mm.model.registry import get_model
+from recbole_mm.model.tasks.base import Task
 from recbole_mm.resources import resource_dir
 from recbole_mm.training import distributed
 
@@ -40,7 +44,11 @@ class Config(RecBoleConfig):
         arguments: a command line, each item ``--option=value``; the strongest source. ``sys.argv`` is never read.
 
     Attributes:
-        model_class: what the model's name means for this run's task.
+        model_class: what the model's name means for this run.
+        capabilities: what the model can do and needs.
+        task_classes: tasks that a multitask model learns in this run; empty for any other model.
+        notes: lines for the log, from before there is one.
+        reads_ratings: the run reads the rating field.
         given: what the user set, typed.
 
     Raises:
@@ -68,6 +76,7 @@ class Config(RecBoleConfig):
         overall = read_packaged(resource_dir("properties") / "overall.yaml")
         self._protocol = self._read_protocol(overall["protocol"])
         self.model, self.model_class, self.dataset = self._get_model_and_dataset(model, dataset)
+        self.capabilities = capabilities_of(self.model_class)
         self.schema = Schema(self.model, self.model_class.type)
         self.given: dict[str, Any] = self.schema.check(self._given)
         self.external_config_dict = self.given
@@ -124,17 +133,22 @@ class Config(RecBoleConfig):
             model_property_file(ours / "model", model),
             ours / "dataset" / f"{dataset}.yaml",
         ]
-        if self._is_rating_form:
+        if self.capabilities.is_rating_form:
             files.append(ours / "rating.yaml")
         options: dict[str, Any] = {}
         for path in files:
             if path is None or not path.is_file():
                 continue
             read = {key: value for key, value in read_packaged(path).items() if key in self.schema}
+            if path.name == "sample.yaml":
+                read.pop("load_col", None)  # user and item alone; see below
             if "load_col" in read and options.get("load_col"):
                 # A dataset's files are added to those the kind of model needs (a knowledge graph, entity vectors).
                 read["load_col"] = {**options["load_col"], **(read["load_col"] or {})}
             options.update(read)
+        if "load_col" not in options and "load_col" not in self.given:
+            known = {**options, **self.given, "dataset": dataset}
+            options["load_col"] = default_columns(known) or {"inter": [known["USER_ID_FIELD"], known["ITEM_ID_FIELD"]]}
         options["MODEL_TYPE"] = kind
         options.update(self._protocol_options(options))
         known = {**options, **self.given}
@@ -165,41 +179,41 @@ class Config(RecBoleConfig):
     # ------------------------------------------------------------------ checks and derived options
 
     @property
-    def predicts_ratings(self) -> bool:
-        """Whether the model has ``predict_rating``."""
-        return bool(getattr(self.model_class, "predicts_ratings", False))
+    def is_multitask(self) -> bool:
+        """Whether the model learns the tasks of the option ``tasks``."""
+        return bool(self.capabilities.tasks)
 
     @property
-    def predicts_genres(self) -> bool:
-        """Whether the model has ``predict_genres``."""
-        return bool(getattr(self.model_class, "predicts_genres", False))
+    def predicts_ratings(self) -> bool:
+        """Whether the trained model predicts ratings."""
+        return "rating" in self._reported()
+
+    @property
+    def trains_on_rows(self) -> bool:
+        """Whether the model learns from the rows themselves, without sampled negatives."""
+        return self.is_multitask or self.capabilities.predicts_ratings
 
     def origin(self, option: str) -> str:
         """Where the user set an option (a file, the command line), for messages."""
         return self._given[option].origin
 
-    def _learns(self, task: str) -> bool:
-        """Whether the model predicts for the task and, where the option ``tasks`` is its own, is trained on it."""
-        predicts = {"rating": self.predicts_ratings, "genre": self.predicts_genres}[task]
-        return predicts and (not self.predicts_genres or task in self.final_config_dict["tasks"])
-
-    @property
-    def _is_rating_form(self) -> bool:
-        return bool(getattr(self.model_class, "is_rating_form", False))
+    def _reported(self) -> list[str]:
+        """Metric families that the run reports without being asked for them."""
+        if self.is_multitask:
+            return [task.family.name for task in self.task_classes]
+        return ["rating", "ranking"] if self.capabilities.predicts_ratings else ["ranking"]
 
     @property
     def reads_vectors(self) -> bool:
         """Whether the model's data need the vectors of the movies."""
-        return self.predicts_genres or bool(
-            getattr(self.model_class, "reads_vectors", False) or self.final_config_dict["vector_input"]
-        )
+        return self.capabilities.reads_vectors or bool(self.final_config_dict["vector_input"])
 
     def _set_default_parameters(self) -> None:
         final = self.final_config_dict
         data_path = final["data_path"]
         self._eval_args = final["eval_args"]
-        request = MetricRequest.split(final["metrics"], self._given.get("metrics"))
-        request = request.restrict(self.model, self._learns("rating"), self._learns("genre"))
+        self._choose_tasks()
+        request = self._requested_metrics()
         if request.empty:
             raise InputError(
                 f"protocol '{final['protocol']}' reports {', '.join(final['metrics'])}, of which {self.model} can do "
@@ -208,18 +222,18 @@ class Config(RecBoleConfig):
         if final["valid_metric"] is None:
             final["valid_metric"] = request.default_valid_metric(final["topk"])
         final["valid_metric"] = request.check_valid_metric(final["valid_metric"], final["topk"])
-        final["metrics"] = request.ranking
-        if not request.ranking:
+        final["metrics"] = request.of_recbole
+        if not request.of_recbole:
             # RecBole cannot do without a metric: it is given one of its own while it sets its defaults.
             final["metrics"] = ["RMSE"]
             final["eval_args"] = {**final["eval_args"], "mode": "labeled"}
         self._as_input_error(super()._set_default_parameters)
-        if request.ranking:
+        if request.of_recbole:
             check_mode(self)
         else:
             final.update(metrics=[], eval_type=EvaluatorType.VALUE)
-        final.update(rating_metrics=request.rating, genre_metrics=request.genre, rated_metrics=request.rated)
-        bigger = final["valid_metric_bigger"] = request.bigger_is_better(final["valid_metric"])
+        final["metrics_of"] = request.metrics
+        bigger = final["valid_metric_bigger"] = bigger_is_better(final["valid_metric"])
         if self.given.get("valid_metric_bigger", bigger) != bigger:
             raise InputError(
                 f"{self.origin('valid_metric_bigger')}: option 'valid_metric_bigger' is {not bigger}, but a "
@@ -229,7 +243,7 @@ class Config(RecBoleConfig):
             final["data_path"] = os.path.join(data_path, self.dataset)  # RecBole takes its own copy whatever is asked
         check_labels(self)
         check_split(self)
-        distributed.check_options(final, self.model, self.predicts_genres)
+        distributed.check_options(final, self.model, self.is_multitask)
         if self.reads_vectors:
             check_modalities(self)
         if final["vector_input"] and not issubclass(self.model_class, VectorFields):
@@ -237,8 +251,37 @@ class Config(RecBoleConfig):
                 f"option 'vector_input' has no effect on {self.model}; it is for context models trained on ratings "
                 f"(FM, DeepFM, …, with --builtin_task=rating)"
             )
-        if self.predicts_genres:
-            check_ours(self)
+        if self.is_multitask:
+            check_multitask(self)
+
+    def _choose_tasks(self) -> None:
+        final, self.notes = self.final_config_dict, []
+        self.task_classes: list[type[Task]] = []
+        options = {**final, "dataset": self.dataset}
+        self.reads_ratings = reads_field(options, "RATING_FIELD", "inter") is None
+        if self.is_multitask:
+            self.task_classes, note = choose_tasks(self.capabilities.tasks, options, self.given)
+            final["tasks"] = [task.name for task in self.task_classes]
+            self.notes += [note] if note else []
+        else:
+            self.reads_ratings |= self.capabilities.predicts_ratings
+
+    def _requested_metrics(self) -> MetricRequest:
+        """The metrics of the run, those of a protocol without what the model does not report."""
+        final, given = self.final_config_dict, self._given.get("metrics")
+        of_tasks = {task.family.name: task.family for task in self.capabilities.tasks.values()}
+        origin = given.origin if given else "metrics"
+        request = MetricRequest.split(final["metrics"], {**FAMILIES, **of_tasks}, given is not None, origin)
+        reported = self._reported()
+        possible = {*reported, "ranking"} if "rating" in reported else set(reported)
+        reasons = {
+            "rating": f"{self.model} predicts no ratings; use --builtin_task=rating or a model that does",
+            "genre": f"{self.model} predicts no genres; use MMFS, MMSP or MMASP",
+        }
+        if self.is_multitask:
+            tasks = ", ".join(final["tasks"])
+            reasons = {name: f"task '{name}' is off (tasks: {tasks}); add it to the option tasks" for name in of_tasks}
+        return request.restrict(reported, possible, reasons, self.reads_ratings)
 
     def _as_input_error(self, function, *arguments: Any) -> None:
         try:
@@ -271,8 +314,7 @@ class Config(RecBoleConfig):
         """
         final = self.final_config_dict
         plain = {key: _plain(value) for key, value in final.items() if key not in _RUNTIME}
-        families = ("rating_metrics", "metrics", "rated_metrics", "genre_metrics")
-        plain["metrics"] = [name for family in families for name in final[family]]
+        plain["metrics"] = [name for names in final["metrics_of"].values() for name in names]
         plain["eval_args"] = _plain(self._eval_args)
         plain["data_path"] = self.given.get("data_path", self.internal_config_dict["data_path"])
         negatives = plain["train_neg_sample_args"]

@@ -31,14 +31,14 @@ def check_atomic_files(config) -> None:
         )
     user, item, rating = (config[name] for name in ("USER_ID_FIELD", "ITEM_ID_FIELD", "RATING_FIELD"))
     types = {user: "token", item: "token"}
-    if config.predicts_ratings:
+    if config.reads_ratings:
         types[rating] = "float"
     if config["eval_args"]["order"] == "TO":
         types[config["TIME_FIELD"]] = "float"
     parts = config["benchmark_filename"]
     for path in [folder / f"{dataset}.{part}.inter" for part in parts] if parts else [folder / f"{dataset}.inter"]:
         fields = _check_header(path, config, "inter", types)
-        if config.predicts_ratings:
+        if config.reads_ratings:
             _check_ratings(path, config, list(fields).index(rating))
     for source, id_field in (("item", item), ("user", user)):
         path = folder / f"{dataset}.{source}"

@@ -16,6 +16,7 @@ from recbole.utils import ModelType
 from torch import Tensor
 
 from recbole_mm.data.catalogue_loader import CatalogueLoader
+from recbole_mm.data.labels import HeldOutLabels
 from recbole_mm.data.row_groups import places_of_runs
 from recbole_mm.data.splits import Split
 
@@ -24,21 +25,19 @@ PHASES = ("valid", "test")
 
 @dataclass(frozen=True)
 class EvaluationData:
-    """One part of a split, as the three metric families need it.
+    """One part of a split, as the metric families need it.
 
     Attributes:
         rows: the part's interactions, for rating metrics.
         ranking: RecBole's loader of the same rows for ranking (or its value) metrics; None if none is asked for.
         candidates: movies that may be ranked, bool [item_num]; None for the whole catalogue.
-        genre_items: movies whose held-out genres are predicted, ids [n]; None if no genre metric is asked for.
-        genres: their targets, 0/1 [n, G].
+        labels: for each task whose metrics are asked for, the movies of the part whose labels are held out.
     """
 
     rows: Dataset
     ranking: AbstractDataLoader | None
     candidates: Tensor | None
-    genre_items: Tensor | None
-    genres: Tensor | None
+    labels: dict[str, HeldOutLabels]
 
 
 class RatingDataLoader(TrainDataLoader):
@@ -94,13 +93,13 @@ def data_preparation(config, dataset: Dataset, split: Split):
     Samplers and loaders are RecBole's own, but for training on rows without negatives and for ranking the catalogue.
     """
     parts = [split.train, split.valid, split.test]
-    needs_samplers = not config.predicts_ratings or any(not _ranks_catalogue(config, phase) for phase in PHASES)
+    needs_samplers = not config.trains_on_rows or any(not _ranks_catalogue(config, phase) for phase in PHASES)
     train_sampler, *evaluation_samplers = create_samplers(config, dataset, parts) if needs_samplers else [None] * 3
     extra = ()
     if config["MODEL_TYPE"] == ModelType.KNOWLEDGE:
         arguments = config["train_neg_sample_args"]
         extra = (KGSampler(dataset, arguments["distribution"], arguments["alpha"]),)
-    loader = RatingDataLoader if config.predicts_ratings else get_dataloader(config, "train")
+    loader = RatingDataLoader if config.trains_on_rows else get_dataloader(config, "train")
     train = loader(config, split.train, train_sampler, *extra, shuffle=config["shuffle"])
     valid, test = (
         _evaluation_data(config, phase, split, sampler) for phase, sampler in zip(PHASES, evaluation_samplers)
@@ -114,7 +113,7 @@ def _ranks_catalogue(config, phase: str) -> bool:
 
 def _evaluation_data(config, phase: str, split: Split, sampler) -> EvaluationData:
     rows = getattr(split, phase)
-    ranking = candidates = genre_items = genres = None
+    ranking = candidates = None
     if config["metrics"] and _ranks_catalogue(config, phase):
         ranking = CatalogueLoader(config, rows, [split.train] if phase == "valid" else [split.train, split.valid])
     elif config["metrics"]:
@@ -122,7 +121,9 @@ def _evaluation_data(config, phase: str, split: Split, sampler) -> EvaluationDat
     if split.cold_items is not None:
         candidates = torch.zeros(rows.item_num, dtype=torch.bool)
         candidates[getattr(split.cold_items, phase)] = True
-    if config["genre_metrics"] and split.genre_items is not None:
-        genre_items = getattr(split.genre_items, phase)
-        genres = rows.genres[genre_items]
-    return EvaluationData(rows, ranking, candidates, genre_items, genres)
+    labels = {}
+    for task, items in split.label_items.items():
+        if task in config["metrics_of"]:
+            held_out = getattr(items, phase)
+            labels[task] = HeldOutLabels(held_out, rows.labels[task].targets[held_out])
+    return EvaluationData(rows, ranking, candidates, labels)

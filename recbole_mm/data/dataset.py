@@ -7,16 +7,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from recbole.data.dataset import Dataset
-from torch import Tensor
 
 from recbole_mm.data.corruption import corrupt
+from recbole_mm.data.labels import MovieLabels
 from recbole_mm.data.modality import Modality
 from recbole_mm.data.row_groups import rows_by_ratio
 from recbole_mm.data.vectors import align, read_vectors
-from recbole_mm.errors import InputError, nearest
 
-# What releases write where a movie has no genre: MovieLens-100K, MovieLens-20M and MMTF-14K.
-NO_GENRE = {"unknown", "(no genres listed)"}
 # A field that so few items have is logged as a warning: its ids may be those of another data set.
 RARE = 0.05
 
@@ -28,19 +25,18 @@ class MultimodalDataset(Dataset):
 
     Attributes:
         modalities: one `Modality` for each field named by the option ``modalities``.
-        genre_names: the G genres, in column order (alphabetical).
-        genres: 0/1 targets, float32 [item_num, G].
-        has_genres: movies with at least one genre, bool [item_num].
+        labels: labels of the movies, for each task of the run that predicts some.
+        label_items: for the same tasks, whose labels are trained on, validated and tested; set by `build_split`.
 
     Raises:
-        InputError: a vector file is missing or wrong, or the genre field is absent.
+        InputError: a vector file is missing or wrong, or a field of labels is absent.
     """
 
     def _data_processing(self) -> None:
         super()._data_processing()
         self.modalities = read_modalities(self)
-        self.genre_names, self.genres = read_genres(self)
-        self.has_genres = self.genres.sum(dim=1) > 0
+        readers = {task.name: task.read_labels for task in self.config.task_classes if hasattr(task, "read_labels")}
+        self.labels: dict[str, MovieLabels] = {name: read(self) for name, read in readers.items()}
 
     def titles(self) -> np.ndarray:
         """Title of each item, str [item_num]; empty where there is none."""
@@ -89,33 +85,6 @@ def read_modalities(dataset: Dataset) -> dict[str, Modality]:
         tell = dataset.logger.warning if covered < RARE * items else dataset.logger.info
         tell(f"{field}: {covered:,} of {items:,} items have a vector, {table.dimension}-d")
     return corrupt(modalities, config["modality_corruption"], config["missing_ratio"], config["seed"])
-
-
-def read_genres(dataset: Dataset) -> tuple[list[str], Tensor]:
-    """Genre names (alphabetical) and 0/1 targets, float32 [item_num, G], from the genre field of the .item file.
-
-    Raises:
-        InputError: the field is absent or holds no genre.
-    """
-    field, item_file = dataset.config["genre_field"], f"{dataset.dataset_name}.item"
-    if dataset.item_feat is None or field not in dataset.item_feat.columns:
-        fields = [] if dataset.item_feat is None else list(dataset.item_feat.columns)
-        raise InputError(
-            f"{item_file}: no field '{field}' to take genres from.{nearest(field, fields)} "
-            f"Set genre_field to the genre column of the file and list it in load_col: item."
-        )
-    tokens = dataset.field2id_token[field]
-    # By name, not in the order of the file: there the first held-out movie could decide the columns.
-    kept = sorted((i for i in range(1, len(tokens)) if tokens[i].lower() not in NO_GENRE), key=lambda i: tokens[i])
-    if not kept:
-        raise InputError(f"{item_file}: field '{field}' holds no genre; genre classification needs at least one.")
-    column = {token_id: j for j, token_id in enumerate(kept)}
-    genres = torch.zeros(dataset.item_num, len(kept))
-    for item, sequence in zip(dataset.item_feat[dataset.iid_field], dataset.item_feat[field]):
-        for token_id in np.atleast_1d(np.asarray(sequence)):
-            if int(token_id) in column:
-                genres[int(item), column[int(token_id)]] = 1.0
-    return [str(tokens[i]) for i in kept], genres
 
 
 def same_movie_groups(dataset: Dataset) -> np.ndarray:

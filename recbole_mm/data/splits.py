@@ -1,4 +1,4 @@
-"""Who is trained, validated and tested on what: rows of ratings, candidate movies, and genres held out.
+"""Who is trained, validated and tested on what: rows of ratings, candidate movies, and labels held out.
 
 The splits work on any RecBole dataset, so built-in models and ours see the same rows.
 """
@@ -14,6 +14,7 @@ from recbole.data.dataset import Dataset
 from torch import Tensor
 
 from recbole_mm.data.dataset import same_movie_groups
+from recbole_mm.data.labels import MovieLabels
 from recbole_mm.errors import InputError
 
 FOLDS = 5
@@ -36,14 +37,14 @@ class Split:
         train, valid, test: datasets that share everything but their interactions.
         cold_items: under ``cold-item``, the movies whose ratings are only in that part; they are the candidates
             of the ranking there. None elsewhere: the candidates are the whole catalogue.
-        genre_items: whose genres are trained on, validated and tested; None for a dataset without genre targets.
+        label_items: for each task that predicts labels of movies, whose labels are trained on, validated and tested.
     """
 
     train: Dataset
     valid: Dataset
     test: Dataset
     cold_items: ItemSplit | None
-    genre_items: ItemSplit | None
+    label_items: dict[str, ItemSplit]
 
 
 def build_split(dataset: Dataset, config) -> Split:
@@ -72,11 +73,13 @@ def build_split(dataset: Dataset, config) -> Split:
                 f"{dataset.dataset_name}.inter: protocol '{config['protocol']}' leaves no {name} row; "
                 f"use more ratings or another --protocol"
             )
-    genre_items = _genre_split(dataset, config, cold_items) if hasattr(dataset, "genres") else None
-    split = Split(*parts, cold_items=cold_items, genre_items=genre_items)
+    labels: dict[str, MovieLabels] = getattr(dataset, "labels", {})
+    label_items = {
+        task: _label_split(dataset, of_task.labelled.numpy(), config, cold_items) for task, of_task in labels.items()
+    }
     for part in parts:
-        part.genre_items = genre_items
-    return split
+        part.label_items = label_items
+    return Split(*parts, cold_items=cold_items, label_items=label_items)
 
 
 def _file_fold_rows(dataset: Dataset, fold: int, valid_ratio: float, generator: np.random.Generator) -> list[Tensor]:
@@ -124,13 +127,16 @@ def _split_items(
     return ItemSplit(*(torch.from_numpy(part) for part in parts))
 
 
-def _genre_split(dataset, config, cold_items: ItemSplit | None) -> ItemSplit:
-    """Movies whose genres are held out: the cold movies where there are any, else a seeded random part."""
-    labelled = dataset.has_genres.numpy()
+def _label_split(dataset: Dataset, labelled: np.ndarray, config, cold_items: ItemSplit | None) -> ItemSplit:
+    """Movies whose labels are held out: the cold movies where there are any, else a seeded random part.
+
+    Args:
+        labelled: movies with labels, bool [item_num].
+    """
     if cold_items is not None:
         parts = (cold_items.train, cold_items.valid, cold_items.test)
         return ItemSplit(*(part[torch.from_numpy(labelled[part.numpy()])] for part in parts))
-    # A generator of its own: the genres held out are the same under every protocol of one seed.
+    # A generator of its own: the labels held out are the same under every protocol of one seed.
     generator = np.random.default_rng([config["seed"], 1])
     return _split_items(
         same_movie_groups(dataset),

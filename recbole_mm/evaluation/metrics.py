@@ -1,9 +1,8 @@
-"""Metrics of the three families under one set of names.
+"""Metrics as functions; `recbole_mm.evaluation.families` says which belong together.
 
-rating    rmse, mae                                             RecBole's classes, over all pairs of a part at once
-ranking   recall@k, mrr@k, ndcg@k, hit@k, precision@k, …        RecBole's evaluator (see trainer_mixin.py)
-rated     rated_ndcg@k                                          over the movies of a part that the user rated, alone
-genre     genre_map, genre_macro_f1, genre_micro_f1, genre_macro_auc     scikit-learn, over the movies held out
+rmse, mae                                                       RecBole's classes, over all pairs of a part at once
+rated_ndcg@k                                                    over the movies of a part that the user rated, alone
+genre_map, genre_macro_f1, genre_micro_f1, genre_macro_auc      scikit-learn, over the movies held out
 """
 
 from __future__ import annotations
@@ -23,10 +22,11 @@ OF_USERS = ("recall", "ndcg")
 GENRE_THRESHOLD = 0.5
 
 
-def rating_metrics(config, predicted: Tensor, rating: Tensor) -> dict[str, float]:
-    """RMSE and MAE (those in ``config["rating_metrics"]``) of all pairs together.
+def rating_metrics(config, names: Sequence[str], predicted: Tensor, rating: Tensor) -> dict[str, float]:
+    """RMSE and MAE of all pairs together.
 
     Args:
+        names: those of the two that are asked for.
         predicted: clipped predictions, [n].
         rating: true ratings on the same scale, [n].
     """
@@ -34,12 +34,9 @@ def rating_metrics(config, predicted: Tensor, rating: Tensor) -> dict[str, float
     struct.set("rec.score", predicted.double().cpu())
     struct.set("data.label", rating.double().cpu())
     result: dict[str, float] = {}
-    for name in config["rating_metrics"]:
+    for name in names:
         result.update(metrics_dict[name.lower()](config).calculate_metric(struct))
     return {name: float(value) for name, value in result.items()}
-
-
-RATED_METRICS = ("rated_ndcg",)
 
 
 def rated_metrics(topk: Sequence[int], users: np.ndarray, ratings: np.ndarray, scores: np.ndarray) -> dict[str, float]:
@@ -124,19 +121,16 @@ GENRE_METRICS: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
 }
 
 
-def genre_metrics(config, target: Tensor, probability: Tensor) -> dict[str, float]:
-    """Genre metrics named in ``config["genre_metrics"]``, over the genres that some of the movies have and some lack.
+def genre_metrics(names: Sequence[str], target: Tensor, probability: Tensor) -> dict[str, float]:
+    """Genre metrics, over the genres that some of the movies have and some lack; NaN where there is no such genre.
 
     Args:
+        names: keys of `GENRE_METRICS`.
         target: 0/1, [n, G].
         probability: [n, G].
     """
     target, probability = target.cpu().numpy().astype(int), probability.cpu().numpy()
-    known = (target.any(axis=0)) & (~target.astype(bool)).any(axis=0)
-    decimals = config["metric_decimal_place"]
-    if not known.any():
-        return {name: float("nan") for name in config["genre_metrics"]}
-    return {
-        name: round(GENRE_METRICS[name](target[:, known], probability[:, known]), decimals)
-        for name in config["genre_metrics"]
-    }
+    usable = (target.any(axis=0)) & (~target.astype(bool)).any(axis=0)
+    if not usable.any():
+        return dict.fromkeys(names, float("nan"))
+    return {name: GENRE_METRICS[name](target[:, usable], probability[:, usable]) for name in names}

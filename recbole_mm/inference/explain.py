@@ -1,6 +1,6 @@
 """Why a movie was recommended: the movies of the person that carried it, and what each modality of the movie added.
 
-The ranking task's score is linear in the person's movies (`recbole_mm.model.tasks.ranking.RankingHead`):
+The ranking task's score is linear in the person's movies (`recbole_mm.model.tasks.ranking`):
 
     score(u, m) = Σ_{L(u)} W a(m') · t(m) / √|L(u)| + Σ_{D(u)} V a(m') · t(m) / √|D(u)| + w Σ_{L, D} B_m'm + b(m)
 
@@ -11,19 +11,17 @@ since such differences need not sum to the score.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
-from recbole_mm.errors import InputError
+from recbole_mm.inference.lookup import Movies
 from recbole_mm.model import variants
-
-if TYPE_CHECKING:
-    from recbole_mm.inference.recommender import Recommender
+from recbole_mm.model.recommender import MultitaskRecommender
 
 EXACT, APPROXIMATION = "exact", "approximation"
 RATINGS = "ratings"
@@ -36,22 +34,22 @@ class Explanation:
 
     Attributes:
         item_id, title: the movie.
-        score, rating: as in the recommendation.
+        score, rating: as in the recommendation; rating is None if the model predicts none.
         movies: item_id, title, year, liked (bool) and contribution of each of the person's movies, largest first.
         popularity: b(m), the part of the score that is the same for everybody; None without the ranking task.
         movies_method: ``exact``: contributions and popularity sum to the score; ``approximation``: each contribution is
             what the score loses when the person's movie is left out.
         modalities: one row for each modality and, where the model has it, one called ``ratings``, for what the movie's
-            training ratings taught. Columns: modality, present (whether the movie has it), difference and
-            rating_difference (what score and unclipped rating lose when the movie lacks it) and share (of the sum of
-            the absolute differences).
+            training ratings taught. Columns: modality; present (whether the movie has it); difference and
+            rating_difference (what score and unclipped rating lose when the movie lacks it; the second is NaN if the
+            model predicts no ratings); share (of the sum of the absolute differences).
         modalities_method: always ``approximation``.
     """
 
     item_id: str
     title: str
     score: float
-    rating: float
+    rating: float | None
     movies: pd.DataFrame
     popularity: float | None
     movies_method: str
@@ -70,40 +68,57 @@ class Explanation:
         return best["modality"].item() if len(best) and best["difference"].item() > 0 else None
 
 
-def explain_each(
-    recommender: Recommender, items: Any, user: Any = None, liked: Any = (), disliked: Any = ()
-) -> list[Explanation]:
-    """One `Explanation` for each movie, for a user of the data set or for a person given by movies.
+@dataclass(frozen=True)
+class Person:
+    """Somebody whose recommendations are explained.
 
-    Raises:
-        InputError: an unknown user or movie, a user and movies both, or a model that is not of this package.
+    Attributes:
+        model: has the person among its users.
+        user: the person's id there.
+        liked, disliked: ids of the person's movies.
+        without_person: the model without the person, for `variants.with_people`.
     """
-    recommender._only_ours("reasons")
-    if user is not None and (len(np.atleast_1d(liked)) or len(np.atleast_1d(disliked))):
-        raise InputError("explain: a user and liked or disliked movies; give one or the other")
-    model, person, likes, dislikes = _person(recommender, user, liked, disliked)
-    catalogue, ids = recommender._movies, recommender._movies.resolve(items)
-    on_device = torch.from_numpy(ids).to(recommender._device)
-    with torch.no_grad():
-        score, rating = _judged(model, person, on_device)
-        if model.ranks:
-            contributions, popularity = _terms(model, likes, dislikes, on_device)
-        else:
-            contributions, popularity = _left_out(recommender._serving, likes, dislikes, on_device), None
-        modalities = _modalities(recommender, model, person, on_device, score, rating)
-    clipped = rating.clamp(*model.rating_scale.tolist())
-    theirs = catalogue.frame(np.array([*likes, *dislikes], dtype=np.int64))
-    theirs["liked"] = np.arange(len(theirs)) < len(likes)
+
+    model: MultitaskRecommender
+    user: int
+    liked: list[int]
+    disliked: list[int]
+    without_person: MultitaskRecommender
+
+
+@torch.no_grad()
+def explain_each(
+    person: Person, movies: Movies, items: np.ndarray, without: Mapping[str, MultitaskRecommender]
+) -> list[Explanation]:
+    """One `Explanation` for each movie.
+
+    Args:
+        movies: the catalogue.
+        items: ids of the movies, [k].
+        without: for each modality, the model in which all movies lack it; for ``ratings``, in which nobody rated any.
+    """
+    model, ids = person.model, torch.from_numpy(items).to(person.model.catalogue.has_ratings.device)
+    score, rating = _scores_and_ratings(model, person.user, ids)
+    if "ranking" in model.tasks:
+        contributions, popularity = model.task("ranking").contributions(
+            model.encoded(), person.liked, person.disliked, ids
+        )
+    else:
+        contributions, popularity = _left_out(person, ids), None
+    modalities = _modalities(person, ids, score, rating, without)
+    clipped = None if rating is None else rating.clamp(*model.task("rating").rating_scale.tolist())
+    theirs = movies.frame(np.array([*person.liked, *person.disliked], dtype=np.int64))
+    theirs["liked"] = np.arange(len(theirs)) < len(person.liked)
     explanations = []
-    for k, item in enumerate(ids):
-        movies = theirs.assign(contribution=contributions[:, k].cpu().numpy())
+    for k, item in enumerate(items):
+        of_movies = theirs.assign(contribution=contributions[:, k].cpu().numpy())
         explanations.append(
             Explanation(
-                item_id=catalogue.tokens[item],
-                title=catalogue.titles[item],
+                item_id=movies.tokens[item],
+                title=movies.titles[item],
                 score=float(score[k]),
-                rating=float(clipped[k]),
-                movies=movies.sort_values("contribution", ascending=False, kind="stable", ignore_index=True),
+                rating=None if clipped is None else float(clipped[k]),
+                movies=of_movies.sort_values("contribution", ascending=False, kind="stable", ignore_index=True),
                 popularity=None if popularity is None else float(popularity[k]),
                 movies_method=APPROXIMATION if popularity is None else EXACT,
                 modalities=modalities[k],
@@ -112,52 +127,40 @@ def explain_each(
     return explanations
 
 
-def _person(recommender: Recommender, user: Any, liked: Any, disliked: Any) -> tuple[Any, int, list[int], list[int]]:
-    """A model that has the person among its users, the person's id there, and the movies liked and disliked."""
-    if user is None:
-        likes, dislikes = recommender.person(liked, disliked)
-        return variants.with_people(recommender._serving, [likes], [dislikes]), 0, likes, dislikes
-    found = recommender._users.resolve(user)
-    if len(found) != 1:
-        raise InputError(f"explain: takes one user, not {len(found)}")
-    model, person = recommender._serving, int(found[0])
-    return model, person, model.liked.movies_of(person), model.disliked.movies_of(person)
+def _scores_and_ratings(model: MultitaskRecommender, user: int, items: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Score and unclipped rating of one user's pairs with the movies, each [k]; no ratings without the task."""
+    users = torch.full_like(items, user)
+    score = model.predict({model.USER_ID: users, model.ITEM_ID: items})
+    rating = model.task("rating").score(model.encoded(), users, items) if "rating" in model.tasks else None
+    return score, rating
 
 
-def _judged(model, person: int, items: Tensor) -> tuple[Tensor, Tensor]:
-    """Score and unclipped rating of the person's pairs with the movies, each [k]."""
-    pairs = {model.USER_ID: torch.full_like(items, person), model.ITEM_ID: items}
-    return model.predict(pairs), model._rating(pairs)
-
-
-def _terms(model, likes: list[int], dislikes: list[int], items: Tensor) -> tuple[Tensor, Tensor]:
-    """Each movie's term of the linear score, liked ones first, [n, k]; and b of the movies, [k]."""
-    ranked = model._evaluation_state().ranked
-    parts = model.ranking_head.query_parts(ranked.rated[likes], ranked.rated[dislikes])
-    terms = torch.cat(parts) @ ranked.candidate[items].T
-    if model.ease_weight:
-        terms += model.ease_weight * model.ease.weights[[*likes, *dislikes]][:, items]
-    return terms, ranked.popularity[items]
-
-
-def _left_out(serving, likes: list[int], dislikes: list[int], items: Tensor) -> Tensor:
+def _left_out(person: Person, items: Tensor) -> Tensor:
     """What the scores lose when one of the person's movies is left out, liked ones first, [n, k]."""
-    count = len(likes) + len(dislikes)
-    liked = [[m for m in likes if m != left] for left in likes] + [likes] * (len(dislikes) + 1)
-    disliked = [dislikes] * len(likes) + [[m for m in dislikes if m != left] for left in dislikes] + [dislikes]
-    people = variants.with_people(serving, liked, disliked)
-    users = torch.arange(count + 1, device=items.device).repeat_interleave(len(items))
-    scores = people.predict({people.USER_ID: users, people.ITEM_ID: items.repeat(count + 1)}).view(count + 1, -1)
+    likes, dislikes = person.liked, person.disliked
+    number = len(likes) + len(dislikes)
+    liked = [_without(likes, left) for left in likes] + [likes] * (len(dislikes) + 1)
+    disliked = [dislikes] * len(likes) + [_without(dislikes, left) for left in dislikes] + [dislikes]
+    people = variants.with_people(person.without_person, liked, disliked)
+    users = torch.arange(number + 1, device=items.device).repeat_interleave(len(items))
+    scores = people.predict({people.USER_ID: users, people.ITEM_ID: items.repeat(number + 1)}).view(number + 1, -1)
     return scores[-1] - scores[:-1]
 
 
-def _modalities(recommender, model, person: int, items: Tensor, score: Tensor, rating: Tensor) -> list[pd.DataFrame]:
+def _without(movies: Sequence[int], left_out: int) -> list[int]:
+    return [movie for movie in movies if movie != left_out]
+
+
+def _modalities(
+    person: Person, items: Tensor, score: Tensor, rating: Tensor | None, without: Mapping[str, MultitaskRecommender]
+) -> list[pd.DataFrame]:
     """The table of modalities of each movie."""
-    rows = []
-    for name, without in recommender._movies_without().items():
-        less_score, less_rating = _judged(variants.with_candidates(model, without), person, items)
-        present = model.trained if name == RATINGS else getattr(model, f"present_{name}")
-        rows.append((name, present[items], score - less_score, rating - less_rating))
+    model, rows = person.model, []
+    for name, other in without.items():
+        less_score, less_rating = _scores_and_ratings(variants.with_candidates(model, other), person.user, items)
+        present = model.catalogue.has_ratings if name == RATINGS else model.catalogue.field(name).present
+        by_rating = torch.full_like(score, torch.nan) if rating is None else rating - less_rating
+        rows.append((name, present[items], score - less_score, by_rating))
     tables = []
     for k in range(len(items)):
         table = pd.DataFrame(

@@ -17,12 +17,12 @@ from torch import Tensor
 from recbole_mm.data.splits import Split
 from recbole_mm.errors import InputError
 from recbole_mm.evaluation.metrics import GENRE_THRESHOLD
-from recbole_mm.inference.explain import RATINGS, Explanation, explain_each
+from recbole_mm.inference.explain import RATINGS, Explanation, Person, explain_each
 from recbole_mm.inference.lookup import Movies, Users, one_or_many
 from recbole_mm.inference.new_movies import read_new_movies
 from recbole_mm.inference.top import best_movies, check_k
 from recbole_mm.model import variants
-from recbole_mm.model.recommender import MultimodalMultitaskRecommender
+from recbole_mm.model.recommender import MultitaskRecommender
 from recbole_mm.model.registry import MODELS
 
 SEEN = (True, False, "all")
@@ -63,13 +63,14 @@ class Recommender:
         self._movies = Movies.read(dataset.field2id_token[self._iid], config)
         parts = {True: (split.train, split.valid), "all": (split.train, split.valid, split.test)}
         self._seen = {which: self._pairs(of) for which, of in parts.items()}
-        self.multimodal = isinstance(model, MultimodalMultitaskRecommender)
-        self._tasks = model.tasks if self.multimodal else ["rating"] * hasattr(model, "predict_rating") + ["ranking"]
-        self._without: dict[str, MultimodalMultitaskRecommender] = {}
+        self.multimodal = isinstance(model, MultitaskRecommender)
+        self._tasks = list(model.tasks) if self.multimodal else ["rating"] * config.predicts_ratings + ["ranking"]
+        self._without: dict[str, MultitaskRecommender] = {}
         self._full = self._serving = model  # with the movies added; and, of that, what the modalities in use give
-        self.modalities = list(model.modalities) if self.multimodal else []
-        self.dimensions = {name: model.standardizers[f"field_{name}"].dimension for name in self.modalities}
-        self.genre_names = list(dataset.genre_names) if self.multimodal else []
+        fields = model.catalogue.fields() if self.multimodal else {}
+        self.modalities = list(fields)
+        self.dimensions = {name: field.dimension for name, field in fields.items()}
+        self.genre_names = list(dataset.labels["genre"].names) if "genre" in self._tasks else []
 
     def __repr__(self) -> str:
         name, users = type(self.model).__name__, len(self._users.tokens) - 1
@@ -96,6 +97,11 @@ class Recommender:
     def rates(self) -> bool:
         """Whether the model predicts ratings."""
         return "rating" in self._tasks
+
+    @property
+    def predicts_genres(self) -> bool:
+        """Whether the model predicts genres."""
+        return "genre" in self._tasks
 
     # ------------------------------------------------------------------ people of the data set
 
@@ -195,17 +201,37 @@ class Recommender:
         return found[0]
 
     def explain_each(self, items: Any, user: Any = None, liked: Any = (), disliked: Any = ()) -> list[Explanation]:
-        """`explain` for several movies at once, e.g. the column item_id of a recommendation."""
-        return explain_each(self, items, user, liked, disliked)
+        """`explain` for several movies at once, e.g. the column item_id of a recommendation.
 
-    def _movies_without(self) -> dict[str, MultimodalMultitaskRecommender]:
+        Raises:
+            InputError: an unknown user or movie, a user and movies both, or a model that is not of this package.
+        """
+        self._only_ours("reasons")
+        person = self._person_to_explain(user, liked, disliked)
+        return explain_each(person, self._movies, self._movies.resolve(items), self._movies_without())
+
+    def _person_to_explain(self, user: Any, liked: Any, disliked: Any) -> Person:
+        if user is None:
+            likes, dislikes = self.person(liked, disliked)
+            model = variants.with_people(self._serving, [likes], [dislikes])
+            return Person(model, 0, likes, dislikes, self._serving)
+        if len(np.atleast_1d(liked)) or len(np.atleast_1d(disliked)):
+            raise InputError("explain: a user and liked or disliked movies; give one or the other")
+        found = self._users.resolve(user)
+        if len(found) != 1:
+            raise InputError(f"explain: takes one user, not {len(found)}")
+        histories, user = self._serving.users, int(found[0])
+        liked, disliked = (sets.movies_of(user) for sets in (histories.liked, histories.disliked))
+        return Person(self._serving, user, liked, disliked, self._serving)
+
+    def _movies_without(self) -> dict[str, MultitaskRecommender]:
         """For each modality, the model in which all movies lack it; for ``ratings``, in which nobody rated any."""
         if not self._without:
             self._without = {
                 left: variants.with_modalities(self._serving, [name for name in self.modalities if name != left])
                 for left in self.modalities
             }
-            if self.model.identity is not None or self.model.ranks:
+            if self.model.catalogue.identity is not None or "ranking" in self._tasks:
                 self._without[RATINGS] = variants.without_ratings(self._serving)
         return self._without
 
@@ -261,7 +287,7 @@ class Recommender:
 
     def genres(self, items: Any) -> pd.DataFrame:
         """Probability of each genre: one row for each movie (index item_id), one column for each genre."""
-        self._only_ours("genres")
+        self._only_with_genres()
         ids = self._movies.resolve(items)
         with torch.no_grad():
             probability = self._serving.predict_genres(torch.from_numpy(ids).to(self._device)).cpu().numpy()
@@ -279,7 +305,10 @@ class Recommender:
         return found
 
     def movie_embeddings(self) -> pd.DataFrame:
-        """z(m), the representation that users are averages of: index item_id, m columns, one row for each movie."""
+        """z(m), the representation that users are averages of: index item_id, m columns, one row for each movie.
+
+        Without the task rating it is the representation of the model's first task.
+        """
         vectors = self._movie_vectors()[1:].cpu().numpy()
         return pd.DataFrame(vectors, index=pd.Index(self._movies.tokens[1:], name="item_id"))
 
@@ -287,7 +316,7 @@ class Recommender:
         """P(u), in the space of the movies: index user_id, m columns, one row for each user."""
         self._only_ours("embeddings")
         with torch.no_grad():
-            vectors = self._serving.profiles(self._movie_vectors())[1:].cpu().numpy()
+            vectors = self._serving.user_embeddings()[1:].cpu().numpy()
         return pd.DataFrame(vectors, index=pd.Index(self._users.tokens[1:], name="user_id"))
 
     # ------------------------------------------------------------------ how
@@ -298,14 +327,16 @@ class Recommender:
 
     def _use(self, modalities: Iterable[str]) -> None:
         chosen, self._without = set(modalities), {}
-        self._serving = (
-            variants.with_modalities(self._full, chosen) if chosen != set(self.model.modalities) else self._full
-        )
-        self.modalities = [name for name in self.model.modalities if name in chosen]
+        self._serving = variants.with_modalities(self._full, chosen) if chosen != set(self.dimensions) else self._full
+        self.modalities = [name for name in self.dimensions if name in chosen]
 
     def _only_ours(self, what: str) -> None:
         if not self.multimodal:
             raise InputError(f"{type(self.model).__name__} knows nothing of {what}; take one of {', '.join(MODELS)}")
+
+    def _only_with_genres(self) -> None:
+        self._only_ours("genres")
+        self.model.task("genre")
 
     def _only_with_ratings(self) -> None:
         if not self.rates:
@@ -324,7 +355,7 @@ class Recommender:
     def _movie_vectors(self) -> Tensor:
         self._only_ours("embeddings")
         with torch.no_grad():
-            return self._serving._evaluation_state().movies.rating
+            return self._serving.movie_embeddings()
 
     def _interaction(self, **ids: np.ndarray) -> Interaction:
         fields = {"users": self._uid, "items": self._iid}
@@ -343,8 +374,8 @@ class Recommender:
     ) -> tuple[np.ndarray, pd.DataFrame]:
         """Which of ``users`` each row of the table is for, int [n], and the table."""
         check_k(k)
-        if not {"ranking", "rating"} & set(self._tasks):
-            raise InputError("the model was trained on neither ratings nor ranking; train one with one of those tasks")
+        if self.multimodal:
+            _ = model.ranker  # refuses, in words, a model without a task that ranks
         allowed = None if among is None else self._movies.resolve(among)
         rows, items, scores = best_movies(
             lambda part: self._scores(model, part), users, k, hidden, allowed, item_num=len(self._movies)

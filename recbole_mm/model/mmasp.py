@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from recbole_mm.model.layers import TaskDiscriminator
+from recbole_mm.model.layers import reverse_gradient
 from recbole_mm.model.losses import discriminator_accuracy, discriminator_loss, orthogonality_loss
 from recbole_mm.model.mmsp import MMSP
-from recbole_mm.model.recommender import MovieRepresentations
+from recbole_mm.model.tasks.base import MovieRepresentations
 
 
 class MMASP(MMSP):
@@ -21,8 +21,8 @@ class MMASP(MMSP):
         total  = rating_weight·MSE + genre_weight·(BCE + linear) + ranking + CE(D) + γ·L_orth
 
     Each task brings the movies of its own batch: the rating task's are drawn through ratings, by popularity, the
-    genre task's uniformly. So the draws differ and D has something to learn. Its accuracy (0.5: the shared part
-    gives the task away no more) is logged each epoch.
+    genre task's uniformly. So the draws differ and D has something to learn. Its accuracy (0.5: the shared part no
+    longer gives the task away) is logged each epoch. Without one of the two tasks there is no D.
 
     Source: Liu, Qiu and Huang, ACL 2017, sections 4.1 to 4.3 (λ = 0.05, γ = 0.01 there); gradient reversal of
     Ganin and Lempitsky, ICML 2015.
@@ -32,19 +32,44 @@ class MMASP(MMSP):
         super().__init__(config, dataset)
         self.adversarial_strength = config["adversarial_strength"]
         self.orthogonality_weight = config["orthogonality_weight"]
-        # The discriminator's weights take no random number from the rest: with λ = γ = 0 that is MMSP bit for bit.
-        with torch.random.fork_rng(devices=[]):
-            self.discriminator = TaskDiscriminator(config["embedding_size"])
+        self.discriminator = None
+        if {"rating", "genre"} <= set(self.tasks):
+            # Its weights take no random number from the rest: with λ = γ = 0 the model is MMSP bit for bit.
+            with torch.random.fork_rng(devices=[]):
+                self.discriminator = TaskDiscriminator(config["embedding_size"])
 
-    def extra_losses(self, movies: MovieRepresentations, rated: Tensor, drawn: Tensor) -> dict[str, Tensor]:
-        rated = rated[: len(drawn)]  # as many as the uniform draw; the batch is shuffled
-        shared_rated, shared_drawn = (F.embedding(ids, movies.shared) for ids in (rated, drawn))  # [B', d] each
-        logits = [self.discriminator(s, self.adversarial_strength) for s in (shared_rated, shared_drawn)]
-        self.log_statistic("discriminator_accuracy", discriminator_accuracy(*logits))
-        losses = {"discriminator": discriminator_loss(*logits)}
-        if self.has_private:
-            losses["orthogonality"] = self.orthogonality_weight * (
-                orthogonality_loss(shared_rated, F.embedding(rated, movies.rating_private))
-                + orthogonality_loss(shared_drawn, F.embedding(drawn, movies.genre_private))
-            )
+    def extra_losses(self, movies: MovieRepresentations, drawn: dict[str, Tensor]) -> dict[str, Tensor]:
+        if self.discriminator is not None:
+            # As many as the uniform draw; the batch is shuffled.
+            drawn = {**drawn, "rating": drawn["rating"][: len(drawn["genre"])]}
+        shared = {task: F.embedding(ids, movies.shared) for task, ids in drawn.items()}  # [B', d] each
+        losses = {}
+        if self.discriminator is not None:
+            logits = [self.discriminator(shared[task], self.adversarial_strength) for task in ("rating", "genre")]
+            self.log_statistic("discriminator_accuracy", discriminator_accuracy(*logits))
+            losses["discriminator"] = discriminator_loss(*logits)
+        terms = [
+            orthogonality_loss(s, F.embedding(drawn[task], movies.private[task]))
+            for task, s in shared.items()
+            if task in movies.private
+        ]
+        if terms:
+            losses["orthogonality"] = self.orthogonality_weight * sum(terms[1:], terms[0])
         return losses
+
+
+class TaskDiscriminator(nn.Module):
+    """D = softmax(W GRL_λ(norm(s))): were these movies drawn through ratings or uniformly from the catalogue?
+
+    λ acts inside the reversal only, so the discriminator itself learns at the full rate. norm() brings every s to
+    one length: without it the encoder escapes the discriminator by growing s without bound, and the tasks suffer.
+    """
+
+    def __init__(self, shared_size: int) -> None:
+        super().__init__()
+        self.output = nn.Linear(shared_size, 2)
+
+    def forward(self, shared: Tensor, strength: float) -> Tensor:
+        """Logits over the two draws, [B, 2], of shared representations [B, d]."""
+        bounded = F.layer_norm(shared, shared.shape[1:])
+        return self.output(reverse_gradient(bounded, strength))

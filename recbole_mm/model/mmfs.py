@@ -1,13 +1,16 @@
-"""MMFS: fully shared. One representation of a movie serves both tasks."""
+"""MMFS: fully shared. One representation of a movie serves all tasks."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
 
-from recbole_mm.model.recommender import MovieRepresentations, MultimodalMultitaskRecommender
+from recbole_mm.model.recommender import MultitaskRecommender
+from recbole_mm.model.tasks.base import MovieRepresentations
 
 
-class MMFS(MultimodalMultitaskRecommender):
+class MMFS(MultitaskRecommender):
     """Fully shared multitask model.
 
         s = E_s(f)                                  one encoder
@@ -17,10 +20,11 @@ class MMFS(MultimodalMultitaskRecommender):
     Classification", ACL 2017, section 3, on fused movies (docs/models.md).
     """
 
-    def build_encoders(self, fused_size: int, size: int, config) -> None:
+    def build_encoders(self, fused_size: int, tasks: Sequence[str], config) -> dict[str, int]:
+        size = config["embedding_size"]
         self.shared_encoder = nn.Linear(fused_size, size)
-        self.rating_size = self.genre_size = self.ranking_movie_size = size
+        return dict.fromkeys(tasks, size)
 
     def encode(self, fused: Tensor) -> MovieRepresentations:
         shared = self.shared_encoder(fused)  # [N, d]
-        return MovieRepresentations(rating=shared, genre=shared, shared=shared, ranking=shared)
+        return MovieRepresentations(of_task=dict.fromkeys(self.tasks, shared), shared=shared)

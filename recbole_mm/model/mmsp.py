@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
-from recbole_mm.model.recommender import MovieRepresentations, MultimodalMultitaskRecommender
+from recbole_mm.model.recommender import MultitaskRecommender
+from recbole_mm.model.tasks.base import MovieRepresentations
 
 
-class MMSP(MultimodalMultitaskRecommender):
+class MMSP(MultitaskRecommender):
     """Shared-private multitask model.
 
         s = E_s(f);  r = E_r(f);  g = E_g(f);  q = E_q(f)       one shared encoder, one for each task
@@ -19,23 +22,17 @@ class MMSP(MultimodalMultitaskRecommender):
     Source: the shared-private scheme of Liu, Qiu and Huang, ACL 2017, section 3 (docs/models.md).
     """
 
-    def build_encoders(self, fused_size: int, size: int, config) -> None:
-        private_size = size if config["private_size"] is None else config["private_size"]
-        self.sizes = [size, *[private_size] * (3 if self.ranks else 2)]
-        self.has_private = private_size > 0
-        # E_s, E_r, E_g and E_q side by side: one product for all.
-        self.encoders = nn.Linear(fused_size, sum(self.sizes))
-        self.rating_size = self.genre_size = self.ranking_movie_size = size + private_size
+    def build_encoders(self, fused_size: int, tasks: Sequence[str], config) -> dict[str, int]:
+        size, private_size = config["embedding_size"], config["private_size"]
+        private_size = size if private_size is None else private_size
+        self.sizes = [size, *[private_size] * len(tasks)]
+        self.encoders = nn.Linear(fused_size, sum(self.sizes))  # E_s, E_r, E_g and E_q side by side: one product
+        return dict.fromkeys(tasks, size + private_size)
 
     def encode(self, fused: Tensor) -> MovieRepresentations:
-        shared, for_rating, for_genre, *for_ranking = self.encoders(fused).split(self.sizes, dim=1)  # [N, d] each
-        if not self.has_private:
-            return MovieRepresentations(rating=shared, genre=shared, ranking=shared, shared=shared)
-        return MovieRepresentations(
-            rating=torch.cat([shared, for_rating], dim=1),
-            genre=torch.cat([shared, for_genre], dim=1),
-            ranking=torch.cat([shared, *for_ranking], dim=1),
-            shared=shared,
-            rating_private=for_rating,
-            genre_private=for_genre,
-        )
+        shared, *parts = self.encoders(fused).split(self.sizes, dim=1)  # [N, d] each
+        if not any(self.sizes[1:]):
+            return MovieRepresentations(of_task=dict.fromkeys(self.tasks, shared), shared=shared)
+        private = dict(zip(self.tasks, parts))
+        of_task = {task: torch.cat([shared, part], dim=1) for task, part in private.items()}
+        return MovieRepresentations(of_task, shared, private)

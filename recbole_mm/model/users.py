@@ -1,8 +1,12 @@
-"""Users as averages of movies, from training rows only."""
+"""Users: the movies they liked and disliked in training, and their profiles.
+
+Shapes: N movies and U users ([PAD] included), B pairs, m = length of the representation z that profiles average.
+"""
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -14,17 +18,89 @@ from recbole_mm.data.row_groups import places_of_runs
 from recbole_mm.data.user_sets import UserSets
 
 
-class _SparseSum(torch.autograd.Function):
-    """members @ movies for a constant 0/1 matrix: the backward pass uses its stored transpose."""
+class Users(nn.Module):
+    """L(u) and D(u): the movies that each user rated at or above the like threshold, and below it.
 
-    @staticmethod
-    def forward(ctx, members: Tensor, members_transposed: Tensor, movies: Tensor) -> Tensor:
-        ctx.members_transposed = members_transposed
-        return members @ movies
+    Args:
+        liked, disliked: one set of movies for each user. Data without ratings have liked movies only.
+        raters: users with at least two training rows, ids; one row cannot be split into a given and a held half.
+    """
 
-    @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[None, None, Tensor]:
-        return None, None, ctx.members_transposed @ gradient.contiguous()
+    raters: Tensor
+
+    def __init__(self, liked: UserHistories, disliked: UserHistories, raters: Tensor) -> None:
+        super().__init__()
+        self.liked, self.disliked = liked, disliked
+        self.register_buffer("raters", raters, persistent=False)
+
+    @classmethod
+    def from_rows(cls, users: np.ndarray, items: np.ndarray, is_liked: np.ndarray, user_num: int, item_num: int):
+        """The users of the training rows.
+
+        Args:
+            users, items: ids of the rows, integer [n].
+            is_liked: whether the user likes the movie of the row, bool [n].
+            user_num, item_num: U and N.
+        """
+        liked, disliked = (
+            UserHistories(users[rows], items[rows], user_num, item_num) for rows in (is_liked, ~is_liked)
+        )
+        raters = np.flatnonzero(np.bincount(users, minlength=user_num) > 1)
+        return cls(liked, disliked, torch.from_numpy(raters))
+
+    @classmethod
+    def of_people(cls, liked: Sequence[Sequence[int]], disliked: Sequence[Sequence[int]], item_num: int):
+        """Other people, with ids 0 to R - 1, each given by the ids of the movies they like and do not like."""
+        histories = (UserHistories.of_people(sets, item_num) for sets in (liked, disliked))
+        return cls(*histories, raters=torch.empty(0, dtype=torch.long))
+
+    def __len__(self) -> int:
+        """U."""
+        return len(self.liked)
+
+    def with_catalogue(self, item_num: int) -> Users:
+        """The same users before a catalogue with more movies."""
+        liked, disliked = (histories.with_catalogue(item_num) for histories in (self.liked, self.disliked))
+        return Users(liked, disliked, self.raters)
+
+
+class UserProfiles(nn.Module):
+    """P(u) = mean of z over L(u) + mean of V z over D(u); a learned vector stands in for an empty L(u).
+
+    Args:
+        size: m.
+        with_disliked: add the term of D(u). V starts at zero: at the start a profile is the mean of the liked movies.
+    """
+
+    def __init__(self, size: int, with_disliked: bool) -> None:
+        super().__init__()
+        self.empty = nn.Parameter(torch.zeros(size))
+        self.dislike = None
+        if with_disliked:
+            self.dislike = nn.Linear(size, size, bias=False)
+            nn.init.zeros_(self.dislike.weight)
+
+    def forward(self, users: Users, z: Tensor) -> Tensor:
+        """P of every user, [U, m], from z of the catalogue [N, m]."""
+        profiles = users.liked.averages(z, self.empty)
+        if self.dislike is not None:
+            profiles = profiles + users.disliked.averages(self.dislike(z))
+        return profiles
+
+    def leave_one_out(self, users: Users, z: Tensor, targets: Tensor, user_ids: Tensor, items: Tensor) -> Tensor:
+        """P of each pair's user from all training movies of the user but the pair's own, [B, m].
+
+        Args:
+            z: of the catalogue, [N, m].
+            targets: z of each pair's movie, ``z[items]``, [B, m].
+            user_ids, items: the pairs, ids [B].
+        """
+        profiles = users.liked.leave_one_out(z, targets, user_ids, items, self.empty)
+        if self.dislike is not None:
+            disliked = self.dislike(z)
+            targets = F.embedding(items, disliked)
+            profiles = profiles + users.disliked.leave_one_out(disliked, targets, user_ids, items)
+        return profiles
 
 
 class UserHistories(nn.Module):
@@ -51,6 +127,23 @@ class UserHistories(nn.Module):
             "counts": torch.from_numpy(counts.astype(np.float32)),
         }.items():
             self.register_buffer(name, tensor, persistent=False)
+
+    @classmethod
+    def of_people(cls, sets: Sequence[Sequence[int]], item_num: int) -> UserHistories:
+        """One user for each of R lists of movie ids."""
+        users = np.repeat(np.arange(len(sets)), [len(movies) for movies in sets])
+        movies = np.concatenate([np.asarray(movies, dtype=np.int64) for movies in sets]) if len(sets) else users
+        return cls(users, movies, len(sets), item_num)
+
+    def with_catalogue(self, item_num: int) -> UserHistories:
+        """The same sets over a catalogue of ``item_num`` movies, which is larger."""
+        pairs = self.pairs.cpu().numpy()
+        larger = UserHistories(pairs // self.item_num, pairs % self.item_num, len(self), item_num)
+        return larger.to(self.counts.device)
+
+    def __len__(self) -> int:
+        """Number of users."""
+        return len(self.counts)
 
     def sums(self, movies: Tensor) -> Tensor:
         """Sum of z over each user's set, [user_num, m], from z of the catalogue [item_num, m]."""
@@ -112,6 +205,19 @@ class UserHistories(nn.Module):
         if self.counts[runs].sum() >= len(self.pairs):
             return F.embedding(users, self.sums(movies))
         return F.embedding(place, self.of(runs).sums(movies))
+
+
+class _SparseSum(torch.autograd.Function):
+    """members @ movies for a constant 0/1 matrix: the backward pass uses its stored transpose."""
+
+    @staticmethod
+    def forward(ctx, members: Tensor, members_transposed: Tensor, movies: Tensor) -> Tensor:
+        ctx.members_transposed = members_transposed
+        return members @ movies
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[None, None, Tensor]:
+        return None, None, ctx.members_transposed @ gradient.contiguous()
 
 
 def _mean_or_empty(sums: Tensor, counts: Tensor, empty: Tensor | None) -> Tensor:

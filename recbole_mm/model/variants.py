@@ -6,24 +6,19 @@ work on a variant: movies added here are to it what cold movies of the data set 
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import TypeVar
 
-import numpy as np
-import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from recbole_mm.errors import InputError, nearest
-from recbole_mm.model.recommender import MultimodalMultitaskRecommender as Model
-from recbole_mm.model.users import UserHistories
+from recbole_mm.model.catalogue import Catalogue
+from recbole_mm.model.recommender import MultitaskRecommender as Model
+from recbole_mm.model.sharing import shared_copy
+from recbole_mm.model.tasks.base import Task
+from recbole_mm.model.users import Users
 
-_Module = TypeVar("_Module", bound=nn.Module)
 
-
-def with_movies(model: Model, vectors: dict[str, Tensor]) -> Model:
+def with_movies(model: Model, vectors: Mapping[str, Tensor]) -> Model:
     """The model over a catalogue of M more movies that nobody has rated, with ids ``n_items`` to ``n_items`` + M - 1.
 
     Args:
@@ -33,37 +28,10 @@ def with_movies(model: Model, vectors: dict[str, Tensor]) -> Model:
     Raises:
         InputError: an unknown modality, or vectors of another shape than the model was trained on.
     """
-    count = max((len(given) for given in vectors.values()), default=0)
-    if unknown := sorted(set(vectors) - set(model.modalities)):
-        raise InputError(
-            f"vectors: no modality '{unknown[0]}'; the model has {', '.join(model.modalities)}."
-            f"{nearest(unknown[0], model.modalities)}"
-        )
-    larger = _shared_copy(model)
-    for name in model.modalities:
-        values, present = getattr(model, f"values_{name}"), getattr(model, f"present_{name}")
-        dimension = model.standardizers[f"field_{name}"].dimension
-        given = vectors.get(name, values.new_full((count, dimension), float("nan"))).to(values)
-        if given.shape != (count, dimension):
-            raise InputError(
-                f"vectors: '{name}' has shape {tuple(given.shape)}, but the model takes ({count}, {dimension})"
-            )
-        here = given.isfinite().all(dim=1)
-        standard = torch.where(here[:, None], model.standardizers[f"field_{name}"](given), 0.0)
-        setattr(larger, f"values_{name}", torch.cat([values, standard]))
-        setattr(larger, f"present_{name}", torch.cat([present, here]))
-    larger.n_items = model.n_items + count
-    larger.trained = F.pad(model.trained, (0, count))
-    if model.identity is not None:
-        larger.identity = _with_rows(model.identity, "vectors", count)
-        larger.identity.trained = larger.trained
-    if model.ranks:
-        larger.ranking_head = _with_rows(model.ranking_head, "residual", count)
-    if model.ease_weight:
-        larger.ease = _shared_copy(model.ease)
-        larger.ease.weights = F.pad(model.ease.weights, (0, count, 0, count))
-    larger.liked, larger.disliked = (_of_catalogue(sets, larger.n_items) for sets in (model.liked, model.disliked))
-    larger.vectors_changed()
+    number = max((len(given) for given in vectors.values()), default=0)
+    larger = _variant(model, model.catalogue.with_movies(vectors, number), lambda task: task.with_movies(number))
+    larger.n_items = model.n_items + number
+    larger.users = model.users.with_catalogue(larger.n_items)
     return larger
 
 
@@ -73,12 +41,9 @@ def with_people(model: Model, liked: Sequence[Sequence[int]], disliked: Sequence
     Args:
         liked, disliked: for each of the R people, ids of movies.
     """
-    others = _shared_copy(model)
+    others = _variant(model, model.catalogue, lambda task: task.with_people(len(liked)))
     others.n_users = len(liked)
-    others.liked, others.disliked = (_averages(sets, model) for sets in (liked, disliked))
-    if model.rating_bias:
-        others.user_bias = nn.Parameter(torch.zeros(len(liked)).to(model.user_bias), requires_grad=False)
-    others._encoded = None
+    others.users = Users.of_people(liked, disliked, model.n_items).to(model.catalogue.has_ratings.device)
     return others
 
 
@@ -88,64 +53,34 @@ def with_modalities(model: Model, names: Collection[str]) -> Model:
     Raises:
         InputError: an unknown modality.
     """
-    if unknown := sorted(set(names) - set(model.modalities)):
-        raise InputError(
-            f"modalities: the model has no '{unknown[0]}' but {', '.join(model.modalities)}."
-            f"{nearest(unknown[0], model.modalities)}"
-        )
-    narrower = _shared_copy(model)
-    narrower._encoded = None
-    for name in set(model.modalities) - set(names):
-        narrower.set_present(name, torch.zeros_like(getattr(model, f"present_{name}")))
-    return narrower
+    return _variant(model, model.catalogue.with_modalities(names))
 
 
-def with_candidates(model: Model, other: Model) -> Model:
-    """The users of ``model``, as they are there, before the movies as ``other`` sees them (both: one catalogue)."""
-    mixed = _shared_copy(model)
-    if model.ease_weight:
-        mixed.ease = other.ease
-    theirs = other._evaluation_state()
-    mixed._encoded = replace(model._evaluation_state(), movies=theirs.movies, ranked=theirs.ranked)
-    return mixed
+def with_presence(model: Model, present: Mapping[str, Tensor]) -> Model:
+    """The model in which only the movies of ``present``, bool [N] for each modality named, have a vector of it."""
+    return _variant(model, model.catalogue.with_presence(present))
 
 
 def without_ratings(model: Model) -> Model:
     """The model in which no movie has what its ratings taught beside its content: all are as cold movies are."""
-    colder = _shared_copy(model)
-    colder.trained = torch.zeros_like(model.trained)
-    if model.identity is not None:
-        colder.identity = _shared_copy(model.identity)
-        colder.identity.trained = colder.trained
-    if model.ease_weight:
-        colder.ease = _shared_copy(model.ease)
-        colder.ease.weights = torch.zeros_like(model.ease.weights)
-    colder._encoded = None
-    return colder
+    return _variant(model, model.catalogue.without_ratings(), lambda task: task.without_ratings())
 
 
-def _shared_copy(module: _Module) -> _Module:
-    """A module of the same tensors, any of which can be replaced there without touching the first."""
-    other = copy.copy(module)
-    for name in ("_parameters", "_buffers", "_modules"):
-        other.__dict__[name] = dict(module.__dict__[name])
+def with_candidates(model: Model, other: Model) -> Model:
+    """The users of ``model``, as they are there, before the movies as ``other`` sees them (both: one catalogue)."""
+    mixed = shared_copy(model)
+    mine, theirs = model.encoded(), other.encoded()
+    states = {name: task.with_candidates(mine.states[name], theirs.states[name]) for name, task in model.tasks.items()}
+    mixed.use_encoded(replace(theirs, users=mine.users, states=states))
+    return mixed
+
+
+def _variant(model: Model, catalogue: Catalogue, change: Callable[[Task], Task] = lambda task: task) -> Model:
+    """The model over another catalogue, with its tasks changed."""
+    other = shared_copy(model)
+    other.catalogue = catalogue
+    other.tasks = nn.ModuleDict()
+    for name, task in model.tasks.items():
+        other.tasks[name] = change(task)
+    other.use_encoded(None)
     return other
-
-
-def _with_rows(module: _Module, name: str, count: int) -> _Module:
-    """A module whose parameter ``name`` [N, …] has rows of zeros for ``count`` movies without ratings."""
-    other = _shared_copy(module)
-    setattr(other, name, nn.Parameter(F.pad(getattr(module, name).detach(), (0, 0, 0, count)), requires_grad=False))
-    return other
-
-
-def _of_catalogue(sets: UserHistories, item_num: int) -> UserHistories:
-    pairs = sets.pairs.cpu().numpy()
-    larger = UserHistories(pairs // sets.item_num, pairs % sets.item_num, len(sets.counts), item_num)
-    return larger.to(sets.counts.device)
-
-
-def _averages(sets: Sequence[Sequence[int]], model: Model) -> UserHistories:
-    people = np.repeat(np.arange(len(sets)), [len(movies) for movies in sets])
-    movies = np.concatenate([np.asarray(movies, dtype=np.int64) for movies in sets]) if len(sets) else people
-    return UserHistories(people, movies, len(sets), model.n_items).to(model.mean_rating.device)

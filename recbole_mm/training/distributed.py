@@ -83,11 +83,11 @@ class Processes:
             return batch
         return batch[rows * self.rank // self.world_size : rows * (self.rank + 1) // self.world_size]
 
-    def shard_draws(self, model: torch.nn.Module) -> None:
+    def shard_draws(self, tasks: Iterable[Any]) -> None:
         """Let each rank draw its part of a step's movies and users, so that the options are those of all together."""
-        for name in ("genre_batch_size", "ranking_batch_size"):
-            if self.world_size > 1 and hasattr(model, name):
-                setattr(model, name, -(-getattr(model, name) // self.world_size))
+        for task in tasks:
+            if self.world_size > 1 and task.batch_size is not None:
+                task.batch_size = -(-task.batch_size // self.world_size)
 
     def broadcast(self, model: torch.nn.Module) -> None:
         """Give every rank the parameters of rank 0."""

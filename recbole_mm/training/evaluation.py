@@ -1,9 +1,10 @@
-"""What all trainers share: one evaluate() for all metric families, checkpoints that run no code."""
+"""What all trainers share: evaluation of every metric family that the run asks for, checkpoints that run no code."""
 
 from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Callable
 from dataclasses import replace
 from time import perf_counter
 
@@ -16,7 +17,8 @@ from recbole.utils import get_local_time
 from recbole_mm import compat
 from recbole_mm.data.dataloader import EvaluationData
 from recbole_mm.errors import InputError
-from recbole_mm.evaluation.metrics import UserEvaluator, genre_metrics, rated_metrics, rating_metrics
+from recbole_mm.evaluation.families import FAMILIES
+from recbole_mm.evaluation.metrics import UserEvaluator
 from recbole_mm.training import distributed
 from recbole_mm.training.checkpoint import restore, save_checkpoint
 
@@ -30,7 +32,7 @@ class EvaluationMixin:
     Attributes:
         history: one dict for each epoch: epoch, seconds, losses by name, statistics by name, valid by metric.
         processes: those that train together.
-        throughput: of the last evaluation: ``pairs`` rated a second, ``users`` ranked a second (each with its metrics).
+        throughput: of the last evaluation: ``pairs`` rated a second, ``users`` ranked a second (with their metrics).
         data_fingerprint: set by quick_start; kept in checkpoints so that one is not applied to other data.
     """
 
@@ -47,6 +49,8 @@ class EvaluationMixin:
         self.data_fingerprint = ""
         self._candidates: torch.Tensor | None = None
         self.evaluator = UserEvaluator(config)
+        of_tasks = {task.family.name: task.family for task in config.task_classes}
+        self.families = {**FAMILIES, **of_tasks}
 
     # ------------------------------------------------------------------ training
 
@@ -116,21 +120,8 @@ class EvaluationMixin:
             self.load_weights(model_file or self.saved_model_file)
         self.model.eval()
         result: dict[str, float] = {}
-        if self.config["rating_metrics"]:
-            start = perf_counter()
-            result.update(self._evaluate_ratings(eval_data.rows))
-            self.throughput["pairs"] = len(eval_data.rows) / (perf_counter() - start)
-        if eval_data.ranking is not None:
-            start = perf_counter()
-            result.update(self._evaluate_ranking(eval_data, show_progress))
-            self.throughput["users"] = len(eval_data.rows.inter_feat[eval_data.rows.uid_field].unique()) / (
-                perf_counter() - start
-            )
-        if self.config["rated_metrics"]:
-            result.update(self._evaluate_rated(eval_data.rows))
-        if eval_data.genre_items is not None:
-            probability = self.model.predict_genres(eval_data.genre_items.to(self.device))
-            result.update(genre_metrics(self.config, eval_data.genres, probability))
+        for name, metrics in self.config["metrics_of"].items():
+            result.update(self.families[name].evaluate(self, eval_data, metrics, show_progress))
         return result
 
     @torch.no_grad()
@@ -140,56 +131,59 @@ class EvaluationMixin:
         Returns:
             ``user``, ``item``, ``rating`` and ``predicted`` of the part's pairs, each [n], if ratings are evaluated;
             ``ranked_user`` and recall@k and ndcg@k, each [users], if the catalogue is ranked;
-            ``genre_item`` [h], ``genre_target`` and ``genre_probability`` [h, G] of the part's held-out movies, if
-            genres are evaluated; ``genre_names`` [G], ``movie`` and ``movie_title`` [N], ``movie_embedding`` (z)
-            [N, m] and ``movie_genre`` [N, G] of the whole catalogue from a model that predicts genres. What is
-            probability or embedding is float16, text is UTF-8.
+            for each task that predicts labels of movies (such as genre), if it is evaluated: ``genre_item`` [h],
+            ``genre_target`` and ``genre_probability`` [h, G] of the part's held-out movies; and ``genre_names`` [G]
+            and ``movie_genre`` [N, G] of the whole catalogue;
+            ``movie`` and ``movie_title`` [N] and ``movie_embedding`` [N, m] of a multitask model's catalogue.
+            Probabilities and embeddings are float16, text is UTF-8.
         """
         self.model.eval()
         rows, found = eval_data.rows, {}
-        if self.config["rating_metrics"]:
+        asked = self.config["metrics_of"]
+        if "rating" in asked:
             for name, id_field in (("user", rows.uid_field), ("item", rows.iid_field)):
                 found[name] = rows.id2token(id_field, rows.inter_feat[id_field])
             found["rating"] = rows.inter_feat[self.config["RATING_FIELD"]].numpy()
-            found["predicted"] = self._predicted_ratings(rows).cpu().numpy()
+            found["predicted"] = self.predict_ratings(rows).cpu().numpy()
         if isinstance(eval_data.ranking, FullSortEvalDataLoader):
-            self._evaluate_ranking(eval_data)
+            self.rank_catalogue(eval_data)
             found["ranked_user"] = rows.id2token(rows.uid_field, eval_data.ranking.uid_list)
             found.update(self.evaluator.by_user)
-        if eval_data.genre_items is not None:
-            found["genre_item"] = rows.id2token(rows.iid_field, eval_data.genre_items)
-            found["genre_target"] = eval_data.genres.numpy().astype(np.uint8)
-            probability = self.model.predict_genres(eval_data.genre_items.to(self.device))
-            found["genre_probability"] = probability.half().cpu().numpy()
-        if self.config.predicts_genres:
-            found["genre_names"] = np.array(rows.genre_names)
+        for task, held_out in eval_data.labels.items():
+            found[f"{task}_item"] = rows.id2token(rows.iid_field, held_out.items)
+            found[f"{task}_target"] = held_out.targets.numpy().astype(np.uint8)
+            probability = self.model.predict_labels(task, held_out.items.to(self.device))
+            found[f"{task}_probability"] = probability.half().cpu().numpy()
+        if self.config.is_multitask:
+            for task, labels in rows.labels.items():
+                found[f"{task}_names"] = np.array(labels.names)
+                found[f"movie_{task}"] = labels.targets[1:].numpy().astype(np.uint8)
             found["movie"] = rows.id2token(rows.iid_field, np.arange(1, rows.item_num))  # 0 is [PAD]
             found["movie_title"] = rows.titles()[1:]
-            found["movie_embedding"] = self.model.encode_catalogue().rating[1:].half().cpu().numpy()
-            found["movie_genre"] = rows.genres[1:].numpy().astype(np.uint8)
+            found["movie_embedding"] = self.model.movie_embeddings()[1:].half().cpu().numpy()
         return {name: _as_bytes(values) if values.dtype.kind in "OU" else values for name, values in found.items()}
 
-    def _evaluate_ratings(self, rows) -> dict[str, float]:
-        return rating_metrics(self.config, self._predicted_ratings(rows), rows.inter_feat[self.config["RATING_FIELD"]])
-
-    def _evaluate_rated(self, rows) -> dict[str, float]:
-        users, ratings = (rows.inter_feat[name].numpy() for name in (rows.uid_field, self.config["RATING_FIELD"]))
-        scores = self._of_pairs(self.model.predict, rows).double().cpu().numpy()
-        found = rated_metrics(self.config["topk"], users, ratings, scores)
-        return {name: round(value, self.config["metric_decimal_place"]) for name, value in found.items()}
-
-    def _predicted_ratings(self, rows) -> torch.Tensor:
-        return self._of_pairs(self.model.predict_rating, rows)
-
-    def _of_pairs(self, predict, rows) -> torch.Tensor:
+    def predict_pairs(self, predict: Callable[..., torch.Tensor], rows) -> torch.Tensor:
+        """``predict`` of each row of a part, [n], in batches."""
         step = max(1, self.config["eval_batch_size"])
-        parts = (rows[start : start + step].to(self.device) for start in range(0, len(rows), step))
+        parts = (rows[first : first + step].to(self.device) for first in range(0, len(rows), step))
         return torch.cat([predict(part).view(-1) for part in parts])
 
-    def _evaluate_ranking(self, eval_data: EvaluationData, show_progress: bool = False) -> dict[str, float]:
+    def predict_ratings(self, rows) -> torch.Tensor:
+        """Predicted rating of each row of a part, clipped to the scale, [n]."""
+        start = perf_counter()
+        predicted = self.predict_pairs(self.model.predict_rating, rows)
+        self.throughput["pairs"] = len(rows) / (perf_counter() - start)
+        return predicted
+
+    def rank_catalogue(self, eval_data: EvaluationData, show_progress: bool = False) -> dict[str, float]:
+        """RecBole's ranking metrics of a part."""
+        start = perf_counter()
         self._candidates = eval_data.candidates
         shown = show_progress and len(eval_data.ranking) > LONG_EVALUATION
         result = super().evaluate(eval_data.ranking, load_best_model=False, show_progress=shown)
+        users = eval_data.rows.inter_feat[eval_data.rows.uid_field].unique()
+        self.throughput["users"] = len(users) / (perf_counter() - start)
         return {name: float(value) for name, value in result.items()}
 
     def _full_sort_batch_eval(self, batched_data):

@@ -272,8 +272,8 @@ def prepare_data(config: Config) -> tuple[Dataset, Split]:
     with _input_errors_of_recbole(config), warnings.catch_warnings():
         # RecBole on pandas 2: deprecated, not broken (pandas 3 is excluded).
         warnings.filterwarnings("ignore", category=FutureWarning, module=r"recbole\.")
-        dataset = MultimodalDataset(config) if config.predicts_genres else create_dataset(config)
-        if config.reads_vectors and not config.predicts_genres:
+        dataset = MultimodalDataset(config) if config.is_multitask else create_dataset(config)
+        if config.reads_vectors and not config.is_multitask:
             dataset.modalities = read_modalities(dataset)
         getLogger().info(dataset)
         return dataset, build_split(dataset, config)
@@ -305,12 +305,13 @@ def _check_evaluation(config: Config, dataset: Dataset, valid_data: EvaluationDa
     items = dataset.item_num - 1
     if config["metrics"] and max(config["topk"]) > items:
         raise InputError(f"option 'topk': {max(config['topk'])}, but only {items} items can be ranked; lower it")
-    targets = valid_data.genres
-    if config["valid_metric"].startswith("genre_") and not ((targets == 1).any(0) & (targets == 0).any(0)).any():
-        raise InputError(
-            f"option 'valid_metric': {config['valid_metric']}, but no genre is held by some of the {len(targets)} "
-            f"validation movies and not by others; raise genre_valid_ratio or choose another valid_metric"
-        )
+    for task, held_out in valid_data.labels.items():
+        targets, chosen = held_out.targets, config["valid_metric"]
+        if chosen in config["metrics_of"][task] and not ((targets == 1).any(0) & (targets == 0).any(0)).any():
+            raise InputError(
+                f"option 'valid_metric': {chosen}, but no label of task '{task}' is held by some of the {len(targets)} "
+                f"validation movies and not by others; raise genre_valid_ratio or choose another valid_metric"
+            )
 
 
 def check_writable(config: Config) -> None:
@@ -363,9 +364,10 @@ def _fingerprint(dataset: Dataset, split: Split) -> str:
     tensors = [
         rows[name] for name in (dataset.uid_field, dataset.iid_field, dataset.config["RATING_FIELD"]) if name in rows
     ]
-    if split.genre_items is not None:
-        digest.update("\n".join(dataset.genre_names).encode())
-        tensors += [split.genre_items.train, dataset.genres[split.genre_items.train]]
+    for task, items in split.label_items.items():
+        labels = dataset.labels[task]
+        digest.update("\n".join(labels.names).encode())
+        tensors += [items.train, labels.targets[items.train]]
     for name, modality in getattr(dataset, "modalities", {}).items():
         digest.update(name.encode())
         tensors += [modality.values, modality.present]

@@ -69,7 +69,7 @@ class MultitaskTrainer(EvaluationMixin, Trainer):
     def __init__(self, config, model) -> None:
         super().__init__(config, model)
         self.processes.broadcast(model)
-        self.processes.shard_draws(model)
+        self.processes.shard_draws(model.tasks.values())
         self.average = WeightAverage(model, config["averaging_decay"])
 
     def _train_epoch(self, train_data, epoch_idx, loss_func=None, show_progress=False) -> dict[str, float]:
@@ -133,7 +133,7 @@ class MultitaskTrainer(EvaluationMixin, Trainer):
 
 def build_trainer(config, model):
     """The trainer of a model: `MultitaskTrainer` for ours, RecBole's own with our evaluation for a built-in one."""
-    if getattr(model, "predicts_genres", False):
+    if config.is_multitask:
         return MultitaskTrainer(config, model)
     base = get_trainer(config["MODEL_TYPE"], config["model"])
     return type(base.__name__, (EvaluationMixin, base), {})(config, model)

@@ -40,9 +40,8 @@ def refused(message: str, model: str = "MMASP", *arguments: str, **sources) -> N
 def test_the_default_run_reports_the_three_families(model: str):
     default = config(model)
     assert default["protocol"] == "ranking"
-    assert default["rating_metrics"] == ["RMSE", "MAE"]
+    assert default["metrics_of"] == {"rating": ["RMSE", "MAE"], "ranking": [*RANKING, "rated_ndcg"], "genre": GENRE}
     assert default["metrics"] == RANKING
-    assert default["genre_metrics"] == GENRE
     assert default["topk"] == [10]
     assert (default["valid_metric"], default["valid_metric_bigger"]) == ("RMSE", False)
     assert default["eval_type"] == EvaluatorType.RANKING
@@ -151,11 +150,7 @@ def test_text_and_numpy_values_in_a_dict_are_typed_as_a_tuner_passes_them():
 
 def test_metrics_are_split_into_families_whatever_their_case():
     read = config("MMASP", "--metrics=[ndcg, GENRE_MAP, rmse, Hit, RMSE]", "--topk=[5, 10]")
-    assert (read["metrics"], read["rating_metrics"], read["genre_metrics"]) == (
-        ["NDCG", "Hit"],
-        ["RMSE"],
-        ["genre_map"],
-    )
+    assert read["metrics_of"] == {"rating": ["RMSE"], "ranking": ["NDCG", "Hit"], "genre": ["genre_map"]}
 
 
 @pytest.mark.parametrize("metric", ["RMSE", "genre_map"])
@@ -202,7 +197,7 @@ def test_the_default_choice_follows_what_the_model_and_the_run_can():
 
 def test_families_a_model_cannot_do_are_dropped_unless_asked_for():
     ranker = config("BPR")
-    assert (ranker["metrics"], ranker["rating_metrics"], ranker["genre_metrics"]) == (RANKING, [], [])
+    assert ranker["metrics_of"] == {"ranking": [*RANKING, "rated_ndcg"]}
     refused("metric RMSE: BPR predicts no ratings", "BPR", "--metrics=[RMSE, Recall]")
     refused("metric genre_map: BPR predicts no genres", "BPR", "--metrics=[genre_map]")
     refused(
@@ -247,7 +242,7 @@ def test_an_unknown_protocol_names_the_nearest():
 def test_the_canonical_folds(fold: int):
     read = config("MMASP", f"--protocol=u{fold}")
     assert (read["split_by"], read["test_fold"], read["valid_ratio"]) == ("file_fold", fold, 0.1)
-    assert (read["rating_metrics"], read["metrics"], read["genre_metrics"]) == (["RMSE", "MAE"], [], [])
+    assert (read["metrics_of"], read["metrics"]) == ({"rating": ["RMSE", "MAE"]}, [])
     assert config("MMASP", f"--protocol=u{fold}", "--metrics=[RMSE, Recall]")["eval_args"]["mode"]["test"] == "full"
 
 
@@ -260,7 +255,8 @@ def test_the_other_protocols():
         "mode": {"valid": "uni100", "test": "uni100"},
     }
     for read in (cold, temporal):
-        assert (read["rating_metrics"], read["metrics"], read["genre_metrics"]) == (["RMSE", "MAE"], RANKING, GENRE)
+        assert set(read["metrics_of"]) == {"rating", "ranking", "genre"}
+        assert read["metrics"] == RANKING
 
 
 def test_a_builtin_model_ranks_as_in_recbole_or_regresses_ratings():
@@ -273,7 +269,7 @@ def test_a_builtin_model_ranks_as_in_recbole_or_regresses_ratings():
     assert regressor["embedding_size"] == 16
     assert regressor["learning_rate"] == 0.003
     both = config("FM", "--builtin_task=rating")
-    assert (both["rating_metrics"], both["metrics"], both["genre_metrics"]) == (["RMSE", "MAE"], RANKING, [])
+    assert both["metrics_of"] == {"rating": ["RMSE", "MAE"], "ranking": [*RANKING, "rated_ndcg"]}
     refused("model 'ItemKNN' has no form that predicts ratings.*DeepFM", "ItemKNN", "--protocol=u1")
 
 

@@ -48,12 +48,13 @@ def test_coverage_of_each_modality_is_logged_and_a_small_one_warned_of(planted, 
 
 def test_genre_targets(planted):
     dataset = dataset_of(planted)
-    assert sorted(dataset.genre_names) == ["Action", "Comedy", "Drama"]
+    genres = dataset.labels["genre"]
+    assert sorted(genres.names) == ["Action", "Comedy", "Drama"]
     ids = dataset.field2token_id["item_id"]
     for token, kind in zip(planted.tokens, planted.kind):
-        names = [dataset.genre_names[j] for j in torch.nonzero(dataset.genres[ids[token]]).squeeze(1)]
+        names = [genres.names[j] for j in torch.nonzero(genres.targets[ids[token]]).squeeze(1)]
         assert names == [("Action", "Comedy", "Drama")[kind]]
-    assert not dataset.has_genres[0]
+    assert not genres.labelled[0]
 
 
 def test_titles_by_item(planted):
@@ -70,8 +71,9 @@ def test_unknown_is_no_genre(planted):
     planted.item_columns["class:token_seq"] = ["unknown", *planted.item_columns["class:token_seq"][1:]]
     planted.write()
     dataset = dataset_of(planted)
-    assert sorted(dataset.genre_names) == ["Action", "Comedy", "Drama"]
-    assert not dataset.has_genres[dataset.field2token_id["item_id"]["m0"]]
+    genres = dataset.labels["genre"]
+    assert sorted(genres.names) == ["Action", "Comedy", "Drama"]
+    assert not dataset.labels["genre"].labelled[dataset.field2token_id["item_id"]["m0"]]
 
 
 def test_metadata_with_genres_are_read_only_as_the_labelled_ablation(planted):
@@ -86,7 +88,9 @@ def test_batches_carry_neither_vectors_nor_genres(planted):
 
 
 def test_absent_genre_field_is_an_error(planted):
-    with pytest.raises(InputError, match="planted.item: no field 'clas' to take genres from. Did you mean 'class'?"):
+    with pytest.raises(
+        InputError, match="planted.item has no field 'clas' .option genre_field.. Did you mean 'class'?"
+    ):
         dataset_of(planted, genre_field="clas")
 
 

@@ -75,7 +75,7 @@ def test_cold_movies_have_no_training_row_and_keep_both_ids_of_a_movie_together(
     sides = [name for name in ("train", "valid", "test") if both & set(getattr(split.cold_items, name).tolist())]
     assert len(sides) == 1
     # Cold in every respect: the genres of a cold movie are held out too.
-    assert set(split.genre_items.test.tolist()) == set(split.cold_items.test.tolist())
+    assert set(split.label_items["genre"].test.tolist()) == set(split.cold_items.test.tolist())
 
 
 def test_the_same_title_of_the_same_year_is_one_movie(planted):
@@ -89,7 +89,7 @@ def test_the_same_title_of_the_same_year_is_one_movie(planted):
 
 def test_genres_are_held_out_by_movie_and_never_trained(planted):
     split = split_of(planted)
-    parts = [set(getattr(split.genre_items, name).tolist()) for name in ("train", "valid", "test")]
+    parts = [set(getattr(split.label_items["genre"], name).tolist()) for name in ("train", "valid", "test")]
     assert sum(map(len, parts)) == len(set.union(*parts)) == len(planted.tokens)
     assert len(parts[2]) == pytest.approx(0.2 * 90, abs=2) and len(parts[1]) == pytest.approx(0.1 * 90, abs=2)
     ids = split.train.field2token_id["item_id"]
@@ -98,7 +98,7 @@ def test_genres_are_held_out_by_movie_and_never_trained(planted):
 
 def test_genres_held_out_are_the_same_under_every_fold(planted):
     first, second = (split_of(planted, protocol=protocol) for protocol in ("ranking", "u4"))
-    names = [s.train.field2id_token["item_id"][s.genre_items.test.numpy()] for s in (first, second)]
+    names = [s.train.field2id_token["item_id"][s.label_items["genre"].test.numpy()] for s in (first, second)]
     assert set(names[0]) == set(names[1])
 
 

@@ -36,7 +36,7 @@ def test_contributions_and_popularity_sum_to_the_score(recommender_of, planted_o
 def test_a_users_movies_are_those_of_the_training_part(recommender):
     reason = recommender.explain("m3", user="u4")
     user = int(recommender._users.resolve("u4")[0])
-    for is_liked, sets in ((True, recommender.model.liked), (False, recommender.model.disliked)):
+    for is_liked, sets in ((True, recommender.model.users.liked), (False, recommender.model.users.disliked)):
         expected = recommender._movies.tokens[sets.movies_of(user)]
         assert set(reason.movies[reason.movies["liked"] == is_liked]["item_id"]) == set(expected)
     assert len(reason.movies) == 24, "eight tenths of 30 ratings"

@@ -120,7 +120,9 @@ def test_a_person_is_their_movies(recommender_of, model, options):
     recommender = recommender_of(model, **options)
     user = 5
     tokens = recommender._movies.tokens
-    liked, disliked = (tokens[sets.movies_of(user)] for sets in (recommender.model.liked, recommender.model.disliked))
+    liked, disliked = (
+        tokens[sets.movies_of(user)] for sets in (recommender.model.users.liked, recommender.model.users.disliked)
+    )
     token = recommender._users.tokens[user]
     person = recommender.predict_for(recommender.movies["item_id"], liked, disliked)
     expected = recommender.predict(token, recommender.movies["item_id"]).drop(columns="user_id")
@@ -144,10 +146,8 @@ def test_somebody_gets_the_kind_they_like(recommender, planted_once):
 
 def test_nobody_in_particular_gets_what_is_popular(recommender):
     found = recommender.recommend_for(k=90)
-    state = recommender.model._evaluation_state()
-    np.testing.assert_allclose(
-        found["score"], state.ranked.popularity[1:].detach().sort(descending=True).values, rtol=1e-5
-    )
+    popularity = recommender.model.encoded().states["ranking"].movies.popularity[1:].detach()
+    np.testing.assert_allclose(found["score"], popularity.sort(descending=True).values, rtol=1e-5)
 
 
 # ---------------------------------------------------------------------- movies that nobody rated
@@ -164,7 +164,7 @@ def raw_vectors(recommender, item: int) -> dict[str, list]:
 @pytest.mark.parametrize("model, options", [("MMASP", {}), ("MMFS", {"paper": True})])
 def test_an_added_movie_is_what_a_cold_movie_with_its_vectors_is(recommender_of, model, options):
     recommender = recommender_of(model, protocol="cold-item", **options)
-    cold = (~recommender.model.trained).nonzero()[:, 0][1:].tolist()
+    cold = (~recommender.model.catalogue.has_ratings).nonzero()[:, 0][1:].tolist()
     both = next(item for item in cold if all(m.present[item] for m in recommender._dataset.modalities.values()))
     one = next(item for item in cold if not recommender._dataset.modalities["audio"].present[item])
     old_movies = recommender.movies["item_id"]
@@ -263,7 +263,7 @@ def test_embeddings_are_what_users_are_averages_of(recommender_of):
     movies, users = recommender.movie_embeddings(), recommender.user_embeddings()
     assert movies.shape == (90, 8) and users.shape == (60, 8)
     user = 4
-    liked = recommender._movies.tokens[recommender.model.liked.movies_of(user)]
+    liked = recommender._movies.tokens[recommender.model.users.liked.movies_of(user)]
     profile = users.loc[recommender._users.tokens[user]]
     np.testing.assert_allclose(profile, movies.loc[liked].mean(), rtol=1e-4, atol=1e-6)
 
@@ -295,7 +295,7 @@ def test_modalities_that_are_switched_off_are_missing_everywhere(recommender):
     assert np.isfinite(none.predict("u0", "Silent")["rating"].item()), "a movie without any vector is one too"
     assert len(recommender.movies) == 91 and len(audio.movies) == 92, "each has its own catalogue"
     assert audio.predict("u0", "Silent")["rating"].item() != recommender.predict("u0", "New")["rating"].item()
-    with pytest.raises(InputError, match="no 'txt' but text, audio. Did you mean 'text'"):
+    with pytest.raises(InputError, match="no modality 'txt', but text, audio. Did you mean 'text'"):
         recommender.using(["txt"])
 
 
@@ -332,7 +332,7 @@ def test_a_sequential_model_loads_but_does_not_recommend(recommender_of):
 def test_a_model_of_one_task_gives_what_it_learned(recommender_of):
     genres_only = recommender_of("MMFS", tasks=("genre",), epochs=1)
     assert genres_only.genres("m4").shape == (1, 3)
-    with pytest.raises(InputError, match="neither ratings nor ranking"):
+    with pytest.raises(InputError, match="without a task that ranks movies"):
         genres_only.recommend("u1")
     with pytest.raises(InputError, match="predicts no ratings"):
         genres_only.predict("u1", "m4")

@@ -7,14 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recbole_mm.features.components import fit_rotation
-from recbole_mm.model.layers import (
-    Dropout,
-    ModalityFusion,
-    RatingHead,
-    Standardizer,
-    TaskDiscriminator,
-    reverse_gradient,
-)
+from recbole_mm.model.layers import Dropout, Standardizer, reverse_gradient
 
 
 @given(st.floats(0, 10))
@@ -26,52 +19,6 @@ def test_gradient_reversal_is_the_identity_forwards_and_flips_the_sign_backwards
     assert torch.equal(reversed_features, features)
     (reversed_features * weights).sum().backward()
     assert torch.equal(features.grad, -strength * weights)
-
-
-def test_discriminator_itself_learns_at_the_full_rate():
-    shared = torch.randn(6, 4, requires_grad=True)
-    gradients = []
-    for strength in (1.0, 0.05):
-        torch.manual_seed(0)
-        discriminator = TaskDiscriminator(4)
-        shared.grad = None
-        discriminator(shared, strength)[:, 0].sum().backward()
-        gradients.append((discriminator.output.weight.grad.clone(), shared.grad.clone()))
-    assert torch.equal(gradients[0][0], gradients[1][0])
-    torch.testing.assert_close(gradients[0][1] * 0.05, gradients[1][1])
-
-
-def test_catalogue_scores_equal_pair_scores():
-    torch.manual_seed(0)
-    head = RatingHead(6, 5, dropout=0.4).eval()
-    profiles, movies = torch.randn(7, 6), torch.randn(11, 6)
-    with torch.no_grad():
-        whole = head.score_catalogue(profiles, movies)
-        pairs = head(profiles.repeat_interleave(11, dim=0), movies.repeat(7, 1)).view(7, 11)
-    torch.testing.assert_close(whole, pairs)
-
-
-def test_a_missing_modality_is_its_learned_vector_whatever_stands_in_its_place():
-    torch.manual_seed(0)
-    fusion = ModalityFusion({"text": 3, "audio": 2}, 4, dropout=0.0, modality_dropout=0.0)
-    with torch.no_grad():
-        fusion.projections["field_audio"][-1] = torch.tensor([1.0, -2.0, 3.0, 4.0])
-    text = torch.randn(2, 3)
-    present = {"text": torch.tensor([True, True]), "audio": torch.tensor([True, False])}
-    fused = [fusion({"text": text, "audio": torch.full((2, 2), v)}, present) for v in (0.0, 9.0)]
-    assert torch.equal(fused[0][1], fused[1][1])
-    torch.testing.assert_close(fused[0][1, 4:], torch.tensor([1.0, -0.02, 3.0, 4.0]))
-    assert not torch.equal(fused[0][0], fused[1][0])
-
-
-def test_modality_dropout_acts_in_training_only():
-    fusion = ModalityFusion({"text": 3}, 4, dropout=0.0, modality_dropout=0.99)
-    with torch.no_grad():
-        fusion.projections["field_text"][-1] = 5.0
-    values, present = {"text": torch.randn(200, 3)}, {"text": torch.ones(200, dtype=torch.bool)}
-    in_training = (fusion(values, present) == 5.0).all(dim=1).float().mean()
-    assert in_training > 0.9
-    assert (fusion.eval()(values, present) == 5.0).all(dim=1).sum() == 0
 
 
 def test_standardizer_centres_columns_and_keeps_their_proportions():

@@ -5,4 +5,4 @@ from model_contract import ModelContract
 
 class TestMMFS(ModelContract):
     name = "MMFS"
-    expected_rmse = (0.895, 0.920)
+    expected_rmse = (0.9043, 0.9103)  # 0.9073 on 2026-11-25; the seeds' deviation is .001

@@ -20,7 +20,7 @@ def test_statistics_are_of_training_movies_only(planted):
     text[[token in cold for token in planted.tokens]] += 100.0
     write_vectors(planted.folder / "planted.text", "text", planted.tokens, text)
     after = open_session("MMFS", planted, **options)
-    first, second = (session.model.standardizers["field_text"].state_dict() for session in (before, after))
+    first, second = (session.model.catalogue.field("text").standardizer.state_dict() for session in (before, after))
     assert set(first) == {f"rotation.{name}" for name in ("low", "high", "mean", "deviation", "loadings")} | {
         "mean",
         "scale",
@@ -29,21 +29,20 @@ def test_statistics_are_of_training_movies_only(planted):
         assert torch.equal(statistic, second[name]), name
     text[[token not in cold for token in planted.tokens]] += text.std() * text[:1]
     write_vectors(planted.folder / "planted.text", "text", planted.tokens, text)
-    other = open_session("MMFS", planted, **options).model.standardizers["field_text"].state_dict()
+    other = open_session("MMFS", planted, **options).model.catalogue.field("text").standardizer.state_dict()
     assert not torch.equal(other["rotation.mean"], first["rotation.mean"])
 
 
 def test_a_new_movie_is_encoded_from_its_raw_vectors(planted):
     session = open_session("MMASP", planted, pca_components=2)
-    session.model.trained.zero_()
-    session.model.identity.trained.zero_()
+    session.model.catalogue.has_ratings.zero_()
     model, modalities = session.model.eval(), session.split.train.modalities
     has_all = modalities["text"].present & modalities["audio"].present
     with torch.no_grad():
-        inside = model.encode_catalogue()
+        inside = model.encoded().movies
         vectors = {name: modality.values[has_all] for name, modality in modalities.items()}
-        new = with_movies(model, vectors).encode_catalogue().rating[model.n_items :]
-    assert model.values_text.shape[1] == model.values_audio.shape[1] == 2
-    torch.testing.assert_close(new, inside.rating[has_all])
+        new = with_movies(model, vectors).encoded().movies.of_task["rating"][model.n_items :]
+    assert all(field.vectors.shape[1] == 2 for field in model.catalogue.fields().values())
+    torch.testing.assert_close(new, inside.of_task["rating"][has_all])
     with pytest.raises(InputError, match=r"'text' has shape \(1, 2\), but the model takes \(1, 3\)"):
         with_movies(model, {"text": torch.zeros(1, 2)})

@@ -79,13 +79,14 @@ def test_with_all_modalities_nothing_changes_and_without_any_all_unrated_movies_
     blind = variants.without_ratings(variants.with_modalities(model, []))
     ratings = everything(blind)[1].view(model.n_users, model.n_items)
     torch.testing.assert_close(ratings, ratings[:, :1].expand_as(ratings))
-    with pytest.raises(InputError, match="no 'txt' but text, audio. Did you mean 'text'"):
+    with pytest.raises(InputError, match="no modality 'txt', but text, audio. Did you mean 'text'"):
         variants.with_modalities(model, ["txt"])
 
 
 def test_candidates_of_another_meet_the_users_as_they_are(model):
     other = variants.with_modalities(model, ["text"])
-    mixed = variants.with_candidates(model, other)._evaluation_state()
-    mine, theirs = model._evaluation_state(), other._evaluation_state()
-    assert mixed.profiles is mine.profiles and mixed.queries is mine.queries
-    assert mixed.movies is theirs.movies and mixed.ranked is theirs.ranked
+    mixed = variants.with_candidates(model, other).encoded()
+    mine, theirs = model.encoded(), other.encoded()
+    assert mixed.users is mine.users and mixed.states["rating"] is mine.states["rating"]
+    assert mixed.states["ranking"].queries is mine.states["ranking"].queries
+    assert mixed.movies is theirs.movies and mixed.states["ranking"].movies is theirs.states["ranking"].movies

@@ -92,7 +92,7 @@ def test_both_ranks_have_the_same_parameters_and_these_have_changed(recorded, mo
     assert all(torch.equal(one["last"][name], other["last"][name]) for name in one["last"])
     assert all(torch.equal(*pair) for pair in zip(one["trained"], other["trained"]))
     unchanged = {name for name in one["last"] if torch.equal(one["last"][name], one["first"][name])}
-    assert unchanged <= {"empty_profile"}
+    assert unchanged <= {"tasks.rating.profiles.empty"}
 
 
 @pytest.mark.parametrize("model", OURS)

@@ -37,13 +37,13 @@ def test_outcomes_hold_genres_and_embeddings_of_movies_by_name(planted):
     for token, genre in (("m2", "Comédie"), ("m4", "Comedy"), ("m5", "Drama")):
         assert found["movie_genre"][movies.index(token)].tolist() == [int(name == genre) for name in names]
     held_out = [movies.index(token) for token in found["genre_item"].astype(str)]
-    assert sorted(held_out) == sorted((session.split.genre_items.test - 1).tolist())
+    assert sorted(held_out) == sorted((session.split.label_items["genre"].test - 1).tolist())
     np.testing.assert_array_equal(found["genre_target"], found["movie_genre"][held_out])
     assert found["genre_probability"].dtype == found["movie_embedding"].dtype == np.float16
     with torch.no_grad():
-        probability = session.model.eval().predict_genres(session.test_data.genre_items)
+        probability = session.model.eval().predict_genres(session.test_data.labels["genre"].items)
         np.testing.assert_array_equal(found["genre_probability"], probability.half().numpy())
-        z = session.model.eval().encode_catalogue().rating[1:]
+        z = session.model.eval().movie_embeddings()[1:]
     np.testing.assert_allclose(found["movie_embedding"], z.numpy(), rtol=1e-3, atol=1e-4)
 
 

@@ -60,7 +60,7 @@ def test_rating_scale_may_be_half_stars(planted):
     planted.ratings["rating:float"] = planted.ratings["rating:float"] / 2
     planted.write()
     session = prepare_session(Config("MMFS", planted.name, config_dict=planted.options(like_threshold=2.0)))
-    assert session.model.rating_scale.tolist() == [0.5, 2.5]
+    assert session.model.tasks["rating"].rating_scale.tolist() == [0.5, 2.5]
 
 
 # ---------------------------------------------------------------------- built-in models through the same door
@@ -202,7 +202,7 @@ def test_result_file_is_json_even_where_a_metric_cannot_be_computed(planted):
     "change, message",
     [
         ({"like_threshold": 9}, "planted.inter: no training row has 'rating' >= 9.*lower like_threshold"),
-        ({"genre_field": "genre"}, "planted.item: no field 'genre'"),
+        ({"genre_field": "genre"}, "planted.item has no field 'genre'"),
         ({"modalities": ["text", "smell"]}, "smell"),
         ({"learning_rte": 0.1}, "learning_rte.*learning_rate"),
         ({"embedding_size": "big"}, "embedding_size"),

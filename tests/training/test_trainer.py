@@ -76,7 +76,7 @@ def test_losses_and_accuracy_are_in_the_log_and_in_tensorboard(planted, caplog):
 def test_loss_that_is_not_a_number_stops_the_run(planted):
     session = open_session("MMFS", planted)
     with torch.no_grad():
-        session.model.mean_rating.fill_(float("nan"))
+        session.model.tasks["rating"].mean_rating.fill_(float("nan"))
     with pytest.raises(InputError, match="training loss is nan in epoch 0; lower learning_rate"):
         session.trainer.fit(session.train_data, saved=False)
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from recbole.model.abstract_recommender import GeneralRecommender
 from recbole.utils import ModelType
 from torch import Tensor
 
-from recbole_mm.data.dataset import read_genres
+from recbole_mm.data.labels import read_genres
 from recbole_mm.model.baselines.rating_regressors import RatingRegressor
 
 
@@ -30,12 +32,12 @@ class GenreRidge(RatingRegressor, GeneralRecommender):
     """
 
     type = ModelType.TRADITIONAL  # nothing to train: one epoch
-    reads_genres = True
+    capabilities = replace(RatingRegressor.capabilities, reads_genres=True)
 
     def __init__(self, config, dataset) -> None:
         super().__init__(config, dataset)
         self.nothing = torch.nn.Parameter(torch.zeros(1))  # RecBole's trainers want a parameter
-        genres = read_genres(dataset)[1].double().numpy()
+        genres = read_genres(dataset).targets.double().numpy()
         genres /= np.sqrt(np.maximum(genres.sum(axis=1, keepdims=True), 1))
         users, items = (dataset.inter_feat[field].numpy() for field in (self.USER_ID, self.ITEM_ID))
         mean = float(self.mean_rating)

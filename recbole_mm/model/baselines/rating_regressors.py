@@ -34,6 +34,7 @@ from torch import Tensor, nn
 
 from recbole_mm.errors import InputError
 from recbole_mm.model.baselines.vector_fields import VectorFields
+from recbole_mm.model.capabilities import Capabilities
 
 
 class RatingRegressor:
@@ -49,9 +50,7 @@ class RatingRegressor:
     """
 
     input_type = InputType.POINTWISE
-    predicts_ratings = True
-    predicts_genres = False
-    is_rating_form = True
+    capabilities = Capabilities(predicts_ratings=True, is_rating_form=True)
 
     def __init__(self, config, dataset) -> None:
         super().__init__(config, dataset)

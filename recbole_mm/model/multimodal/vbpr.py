@@ -10,6 +10,7 @@ from recbole.utils import InputType
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from recbole_mm.model.capabilities import Capabilities
 from recbole_mm.model.content import CatalogueContent
 
 
@@ -27,7 +28,7 @@ class VBPR(GeneralRecommender):
     """
 
     input_type = InputType.PAIRWISE
-    reads_vectors = True
+    capabilities = Capabilities(reads_vectors=True)
 
     def __init__(self, config, dataset) -> None:
         super().__init__(config, dataset)

@@ -1,20 +1,26 @@
-"""The third task: which movies will a user rate at all? A dot product and a softmax over the catalogue.
+"""Ranking: which movies will a user rate at all? A dot product and a softmax over the catalogue.
 
 Shapes: N movies, U users, R users of a step, a = ranking_size.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
-from scipy.sparse import csr_matrix
+from recbole.data.dataset import Dataset
+from recbole.data.interaction import Interaction
 from torch import Tensor, nn
 
 from recbole_mm.data.user_sets import UserSets
+from recbole_mm.evaluation.families import RANKING
+from recbole_mm.model.catalogue import Catalogue
+from recbole_mm.model.closed_form.ease import EASE
 from recbole_mm.model.layers import Dropout, scale_gradient
-from recbole_mm.model.users import UserHistories
+from recbole_mm.model.sharing import shared_copy, with_zero_rows
+from recbole_mm.model.tasks.base import EncodedCatalogue, Task
+from recbole_mm.model.users import Users
 
 # Content starts small beside what a movie's own ratings say. Chosen in a model of this task alone, where content at
 # full size ranked worse on validation; within the multitask model the difference was in the noise.
@@ -37,6 +43,126 @@ class RankedMovies:
     popularity: Tensor
 
 
+@dataclass(frozen=True)
+class RankingState:
+    """Movies as the task sees them, Q of every user [U, a], and EASE's item-to-item weights, where they are used."""
+
+    movies: RankedMovies
+    queries: Tensor
+    ease: EASE | None
+
+
+class RankingTask(Task):
+    """score(u, m) = Q(u) · c(m) + b(m) + w · EASE(u, m)
+
+    The first two terms are `RankingHead`'s. They learn by predicting one half of a user's movies from the other half,
+    for users drawn at random. EASE is solved once from the training rows and enters no loss.
+
+    Attributes:
+        ease: None with ``ease_weight: 0``.
+    """
+
+    name, family, ranks = "ranking", RANKING, True
+
+    def __init__(self, size: int, catalogue: Catalogue, dataset: Dataset, config, learned_size: int = 0) -> None:
+        super().__init__()
+        self.batch_size = config["ranking_batch_size"]
+        sizes = size, config["ranking_size"], len(catalogue)
+        self.head = RankingHead(*sizes, config["ranking_dropout"], config["ranking_gradient_scale"])
+        self.ease_weight: float = config["ease_weight"]
+        self.ease = None
+        if self.ease_weight:
+            users, items = (dataset.inter_feat[field].numpy() for field in (dataset.uid_field, dataset.iid_field))
+            self.ease = EASE(users, items, dataset.user_num, dataset.item_num)
+
+    @classmethod
+    def weight(cls, config) -> float:
+        return 1.0
+
+    @classmethod
+    def learned_size(cls, config) -> int:
+        return config["ranking_size"]
+
+    def losses(self, encoded: EncodedCatalogue, batch: Interaction, drawn: Tensor | None) -> dict[str, Tensor]:
+        users = encoded.users
+        if not len(users.raters):
+            return {}
+        draw = torch.randint(len(users.raters), (self.batch_size,), device=users.raters.device)
+        sample = users.raters[draw]
+        return {self.name: self.head.loss(self._movies(encoded), users.liked.of(sample), users.disliked.of(sample))}
+
+    def _movies(self, encoded: EncodedCatalogue) -> RankedMovies:
+        representation = encoded.movies.of_task[self.name]
+        return self.head.movies(representation, encoded.catalogue.has_ratings, encoded.has_identity)
+
+    def learned(self, catalogue: Catalogue, has_identity: Tensor) -> Tensor:
+        return self.head.learned(catalogue.has_ratings, has_identity)
+
+    # ------------------------------------------------------------------ prediction
+
+    def state(self, encoded: EncodedCatalogue) -> RankingState:
+        movies = self._movies(encoded)
+        return RankingState(movies, self.head.queries_of_all(movies, encoded.users), self.ease)
+
+    def with_candidates(self, state: RankingState, other: RankingState) -> RankingState:
+        return replace(other, queries=state.queries)
+
+    def score(self, encoded: EncodedCatalogue, users: Tensor, items: Tensor) -> Tensor:
+        """Score of each pair, [B]."""
+        state: RankingState = encoded.states[self.name]
+        scores = (state.queries[users] * state.movies.candidate[items]).sum(dim=1) + state.movies.popularity[items]
+        if state.ease is not None:
+            several, place = users.unique(return_inverse=True)
+            scores = scores + self._ease_scores(encoded, state.ease, several)[place, items]
+        return scores
+
+    def score_catalogue(self, encoded: EncodedCatalogue, users: Tensor) -> Tensor:
+        """`score` of every movie for each user, [R, N], as matrix products."""
+        state: RankingState = encoded.states[self.name]
+        scores = torch.addmm(state.movies.popularity, state.queries[users], state.movies.candidate.T)
+        if state.ease is not None:
+            scores += self._ease_scores(encoded, state.ease, users)
+        return scores
+
+    def _ease_scores(self, encoded: EncodedCatalogue, ease: EASE, users: Tensor) -> Tensor:
+        return self.ease_weight * ease(encoded.users.liked.of(users), encoded.users.disliked.of(users))
+
+    def contributions(
+        self, encoded: EncodedCatalogue, liked: Sequence[int], disliked: Sequence[int], items: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """What each movie of one person adds to the scores of ``items``, exactly: the score is linear in those movies.
+
+        Args:
+            liked, disliked: ids of all the person's movies.
+
+        Returns:
+            Contributions, liked movies first, [len(liked) + len(disliked), k], and the popularity of the items, [k].
+            The sum over the first plus the second is `score`.
+        """
+        state: RankingState = encoded.states[self.name]
+        parts = self.head.query_parts(state.movies.rated[list(liked)], state.movies.rated[list(disliked)])
+        terms = torch.cat(parts) @ state.movies.candidate[items].T
+        if state.ease is not None:
+            terms += self.ease_weight * state.ease.weights[[*liked, *disliked]][:, items]
+        return terms, state.movies.popularity[items]
+
+    # ------------------------------------------------------------------ the same weights for others
+
+    def with_movies(self, number: int) -> RankingTask:
+        larger = shared_copy(self)
+        larger.head = shared_copy(self.head)
+        larger.head.residual = with_zero_rows(self.head.residual, number)
+        if self.ease is not None:
+            larger.ease = self.ease.with_movies(number)
+        return larger
+
+    def without_ratings(self) -> RankingTask:
+        colder = shared_copy(self)
+        if self.ease is not None:
+            colder.ease = self.ease.without_ratings()
+        return colder
+
+
 class RankingHead(nn.Module):
     """score(u, m) = Q(u) · c(m) + b(m),   Q(u) = W Σ_{L(u)} a(m) / √|L(u)| + V Σ_{D(u)} a(m) / √|D(u)|
 
@@ -49,13 +175,13 @@ class RankingHead(nn.Module):
         size: a.
         item_num: N.
         dropout: probability of dropping an element of Q(u).
-        influence: factor of the task's gradient into the movies' representation. The head itself learns at the full
-            rate. A large influence cost ratings of cold movies on validation, a small one genres of warm movies.
+        gradient_scale: factor of the task's gradient into the movies' representation. The head itself learns at the
+            full rate. A large factor cost ratings of cold movies on validation, a small one genres of warm movies.
     """
 
-    def __init__(self, movie_size: int, size: int, item_num: int, dropout: float, influence: float) -> None:
+    def __init__(self, movie_size: int, size: int, item_num: int, dropout: float, gradient_scale: float) -> None:
         super().__init__()
-        self.sizes, self.influence = [size, size, 1], influence
+        self.sizes, self.gradient_scale = [size, size, 1], gradient_scale
         self.content = nn.Linear(movie_size, sum(self.sizes), bias=False)
         self.residual = nn.Parameter(torch.randn(item_num, sum(self.sizes)) * RESIDUAL_SCALE)
         self.liked, self.disliked = (nn.Linear(size, size, bias=False) for _ in range(2))
@@ -63,7 +189,7 @@ class RankingHead(nn.Module):
             nn.init.eye_(linear.weight)
         self.dropout = Dropout(dropout)
 
-    def movies(self, representation: Tensor, trained: Tensor, known: Tensor) -> RankedMovies:
+    def movies(self, representation: Tensor, has_ratings: Tensor, has_identity: Tensor) -> RankedMovies:
         """Movies as the task sees them.
 
         A movie that loses its identity in training does so as a candidate only, where cold movies are: in a profile
@@ -71,22 +197,25 @@ class RankingHead(nn.Module):
 
         Args:
             representation: [N, movie_size].
-            trained: movies with training ratings, which have a residual in profiles, bool [N].
-            known: those of them that keep it as candidates, bool [N].
+            has_ratings: movies with training ratings, which have a residual in profiles, bool [N].
+            has_identity: those of them that keep it as candidates, bool [N].
         """
-        content = self.content(scale_gradient(CONTENT_SCALE * representation, self.influence))
+        content = self.content(scale_gradient(CONTENT_SCALE * representation, self.gradient_scale))
         size = self.sizes[0]
-        kept = torch.cat([trained[:, None].expand(-1, size), known[:, None].expand(-1, size + 1)], dim=1)
+        kept = torch.cat([has_ratings[:, None].expand(-1, size), has_identity[:, None].expand(-1, size + 1)], dim=1)
         rated, candidate, popularity = torch.addcmul(content, self.residual, kept.to(content.dtype)).split(
             self.sizes, dim=1
         )
         return RankedMovies(rated, candidate, popularity.squeeze(1))
 
-    def learned(self, trained: Tensor, known: Tensor) -> Tensor:
-        """The residual of a(m) at unit size over the trained movies, without gradient; zeros unless known; [N, a]."""
+    def learned(self, has_ratings: Tensor, has_identity: Tensor) -> Tensor:
+        """The residual of a(m), scaled to unit size over the movies with ratings, [N, a]; no gradient.
+
+        It is zero for a movie without identity.
+        """
         residual = self.residual.detach()[:, : self.sizes[0]]
-        scale = residual[trained].square().mean().sqrt().clamp_min(1e-6)
-        return torch.where(known[:, None], residual / scale, 0.0)
+        scale = residual[has_ratings].square().mean().sqrt().clamp_min(1e-6)
+        return torch.where(has_identity[:, None], residual / scale, 0.0)
 
     def queries(self, liked: Tensor, disliked: Tensor, counts: tuple[Tensor, Tensor]) -> Tensor:
         """Q of users, [R, a], from their sums of a(m) over liked and disliked movies [R, a] and how many [R]."""
@@ -104,8 +233,9 @@ class RankingHead(nn.Module):
         counts = tuple(both.new_full((len(both),), size) for size in sizes)
         return self.queries(both * is_liked, both * (1 - is_liked), counts).split(sizes)
 
-    def queries_of_all(self, movies: RankedMovies, liked: UserHistories, disliked: UserHistories) -> Tensor:
+    def queries_of_all(self, movies: RankedMovies, users: Users) -> Tensor:
         """Q of every user from all training movies, [U, a]."""
+        liked, disliked = users.liked, users.disliked
         return self.queries(
             liked.sums(movies.rated), disliked.sums(movies.rated), counts=(liked.counts, disliked.counts)
         )
@@ -132,41 +262,6 @@ class RankingHead(nn.Module):
         scores = torch.addmm(movies.popularity, queries, movies.candidate.T)
         cells, drawn = torch.cat(cells), torch.cat(draws)
         return _HeldLikelihood.apply(scores, cells[drawn], cells[~drawn])
-
-
-class EASE(nn.Module):
-    """score(u, m) = Σ_i B_im over u's training movies i: what having rated one movie says of another, in closed form.
-
-        B = I - P diag(P)⁻¹,   P = (XᵀX + λI)⁻¹          X: 0/1, who rated what
-
-    Source: Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019, equation 8. B is fitted on all
-    training rows, so it has seen the half that the ranking loss holds out, and only predictions may use it. A movie
-    without training ratings says nothing and is told nothing: its row and column are zero.
-
-    B is not saved in a checkpoint: it is solved again from the training rows, in O(N³).
-
-    Args:
-        users, items: ids of the training rows, integer [n]; a pair may stand twice.
-        user_num, item_num: sizes of the id spaces, [PAD] included.
-    """
-
-    # λ, the middle of what the paper found on its three data sets (200, 500, 1000). On validation 250 did as well.
-    REGULARISATION = 500.0
-
-    def __init__(self, users: np.ndarray, items: np.ndarray, user_num: int, item_num: int) -> None:
-        super().__init__()
-        rated = csr_matrix((np.ones(len(users), np.float32), (users, items)), shape=(user_num, item_num))
-        rated.data[:] = 1.0  # a movie rated twice counts once
-        gram = torch.from_numpy((rated.T @ rated).toarray())
-        gram.diagonal().add_(self.REGULARISATION)
-        inverse = torch.cholesky_inverse(torch.linalg.cholesky(gram))
-        weights = (inverse / -inverse.diagonal()).fill_diagonal_(0.0)
-        # The inverse lies by columns, from which sums of rows take ten times longer.
-        self.register_buffer("weights", weights.contiguous(), persistent=False)
-
-    def forward(self, *sets: UserSets) -> Tensor:
-        """Scores of all movies, [R, N], for R users of whom each of ``sets`` holds a part of their movies."""
-        return sum(members.sums(self.weights) for members in sets)
 
 
 class _HeldLikelihood(torch.autograd.Function):

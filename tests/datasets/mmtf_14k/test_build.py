@@ -194,8 +194,8 @@ class TestCommandLine:
         session = prepare_session(Config("MMFS", NAME, config_dict=options))
         rows = session.split.train.inter_feat["rating"]
         assert {2.5, 4.0, 4.5} <= set(rows.tolist())
-        assert session.model.liked.counts.sum() == (rows >= 4).sum()
-        assert session.model.disliked.counts.sum() == (rows < 4).sum()
+        assert session.model.users.liked.counts.sum() == (rows >= 4).sum()
+        assert session.model.users.disliked.counts.sum() == (rows < 4).sum()
 
     def test_options_of_one_builder_are_unknown_to_another(self, capsys) -> None:
         with pytest.raises(SystemExit):

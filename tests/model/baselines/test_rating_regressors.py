@@ -186,8 +186,7 @@ def test_classes_are_found_by_name(name: str):
     assert form.__name__ == name
     assert issubclass(form, get_recbole_model(name))
     assert pickle.loads(pickle.dumps(form)) is form  # noqa: S301 - what was just written
-    assert form.predicts_ratings
-    assert not form.predicts_genres
+    assert form.capabilities.predicts_ratings and not form.capabilities.tasks
 
 
 def test_ratings_that_are_not_loaded_are_an_error(planted):

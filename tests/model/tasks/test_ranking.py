@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from model_contract import open_session, predictions
 
 from recbole_mm.data.user_sets import UserSets
-from recbole_mm.model.tasks.ranking import EASE, RankedMovies, RankingHead, _HeldLikelihood
+from recbole_mm.model.closed_form.ease import EASE
+from recbole_mm.model.tasks.ranking import RankedMovies, RankingHead, _HeldLikelihood
 
 USERS, MOVIES = 3, 8
 GIVEN = torch.tensor([1, 2, MOVIES + 3, 2 * MOVIES + 5])
@@ -31,7 +34,7 @@ def test_likelihood_and_its_gradient_equal_those_of_dense_masks():
 
 
 def test_a_movie_rated_both_above_and_below_the_threshold_is_given_or_held_in_both_sets():
-    head = RankingHead(4, MOVIES, MOVIES, dropout=0.0, influence=1.0)
+    head = RankingHead(4, MOVIES, MOVIES, dropout=0.0, gradient_scale=1.0)
     seen = []
     head.queries = lambda liked, disliked, counts: seen.append((liked, disliked)) or liked
     sets = [UserSets(torch.arange(USERS).repeat_interleave(4), torch.arange(4).repeat(USERS), USERS)] * 2
@@ -43,7 +46,7 @@ def test_a_movie_rated_both_above_and_below_the_threshold_is_given_or_held_in_bo
 
 @given(st.lists(st.tuples(st.integers(1, USERS - 1), st.integers(1, MOVIES - 2)), min_size=1))
 @settings(deadline=None)
-def test_item_weights_are_the_ridge_regressions_of_each_movie_on_the_others(pairs):
+def test_ease_weights_are_the_ridge_regressions_of_each_movie_on_the_others(pairs):
     users, items = np.array(pairs).T
     weights = EASE(users, items, USERS, MOVIES).weights
     rated = torch.zeros(USERS, MOVIES)
@@ -64,3 +67,83 @@ def test_a_list_of_movies_of_somebody_in_no_data_set_is_scored():
     torch.testing.assert_close(model(liked, disliked), model.weights[1:4].sum(dim=0, keepdim=True))
     nobody = UserSets(*torch.empty(2, 0, dtype=torch.long), 1)
     assert torch.equal(model(nobody, nobody), torch.zeros(1, MOVIES))
+
+
+def test_ranking_profiles_hold_no_movie_that_is_to_be_predicted(planted):
+    """With one-hot a(m) and c(m) a profile scores exactly its own movies, so no held-out movie may score."""
+    session = open_session("MMASP", planted, ranking_size=91)
+    model = session.model.train()
+    size = model.n_items
+    ranked = RankedMovies(torch.eye(size), torch.eye(size), torch.zeros(size))
+    scored = []
+    model.tasks["ranking"].head.queries = lambda liked, disliked, counts: scored.append(liked + disliked) or liked
+    users = model.users.raters
+    sets = model.users.liked.of(users), model.users.disliked.of(users)
+    loss = model.tasks["ranking"].head.loss(ranked, *sets)
+    liked, disliked = (members.sums(torch.eye(size)) for members in sets)
+    given, rated = scored[0], liked + disliked
+    assert torch.isfinite(loss) and set(given.unique().tolist()) == {0.0, 1.0}
+    assert ((given == 0) | (rated == 1)).all(), "profiles hold training movies only"
+    assert 0.4 < given.sum() / rated.sum() < 0.6
+    rows = session.split.train.inter_feat
+    assert rated.sum() == len(set(zip(rows[model.USER_ID].tolist(), rows[model.ITEM_ID].tolist())))
+    # log-likelihood of the held movies alone, among the movies not given
+    held = rated * (1 - given)
+    scores = torch.where(given > 0, -torch.inf, (liked * given).to(torch.float))
+    likelihood = torch.where(held > 0, scores.log_softmax(dim=1), 0.0).sum(dim=1)
+    assert float(loss) == pytest.approx(float(-(likelihood / held.sum(dim=1).sqrt()).mean()), rel=1e-5)
+
+
+def test_a_movie_loses_its_residual_as_a_candidate_only(planted):
+    model = open_session("MMASP", planted).model.train()
+    representation = model.encoded().movies.of_task["ranking"]
+    lost = torch.zeros_like(model.catalogue.has_ratings)
+    kept, without = (
+        model.tasks["ranking"].head.movies(representation, model.catalogue.has_ratings, has_identity)
+        for has_identity in (model.catalogue.has_ratings, lost)
+    )
+    assert torch.equal(kept.rated, without.rated)
+    assert not torch.isclose(kept.candidate, without.candidate)[model.catalogue.has_ratings].any(dim=1).all()
+    cold = model.tasks["ranking"].head.movies(representation, lost, lost)
+    assert torch.equal(cold.candidate, without.candidate) and not torch.equal(cold.rated, without.rated)
+
+
+def test_ease_weights_are_added_to_the_ranking_scores_and_to_nothing_else(planted):
+    without = predictions("MMASP", planted, ease_weight=0)
+    found = predictions("MMASP", planted, ease_weight=3.0)
+    assert torch.equal(found[0], without[0]) and torch.equal(found[1], without[1])
+    model = open_session("MMASP", planted).model
+    rated = sum(averages.members.to_dense() for averages in (model.users.liked, model.users.disliked))
+    expected = 3 * (rated @ model.tasks["ranking"].ease.weights).flatten()
+    assert expected.abs().max() > 0.1
+    torch.testing.assert_close(found[2], without[2] + expected, rtol=1e-5, atol=1e-5)
+    assert not hasattr(open_session("MMASP", planted, ease_weight=0).model, "ease")
+
+
+def test_ease_weights_are_solved_from_training_rows_alone(planted):
+    session = open_session("MMASP", planted)
+    model, rows = session.model, session.split.train.inter_feat
+    users, items = (rows[field].numpy() for field in (model.USER_ID, model.ITEM_ID))
+    expected = EASE(users, items, model.n_users, model.n_items).weights
+    assert torch.equal(model.tasks["ranking"].ease.weights, expected)
+    more = session.split.test.inter_feat
+    users, items = (np.append(rows[field], more[field]) for field in (model.USER_ID, model.ITEM_ID))
+    assert not torch.equal(EASE(users, items, model.n_users, model.n_items).weights, expected)
+
+
+def test_ease_weights_say_nothing_of_a_movie_without_training_ratings(planted):
+    model = open_session("MMASP", planted, protocol="cold-item").model
+    cold = ~model.catalogue.has_ratings
+    assert cold.sum() > 20 and (model.tasks["ranking"].ease.weights[:, cold] == 0).all()
+    assert (model.tasks["ranking"].ease.weights[model.catalogue.has_ratings] != 0).any(dim=1).all()
+
+
+def test_ranking_reaches_the_shared_movies_by_its_gradient_scale_only(planted):
+    for influence, reached in ((0.0, False), (0.5, True)):
+        session = open_session("MMASP", planted, tasks=["ranking"], ranking_gradient_scale=influence, metrics=["NDCG"])
+        model = session.model.train()
+        model.tasks["ranking"].head.content.weight.data.fill_(1.0)
+        model.calculate_loss(session.split.train.inter_feat)["ranking"].backward()
+        gradient = model.catalogue.field("text").projection.grad
+        assert (gradient is not None and bool((gradient != 0).any())) == reached
+        assert (model.tasks["ranking"].head.residual.grad != 0).any()

@@ -1,0 +1,143 @@
+"""What a task is: a head on the movies' representation, its losses, its predictions and how it is measured.
+
+Shapes: N movies of the catalogue, U users, B pairs, R users of a batch.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, NamedTuple
+
+from recbole.data.interaction import Interaction
+from torch import Tensor, nn
+
+from recbole_mm.evaluation.families import MetricFamily
+from recbole_mm.model.catalogue import Catalogue
+from recbole_mm.model.users import Users
+
+
+class Requirement(NamedTuple):
+    """A field that a task needs: the option that names it, and the atomic file it stands in (inter, item)."""
+
+    option: str
+    file: str
+
+
+@dataclass(frozen=True)
+class MovieRepresentations:
+    """Representations of the same movies for the tasks.
+
+    Attributes:
+        of_task: task -> what the task sees of a movie, [N, size].
+        shared: s, [N, d].
+        private: task -> the private part, [N, d'], of a model that has any.
+    """
+
+    of_task: Mapping[str, Tensor]
+    shared: Tensor
+    private: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class EncodedCatalogue:
+    """All movies encoded once, with the users before them: what losses and predictions are computed from.
+
+    Attributes:
+        has_identity: movies that keep their identity, bool [N]; see `Catalogue.draw_identity`.
+        learned: what the tasks know of every movie from its ratings alone, without gradient, [N, a]; None if no task
+            learns such a thing.
+        states: task -> what its predictions need beside the movies; empty in training.
+    """
+
+    catalogue: Catalogue
+    users: Users
+    has_identity: Tensor
+    movies: MovieRepresentations
+    learned: Callable[[], Tensor | None]
+    states: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Task(nn.Module, ABC):
+    """One of the things that a model learns from the same movies.
+
+    A task owns its head, its losses and its predictions. The model asks; it never looks at a task's name. A task that
+    is not among the option ``tasks`` does not exist in the model.
+
+    Args:
+        size: length of the representation that the model gives the task.
+        catalogue: the movies; the task may ask its sizes, and keeps no reference to it.
+        dataset: the **training** part.
+        config: options of the run.
+        learned_size: length of `EncodedCatalogue.learned`.
+
+    Attributes:
+        name: of the task in the option ``tasks``.
+        family: the metrics that measure it.
+        ranks: it has ``score`` and ``score_catalogue``, so that the catalogue can be ordered for a user.
+        batch_size: movies or users that it draws in a step, beside the batch; None if it draws none.
+    """
+
+    name: ClassVar[str]
+    family: ClassVar[MetricFamily]
+    ranks: ClassVar[bool] = False
+    batch_size: int | None = None
+
+    @classmethod
+    def requires(cls) -> tuple[Requirement, ...]:
+        """Fields of the atomic files without which the task cannot be learned."""
+        return ()
+
+    @classmethod
+    def weight(cls, config) -> float:
+        """Weight of its losses in the sum."""
+        return config[f"{cls.name}_weight"]
+
+    @classmethod
+    def learned_size(cls, config) -> int:
+        """Length of what `learned` gives; 0: nothing."""
+        return 0
+
+    # ------------------------------------------------------------------ training
+
+    def draw(self, batch: Interaction) -> Tensor | None:
+        """Movies that a step of the task is about, ids; None for a task about users."""
+        return None
+
+    @abstractmethod
+    def losses(self, encoded: EncodedCatalogue, batch: Interaction, drawn: Tensor | None) -> dict[str, Tensor]:
+        """Weighted losses by name.
+
+        Args:
+            batch: rows of the training part with user, item and, where there is one, rating, each [B].
+            drawn: what `draw` gave.
+        """
+
+    def learned(self, catalogue: Catalogue, has_identity: Tensor) -> Tensor | None:
+        """What the task knows of each movie from its ratings alone, without gradient, [N, learned_size]."""
+        return None
+
+    # ------------------------------------------------------------------ prediction
+
+    def state(self, encoded: EncodedCatalogue) -> Any:
+        """What predictions need of all users and movies, computed once; see `EncodedCatalogue.states`."""
+        return None
+
+    def with_candidates(self, state: Any, other: Any) -> Any:
+        """The users as ``state`` holds them before the movies as ``other``, a state of the same task, holds them."""
+        return state
+
+    # ------------------------------------------------------------------ the same weights for others
+
+    def with_movies(self, number: int) -> Task:
+        """The task over a catalogue with more movies at its end, which nobody has rated."""
+        return self
+
+    def with_people(self, number: int) -> Task:
+        """The task for other users, of whom nothing is learned."""
+        return self
+
+    def without_ratings(self) -> Task:
+        """The task as if nobody had rated any movie."""
+        return self

@@ -1,0 +1,133 @@
+"""Rating prediction: how a user rates a movie, from the user's profile and the movie."""
+
+from __future__ import annotations
+
+import torch
+from recbole.data.dataset import Dataset
+from recbole.data.interaction import Interaction
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from recbole_mm.evaluation.families import RATING
+from recbole_mm.model.catalogue import Catalogue
+from recbole_mm.model.layers import Dropout
+from recbole_mm.model.losses import rating_loss
+from recbole_mm.model.sharing import shared_copy, without_rows
+from recbole_mm.model.tasks.base import EncodedCatalogue, Requirement, Task
+from recbole_mm.model.users import UserProfiles
+
+
+class RatingTask(Task):
+    """y(u, m) = mu + b_u + MLP[P(u); z(m); P(u)⊙z(m)]        loss: mean squared error on the raw scale
+
+    P(u) is the user's profile (`recbole_mm.model.users.UserProfiles`), in training without the target movie. What a
+    movie is worth comes from its representation, so a cold movie has it too. A prediction is clipped to the scale.
+
+    Attributes:
+        mean_rating: mu, of the training rows.
+        rating_scale: lowest and highest rating, [2].
+    """
+
+    name, family, ranks = "rating", RATING, True
+
+    mean_rating: Tensor
+    rating_scale: Tensor
+
+    def __init__(self, size: int, catalogue: Catalogue, dataset: Dataset, config, learned_size: int = 0) -> None:
+        super().__init__()
+        self.fields = (dataset.uid_field, dataset.iid_field, config["RATING_FIELD"])
+        self.loss_weight = self.weight(config)
+        ratings = dataset.inter_feat[config["RATING_FIELD"]].numpy()
+        low, high = config["rating_scale"] or (ratings.min(), ratings.max())
+        self.register_buffer("mean_rating", torch.tensor(float(ratings.mean())))
+        self.register_buffer("rating_scale", torch.tensor([float(low), float(high)]))
+        self.profiles = UserProfiles(size, config["disliked_profile"])
+        self.head = RatingHead(size, config["rating_hidden_size"], config["dropout_prob"])
+        # Zero at the start, so a user who is never trained keeps the bias 0.
+        self.user_bias = nn.Parameter(torch.zeros(dataset.user_num)) if config["rating_bias"] else None
+
+    @classmethod
+    def requires(cls) -> tuple[Requirement, ...]:
+        return (Requirement("RATING_FIELD", "inter"),)
+
+    def draw(self, batch: Interaction) -> Tensor:
+        """The movies of the batch: drawn through ratings, by popularity."""
+        return batch[self.fields[1]]
+
+    def losses(self, encoded: EncodedCatalogue, batch: Interaction, drawn: Tensor | None) -> dict[str, Tensor]:
+        users, items, rating = (batch[field] for field in self.fields)
+        z = encoded.movies.of_task[self.name]  # [N, m]
+        targets = F.embedding(items, z)  # [B, m]
+        profiles = self.profiles.leave_one_out(encoded.users, z, targets, users, items)  # [B, m]
+        predicted = self._baseline(users) + self.head(profiles, targets)
+        return {self.name: self.loss_weight * rating_loss(predicted, rating)}
+
+    def state(self, encoded: EncodedCatalogue) -> Tensor:
+        """P of every user, [U, m]."""
+        return self.profiles(encoded.users, encoded.movies.of_task[self.name])
+
+    def predict(self, encoded: EncodedCatalogue, users: Tensor, items: Tensor) -> Tensor:
+        """Predicted rating of each pair, clipped to the rating scale, [B]."""
+        return self.score(encoded, users, items).clamp(*self.rating_scale.tolist())
+
+    def score(self, encoded: EncodedCatalogue, users: Tensor, items: Tensor) -> Tensor:
+        """Predicted rating of each pair, not clipped, [B]: ordered by it, no movies are equal at the scale's ends."""
+        profiles, z = encoded.states[self.name], encoded.movies.of_task[self.name]
+        return self._baseline(users) + self.head(profiles[users], z[items])
+
+    def score_catalogue(self, encoded: EncodedCatalogue, users: Tensor) -> Tensor:
+        """`score` of every movie for each user, [R, N], as matrix products."""
+        profiles, z = encoded.states[self.name], encoded.movies.of_task[self.name]
+        return self.head.score_catalogue(profiles[users], z) + self._baseline(users)[:, None]
+
+    def _baseline(self, users: Tensor) -> Tensor:
+        """mu + b_u, [B]."""
+        if self.user_bias is None:
+            return self.mean_rating.expand(len(users))
+        return self.mean_rating + self.user_bias[users]
+
+    def with_people(self, number: int) -> RatingTask:
+        others = shared_copy(self)
+        if self.user_bias is not None:
+            others.user_bias = without_rows(self.user_bias, number)
+        return others
+
+
+class RatingHead(nn.Module):
+    """MLP[P; z; P⊙z] -> one number for each pair.
+
+    The first layer is kept as three blocks (profile, movie, product), so that the same weights score B given
+    pairs or, as one matrix computation, every movie of the catalogue for every user.
+
+    Args:
+        movie_size: length of z, which is also the length of a profile.
+        hidden_size: units of the hidden layer.
+        dropout: probability of dropping a hidden unit.
+    """
+
+    def __init__(self, movie_size: int, hidden_size: int, dropout: float) -> None:
+        super().__init__()
+        self.profile = nn.Linear(movie_size, hidden_size)
+        self.movie = nn.Linear(movie_size, hidden_size, bias=False)
+        self.product = nn.Linear(movie_size, hidden_size, bias=False)
+        self.dropout = Dropout(dropout)
+        self.output = nn.Linear(hidden_size, 1)
+
+    def forward(self, profiles: Tensor, movies: Tensor) -> Tensor:
+        """Score of each pair, [B], from profiles [B, m] and movies [B, m]."""
+        hidden = self.profile(profiles) + self.movie(movies) + self.product(profiles * movies)
+        return self.output(self.dropout(F.leaky_relu_(hidden))).squeeze(-1)
+
+    @torch.no_grad()
+    def score_catalogue(self, profiles: Tensor, movies: Tensor) -> Tensor:
+        """Score of every movie for every user, [U, N], from profiles [U, m] and movies [N, m].
+
+        For hidden unit j the product block is (P ⊙ w_j) zᵀ: H matrix products instead of U·N small ones.
+        """
+        by_user, by_movie = self.profile(profiles), self.movie(movies)  # [U, H], [N, H]
+        scores = self.output.bias.detach().expand(len(profiles), len(movies)).clone()
+        for unit, weight in enumerate(self.output.weight[0].tolist()):
+            hidden = torch.addmm(by_movie[:, unit], profiles * self.product.weight[unit], movies.T)  # [U, N]
+            hidden += by_user[:, unit, None]
+            scores.add_(F.leaky_relu_(hidden), alpha=weight)
+        return scores
