@@ -60,7 +60,7 @@ def create_server(options: argparse.Namespace):
             file=sys.stderr,
         )
     from recbole_mm.demo.app import MAX_BYTES, create_app
-    from recbole_mm.training.session import load
+    from recbole_mm.inference.load import load
 
     app = create_app(load(options.checkpoint, data_path=options.data_path), _trusted_hosts(options.host))
     try:

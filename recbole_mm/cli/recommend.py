@@ -63,7 +63,7 @@ def recommend(options: argparse.Namespace) -> str:
     likes, dislikes = (_titles(text) for text in (options.likes, options.dislikes))
     if (options.user is None) == (not likes and not dislikes):
         raise InputError("give either --user=ID or --likes='TITLE; TITLE' (and --dislikes='…')")
-    from recbole_mm.training.session import load  # torch and RecBole take seconds to import: not for --help
+    from recbole_mm.inference.load import load  # torch and RecBole take seconds to import: not for --help
 
     recommender = load(options.checkpoint, data_path=options.data_path)
     if options.user is not None:

@@ -22,9 +22,10 @@ from recbole_mm.cli.main import main
 from recbole_mm.config.config import Config
 from recbole_mm.config.sources import write_arguments
 from recbole_mm.errors import InputError
+from recbole_mm.inference.load import load
 from recbole_mm.training import distributed
 from recbole_mm.training.distributed import Processes, launch
-from recbole_mm.training.session import load, prepare_session, run
+from recbole_mm.training.session import prepare_session, run
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 OURS = ("MMFS", "MMSP", "MMASP")

@@ -8,8 +8,9 @@ import pytest
 from recbole_mm.config.config import Config
 from recbole_mm.data.vectors import write_vectors
 from recbole_mm.errors import InputError
+from recbole_mm.inference.load import load
 from recbole_mm.training.checkpoint import load_checkpoint, save_checkpoint
-from recbole_mm.training.session import load, prepare_session, run
+from recbole_mm.training.session import prepare_session, run
 
 
 def test_result_file_holds_every_part_of_a_result(planted, tmp_path):
