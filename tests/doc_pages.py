@@ -147,7 +147,7 @@ class Reader:
 
     def demo(self, arguments: list[str]) -> None:
         # Serving has tests of its own; here the command must come that far.
-        self.monkeypatch.setattr("recbole_mm.cli.demo.serve", lambda options: load(options.checkpoint))
+        self.monkeypatch.setattr("recbole_mm.cli.demo.run", lambda options: load(options.checkpoint) and 0)
         self.main(["demo", *arguments])
 
     def module(self, arguments: list[str]) -> None:
