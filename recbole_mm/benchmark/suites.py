@@ -26,12 +26,16 @@ from recbole_mm.benchmark.cell import Cell
 from recbole_mm.benchmark.key import data_folder, make_cell
 from recbole_mm.benchmark.runner import run_cell
 from recbole_mm.benchmark.table import read_table, write_results
-from recbole_mm.config.sources import read_packaged
+from recbole_mm.config.schema import Schema
+from recbole_mm.config.sources import given_options, read_packaged
 from recbole_mm.datasets.registry import PREPARABLE, prepare
 from recbole_mm.errors import InputError, nearest
-from recbole_mm.model.registry import MODELS
+from recbole_mm.model.registry import MODELS, get_model
 from recbole_mm.report.tables import differences, latex, markdown, significance
 from recbole_mm.resources import resource_dir
+
+# Options that a file for every row may not hold.
+SET_BY_SUITES = {"model", "dataset", "protocol", "seed", "result_file", "predictions_file", "evaluate", "resume"}
 
 
 def suite_names() -> list[str]:
@@ -39,7 +43,14 @@ def suite_names() -> list[str]:
     return sorted(path.stem for path in (resource_dir("properties") / "benchmark").glob("*.yaml"))
 
 
-def run_suite(suite: str, dataset: str, out: Path, workers: int = 2, quick: bool = False) -> Path:
+def run_suite(
+    suite: str,
+    dataset: str,
+    out: Path,
+    workers: int = 2,
+    quick: bool = False,
+    config_files: Sequence[str | Path] = (),
+) -> Path:
     """Run the cells of a suite that are not there yet and write its table.
 
     Results of runs are kept in ``out/runs``, under a name that changes with all that the numbers depend on (key.py): an
@@ -50,14 +61,16 @@ def run_suite(suite: str, dataset: str, out: Path, workers: int = 2, quick: bool
         suite: name of a file of properties/benchmark.
         workers: runs at a time, each with one thread.
         quick: the short form, ``<suite>-quick``.
+        config_files: yaml files of options for every row, the later the stronger; those of a row itself are stronger.
+            A data set of the user's own says here what its fields are.
 
     Returns:
         The table, ``out/<suite>.md``; beside it ``.tex`` is the same in LaTeX, ``.csv`` has one line for each run and
         ``.tests.csv`` the significance tests. ``out/results.csv`` holds the lines of all suites there.
 
     Raises:
-        InputError: no such suite, no short form of it, a data set that cannot be built, or a number of the short form
-            outside its band.
+        InputError: no such suite, no short form of it, a data set that cannot be built, an option in ``config_files``
+            that not every row can take, or a number of the short form outside its band.
     """
     if workers < 1:
         raise InputError(f"workers is {workers}, but at least one run must go on at a time")
@@ -68,6 +81,9 @@ def run_suite(suite: str, dataset: str, out: Path, workers: int = 2, quick: bool
     plan = _read_plan(suite, dataset)
     if quick:
         plan, suite = _short_form(plan, suite), f"{suite}-quick"
+    if config_files:
+        plan = {**plan, "config_files": [str(name) for name in config_files]}
+        _check_config_files(plan, dataset)
     _prepare_data(plan, dataset)
     (out / "runs").mkdir(parents=True, exist_ok=True)
     cells = _cells(plan, dataset, out / "runs")
@@ -115,11 +131,28 @@ def _rows(plan: Mapping, dataset: str) -> list[tuple[str, dict, str]]:
     """Name, options and protocol of each row."""
     runs = [(protocol, plan) for protocol in plan.get("protocols", [])]
     runs += [(protocol, _read_plan(suite, dataset)) for suite, protocol in plan.get("rows_of", {}).items()]
-    return [
+    rows = [
         (row, {**source.get("options", {}), **options}, protocol)
         for protocol, source in runs
         for row, options in source["rows"].items()
     ]
+    if given := " ".join(plan.get("config_files", [])):
+        for _, options, _ in rows:
+            options["config_files"] = f"{given} {options.get('config_files', '')}".strip()
+    return rows
+
+
+def _check_config_files(plan: Mapping, dataset: str) -> None:
+    """Refuse options that a row could not take, before the first of them runs."""
+    given = given_options(config_file_list=plan["config_files"])
+    for name in SET_BY_SUITES & given.keys():
+        raise InputError(f"{given[name].origin}: option '{name}' is set for each run of a suite; leave it out")
+    for model in sorted({options["model"] for _, options, _ in _rows(plan, dataset)}):
+        try:
+            kind = get_model(model).type
+        except InputError:  # its rows say so
+            continue
+        Schema(model, kind).check(given)
 
 
 def _prepare_data(plan: Mapping, dataset: str) -> None:
