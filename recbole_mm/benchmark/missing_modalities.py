@@ -1,4 +1,4 @@
-"""How a trained model bears movies whose vectors are missing at test time."""
+"""Robustness to missing modalities: a trained model, and movies whose vectors are missing at test time."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def run_cell(cell: Cell) -> str | None:
         return None
     if process.exitcode == 1 and failure.is_file():
         return failure.read_text(encoding="utf-8")
-    return f"ended with exit status {process.exitcode} (a negative one is a signal, -9 often want of memory)"
+    return f"ended with exit status {process.exitcode} (a negative one is a signal, -9 often means out of memory)"
 
 
 def _work(cell: Cell) -> None:

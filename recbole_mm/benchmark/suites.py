@@ -175,7 +175,7 @@ def _run_all(cells: Sequence[Cell], workers: int, suite: str) -> list[str | None
 
 
 def _predictions(cells: Sequence[Cell], failures: Sequence[str | None]) -> dict[str, dict[str, list[Path]]]:
-    """Protocol -> row -> outcome files of its runs, for rows without a failure."""
+    """Protocol -> row -> files with the predictions of its runs, for rows without a failure."""
     broken = {cell.row for cell, failure in zip(cells, failures) if failure is not None}
     found: dict[str, dict[str, list[Path]]] = {}
     for cell in cells:

@@ -226,7 +226,7 @@ def _wait_for(started, store: dist.TCPStore, offset: int) -> None:
             # First of all: that others then miss its answers is no news.
             if (process.exitcode or 0) < 0:
                 signal = Signals(-process.exitcode).name
-                raise RuntimeError(f"rank {rank} was ended by {signal}; SIGKILL is often the want of memory")
+                raise RuntimeError(f"rank {rank} was ended by {signal}; SIGKILL often means out of memory")
         try:
             failure = json.loads(store.get("failure")) if store.check(["failure"]) else None
         except RuntimeError:  # the first host has gone: after the end of all, or with an error

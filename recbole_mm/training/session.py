@@ -95,16 +95,17 @@ def _train(config: Config, saved: bool) -> Result | None:
     getLogger().info(session.model)
 
     start = perf_counter()
-    if not config["evaluate"]:
+    if config["evaluate"]:
+        trainer.eval_collector.data_collect(session.train_data)
+        checkpoint = config["evaluate"]
+    else:
         if config["resume"]:
             trainer.resume_checkpoint(config["resume"])
         trainer.fit(session.train_data, session.valid_data, saved=saved, show_progress=config["show_progress"])
         if processes.rank:
             return None
-        best = trainer.load_weights(trainer.saved_model_file) if saved else None
-    else:
-        trainer.eval_collector.data_collect(session.train_data)
-        best = trainer.load_weights(config["evaluate"])
+        checkpoint = trainer.saved_model_file if saved else None
+    best = trainer.load_weights(checkpoint) if checkpoint else None
     fitted = perf_counter()
     valid, test = (trainer.evaluate(data, load_best_model=False) for data in (session.valid_data, session.test_data))
     evaluated = perf_counter()
@@ -128,11 +129,18 @@ def _train(config: Config, saved: bool) -> Result | None:
         best_epoch=best["epoch"] if best else None,
         parameters=sum(p.numel() for p in session.model.parameters() if p.requires_grad),
         peak_rss_mb=round(peak_rss_mb(), 1),
-        checkpoint=config["evaluate"] or (trainer.saved_model_file if saved else None),
+        checkpoint=checkpoint,
         versions=versions(),
         config={**config.plain(), **of_several(config)},
         history=history,
     )
+    _write_files(result, session)
+    return result
+
+
+def _write_files(result: Result, session: Session) -> None:
+    """The files that the options ``result_file`` and ``predictions_file`` ask for."""
+    config = session.config
     if config["result_file"]:
         path = Path(config["result_file"])
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -140,8 +148,7 @@ def _train(config: Config, saved: bool) -> Result | None:
     if config["predictions_file"]:
         path = Path(config["predictions_file"])
         path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(path, **trainer.predictions(session.test_data))
-    return result
+        np.savez_compressed(path, **session.trainer.predictions(session.test_data))
 
 
 def prepare_session(config: Config) -> Session:

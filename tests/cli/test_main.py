@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from recbole_mm.cli import run
+from recbole_mm.cli import run, tune
 from recbole_mm.cli.main import COMMANDS, main
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -100,7 +100,7 @@ def test_a_run_without_options_lists_the_protocols(capsys):
 def test_help_waits_for_no_import(tmp_path):
     code = """
 import sys
-from recbole_mm.cli import run
+from recbole_mm.cli import run, tune
 from recbole_mm.cli.main import COMMANDS, main
 try:
     main(["--help"])
@@ -111,6 +111,14 @@ assert not {"torch", "recbole", "pandas", "numpy"} & set(sys.modules), sorted(sy
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=CHECKOUT)
     assert done.returncode == 0, done.stderr
     assert all(f"    {name}" in done.stdout for name in COMMANDS)
+
+
+def test_options_of_a_run_arrive_as_they_were_typed(monkeypatch):
+    typed = ["--model=MMFS", "--config_files=a.yaml b.yaml", "--topk=[1, 2]", "--state=ERROR", "--seed=-3"]
+    monkeypatch.setattr(run, "run", lambda options: options.run_options)
+    assert main(["run", *typed]) == typed
+    monkeypatch.setattr(tune, "run", lambda options: (options.trials, options.run_options))
+    assert main(["tune", *typed[:2], "--trials=3", *typed[2:]]) == (3, typed)
 
 
 def test_only_some_commands_take_options_of_a_run(capsys):
