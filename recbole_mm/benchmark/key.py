@@ -4,7 +4,7 @@
     code        every module of this package that the run imports, found by following imports from the cell's tool and
                 its model. Comments and docstrings do not count
     properties  the property files of this package that the run reads, by value
-    data        the content of all files of the data set: ratings, movies, users, vectors
+    data        the content of all files of the data set: ratings, movies, users, vectors; yaml files by value
     versions    of Python, RecBole, torch and the other packages that compute the numbers
 
 Two imports are not followed. The data sets' builders: their result, the data files, is in the key. And what the table
@@ -59,6 +59,7 @@ def key_of(cell: Cell) -> str:
     files = [read_mapping(find_file(name)) for name in str(cell.options.get("config_files", "")).split()]
     properties = read_properties(model, cell.dataset, cell.protocol)
     settings = _settings(properties, cell.options)
+    data = data_files(_folder(settings, cell.dataset), cell.dataset)
     parts = {
         "dataset": cell.dataset,
         "protocol": cell.protocol,
@@ -68,7 +69,7 @@ def key_of(cell: Cell) -> str:
         "config_files": files,
         "code": code_of(entry_modules(cell.tool, model, settings.get("builtin_task"))),
         "properties": properties,
-        "data": [[path.name, hash_of(path)] for path in data_files(_folder(settings, cell.dataset), cell.dataset)],
+        "data": {path.name: read_mapping(path) if path.suffix == ".yaml" else hash_of(path) for path in data},
         "versions": {name: version for name, version in versions().items() if name != "recbole-mm"},
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

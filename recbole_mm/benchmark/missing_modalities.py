@@ -1,4 +1,4 @@
-"""Robustness to missing modalities: a trained model, and movies whose vectors are missing at test time."""
+"""How a trained model bears movies whose vectors are missing at test time."""
 
 from __future__ import annotations
 

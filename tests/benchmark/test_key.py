@@ -166,11 +166,19 @@ def test_other_ratings_are_another_cell(planted, tmp_path):
     assert data_name(planted, tmp_path) == before
 
 
-@pytest.mark.parametrize("suffix", ["item", "user", "text", "avf.npz", "yaml"])
+@pytest.mark.parametrize("suffix", ["item", "user", "text", "avf.npz"])
 def test_each_file_of_the_data_set_counts(planted, tmp_path, suffix):
     before, file = data_name(planted, tmp_path), planted.folder / f"{planted.name}.{suffix}"
     file.write_bytes(file.read_bytes() + b"\n" if file.is_file() else b"new")
     assert data_name(planted, tmp_path) != before
+
+
+def test_options_beside_the_data_count_by_value(planted, tmp_path):
+    names = [data_name(planted, tmp_path)]
+    for text in ("epochs: 3", "epochs: 3  # a comment", "epochs: 4"):
+        (planted.folder / f"{planted.name}.yaml").write_text(text)
+        names.append(data_name(planted, tmp_path))
+    assert names[1] == names[2] and len(set(names)) == 3
 
 
 def test_other_files_and_other_dates_do_not_count(planted, tmp_path):
