@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from recbole_mm.config.config import Config
+    from recbole_mm.inference.load import load
     from recbole_mm.inference.recommender import Recommender
-    from recbole_mm.training.session import load, run
+    from recbole_mm.training.session import run
 
 __version__ = "0.1.0"
 __all__ = ["Config", "Recommender", "__version__", "load", "run"]
@@ -29,7 +30,7 @@ _RECBOLE = "1.2.1"
 _PUBLIC = {
     "Config": "recbole_mm.config.config",
     "Recommender": "recbole_mm.inference.recommender",
-    "load": "recbole_mm.training.session",
+    "load": "recbole_mm.inference.load",
     "run": "recbole_mm.training.session",
 }
 

@@ -24,8 +24,9 @@ import pytest
 from recbole_mm.benchmark import suites
 from recbole_mm.cli.main import main
 from recbole_mm.config.sources import load_yaml
+from recbole_mm.inference.load import load
 from recbole_mm.report import html
-from recbole_mm.training import session as quick_start
+from recbole_mm.training import session
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -146,7 +147,7 @@ class Reader:
 
     def demo(self, arguments: list[str]) -> None:
         # Serving has tests of its own; here the command must come that far.
-        self.monkeypatch.setattr("recbole_mm.cli.demo.serve", lambda options: quick_start.load(options.checkpoint))
+        self.monkeypatch.setattr("recbole_mm.cli.demo.run", lambda options: load(options.checkpoint) and 0)
         self.main(["demo", *arguments])
 
     def module(self, arguments: list[str]) -> None:
@@ -177,21 +178,21 @@ def _parse_and_stop(parse: Callable) -> Callable:
 
 def _shorten(monkeypatch: pytest.MonkeyPatch) -> None:
     """One epoch for each training (one more where it is resumed); tables are planned only."""
-    train = quick_start.run
+    train = session.run
 
     def run(*given, arguments=(), **more):
         kept = [argument for argument in arguments if not argument.startswith("--epochs=")]
         epochs = 2 if any(argument.startswith("--resume=") for argument in kept) else 1
         return train(*given, arguments=[*kept, f"--epochs={epochs}", "--show_progress=False"], **more)
 
-    def plan(suite: str, dataset: str, out: Path, workers: int, quick: bool) -> Path:
+    def plan(suite: str, dataset: str, out: Path, workers: int, quick: bool, config_files: list[str]) -> Path:
         rows = suites._read_plan(suite, dataset)
         out.mkdir(parents=True, exist_ok=True)
         assert suites._cells(suites._short_form(rows, suite) if quick else rows, dataset, out)
         (out / f"{suite}.md").write_text("planned")
         return out / f"{suite}.md"
 
-    monkeypatch.setattr(quick_start, "run", run)
+    monkeypatch.setattr(session, "run", run)
     monkeypatch.setattr(suites, "run_suite", plan)
     monkeypatch.setattr(html, "write_html", lambda out, dataset: out / "report.html")
 

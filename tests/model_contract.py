@@ -13,8 +13,10 @@ from recbole.data.interaction import Interaction
 from recbole_mm.config.config import Config
 from recbole_mm.data.vectors import write_vectors
 from recbole_mm.errors import InputError
+from recbole_mm.inference.load import load
 from recbole_mm.model.variants import with_movies
-from recbole_mm.training.session import Result, Session, load, prepare_session, run
+from recbole_mm.training.result import Result
+from recbole_mm.training.session import Session, prepare_session, run
 
 
 def open_session(name: str, planted, **options) -> Session:

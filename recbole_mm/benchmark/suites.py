@@ -2,7 +2,7 @@
 
 A suite is a file of properties/benchmark, or of properties/benchmark/<dataset> where a data set has rows of its own:
 
-    rows        name -> options of `recbole-mm run` (and ``tool``, see cells.py)
+    rows        name -> options of `recbole-mm run` (and ``tool``, see cell.py)
     protocols, seeds
     rows_of     in place of rows and protocols: suite -> the protocol under which its rows run (no tests: it has them)
     options     of every row
@@ -17,18 +17,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from datetime import datetime
 from pathlib import Path
 
 import pandas as pd
 from tqdm import tqdm
 
-from recbole_mm.benchmark.cell import Cell, lines_of, make_cell, run_cell
-from recbole_mm.config.sources import read_packaged
+from recbole_mm.benchmark.cell import Cell
+from recbole_mm.benchmark.key import data_folder, make_cell
+from recbole_mm.benchmark.runner import run_cell
+from recbole_mm.benchmark.table import read_table, write_results
+from recbole_mm.config.schema import Schema
+from recbole_mm.config.sources import given_options, read_packaged
+from recbole_mm.datasets.registry import PREPARABLE, prepare
 from recbole_mm.errors import InputError, nearest
-from recbole_mm.model.registry import MODELS
+from recbole_mm.model.registry import MODELS, get_model
 from recbole_mm.report.tables import differences, latex, markdown, significance
 from recbole_mm.resources import resource_dir
+
+# Options that a file for every row may not hold.
+SET_BY_SUITES = {"model", "dataset", "protocol", "seed", "result_file", "predictions_file", "evaluate", "resume"}
 
 
 def suite_names() -> list[str]:
@@ -36,24 +43,34 @@ def suite_names() -> list[str]:
     return sorted(path.stem for path in (resource_dir("properties") / "benchmark").glob("*.yaml"))
 
 
-def run_suite(suite: str, dataset: str, out: Path, workers: int = 2, quick: bool = False) -> Path:
+def run_suite(
+    suite: str,
+    dataset: str,
+    out: Path,
+    workers: int = 2,
+    quick: bool = False,
+    config_files: Sequence[str | Path] = (),
+) -> Path:
     """Run the cells of a suite that are not there yet and write its table.
 
-    Results of runs are kept in ``out/runs``, under a name that changes with options, code and shipped vectors: an
-    interrupted suite goes on where it stopped, and changed code runs again. A cell that fails is shown as failed, with
-    its reason, and stops no other.
+    Results of runs are kept in ``out/runs``, under a name that changes with all that the numbers depend on (key.py): an
+    interrupted suite goes on where it stopped, and what has changed runs again. A cell that fails is shown as failed,
+    with its reason, and stops no other.
 
     Args:
         suite: name of a file of properties/benchmark.
         workers: runs at a time, each with one thread.
         quick: the short form, ``<suite>-quick``.
+        config_files: yaml files of options for every row, the later the stronger; those of a row itself are stronger.
+            A data set of the user's own says here what its fields are.
 
     Returns:
         The table, ``out/<suite>.md``; beside it ``.tex`` is the same in LaTeX, ``.csv`` has one line for each run and
         ``.tests.csv`` the significance tests. ``out/results.csv`` holds the lines of all suites there.
 
     Raises:
-        InputError: no such suite, no short form of it, or a number of the short form outside its band.
+        InputError: no such suite, no short form of it, a data set that cannot be built, an option in ``config_files``
+            that not every row can take, or a number of the short form outside its band.
     """
     if workers < 1:
         raise InputError(f"workers is {workers}, but at least one run must go on at a time")
@@ -64,11 +81,15 @@ def run_suite(suite: str, dataset: str, out: Path, workers: int = 2, quick: bool
     plan = _read_plan(suite, dataset)
     if quick:
         plan, suite = _short_form(plan, suite), f"{suite}-quick"
+    if config_files:
+        plan = {**plan, "config_files": [str(name) for name in config_files]}
+        _check_config_files(plan, dataset)
+    _prepare_data(plan, dataset)
     (out / "runs").mkdir(parents=True, exist_ok=True)
     cells = _cells(plan, dataset, out / "runs")
     failures = _run_all(cells, plan.get("workers", workers), suite)
     part = plan.get("part", "test")
-    table = _read(cells, failures, part)
+    table = read_table(cells, failures, part)
     table.to_csv(out / f"{suite}.csv", index=False)
     (out / f"{suite}.tex").write_text(latex(table, plan), encoding="utf-8")
     text = markdown(suite, dataset, table, plan)
@@ -80,7 +101,7 @@ def run_suite(suite: str, dataset: str, out: Path, workers: int = 2, quick: bool
         text += differences(table, plan)
     path = out / f"{suite}.md"
     path.write_text(text, encoding="utf-8")
-    _write_all(out)
+    write_results(out)
     _check_bands(plan.get("bands", {}), table, path)
     return path
 
@@ -99,14 +120,46 @@ def _short_form(plan: Mapping, suite: str) -> dict:
 
 
 def _cells(plan: Mapping, dataset: str, folder: Path) -> list[Cell]:
-    runs = [(protocol, plan) for protocol in plan.get("protocols", [])]
-    runs += [(protocol, _read_plan(suite, dataset)) for suite, protocol in plan.get("rows_of", {}).items()]
     return [
-        make_cell(row, dataset, {**source.get("options", {}), **options}, protocol, seed, folder)
-        for protocol, source in runs
-        for row, options in source["rows"].items()
+        make_cell(row, dataset, options, protocol, seed, folder)
+        for row, options, protocol in _rows(plan, dataset)
         for seed in plan["seeds"]
     ]
+
+
+def _rows(plan: Mapping, dataset: str) -> list[tuple[str, dict, str]]:
+    """Name, options and protocol of each row."""
+    runs = [(protocol, plan) for protocol in plan.get("protocols", [])]
+    runs += [(protocol, _read_plan(suite, dataset)) for suite, protocol in plan.get("rows_of", {}).items()]
+    rows = [
+        (row, {**source.get("options", {}), **options}, protocol)
+        for protocol, source in runs
+        for row, options in source["rows"].items()
+    ]
+    if given := " ".join(plan.get("config_files", [])):
+        for _, options, _ in rows:
+            options["config_files"] = f"{given} {options.get('config_files', '')}".strip()
+    return rows
+
+
+def _check_config_files(plan: Mapping, dataset: str) -> None:
+    """Refuse options that a row could not take, before the first of them runs."""
+    given = given_options(config_file_list=plan["config_files"])
+    for name in SET_BY_SUITES & given.keys():
+        raise InputError(f"{given[name].origin}: option '{name}' is set for each run of a suite; leave it out")
+    for model in sorted({options["model"] for _, options, _ in _rows(plan, dataset)}):
+        try:
+            kind = get_model(model).type
+        except InputError:  # its rows say so
+            continue
+        Schema(model, kind).check(given)
+
+
+def _prepare_data(plan: Mapping, dataset: str) -> None:
+    """Build the data set where a run would: the keys of the cells are made of its files."""
+    if dataset in PREPARABLE:
+        for folder in {data_folder(dataset, options, protocol) for _, options, protocol in _rows(plan, dataset)}:
+            prepare(dataset, folder.parent)
 
 
 def _run_all(cells: Sequence[Cell], workers: int, suite: str) -> list[str | None]:
@@ -121,20 +174,8 @@ def _run_all(cells: Sequence[Cell], workers: int, suite: str) -> list[str | None
     return [reasons[cell.file] for cell in cells]
 
 
-def _read(cells: Sequence[Cell], failures: Sequence[str | None], part: str) -> pd.DataFrame:
-    lines = []
-    for cell, failure in zip(cells, failures):
-        place = {"protocol": cell.protocol, "seed": cell.seed, "failure": failure, "cell": cell.file.stem}
-        if failure is not None:
-            lines.append({"row": cell.row, **place})
-            continue
-        ran = datetime.fromtimestamp(cell.file.stat().st_mtime)  # the date of the run, not of the table
-        lines += [{"row": line.pop("row"), **place, **line, "date": f"{ran:%Y-%m-%d}"} for line in lines_of(cell, part)]
-    return pd.DataFrame(lines)
-
-
 def _predictions(cells: Sequence[Cell], failures: Sequence[str | None]) -> dict[str, dict[str, list[Path]]]:
-    """Protocol -> row -> outcome files of its runs, for rows without a failure."""
+    """Protocol -> row -> files with the predictions of its runs, for rows without a failure."""
     broken = {cell.row for cell, failure in zip(cells, failures) if failure is not None}
     found: dict[str, dict[str, list[Path]]] = {}
     for cell in cells:
@@ -145,16 +186,6 @@ def _predictions(cells: Sequence[Cell], failures: Sequence[str | None]) -> dict[
 
 def _baselines(cells: Sequence[Cell]) -> list[str]:
     return sorted({cell.row for cell in cells if cell.options["model"] not in MODELS})
-
-
-def _write_all(out: Path) -> None:
-    """The lines of all suites in one file."""
-    files = sorted(path for path in out.glob("*.csv") if "." not in path.stem and path.stem != "results")
-    tables = [pd.read_csv(path).assign(suite=path.stem) for path in files if not path.stem.endswith("-quick")]
-    if tables:
-        merged = pd.concat(tables, ignore_index=True)
-        merged.insert(0, "suite", merged.pop("suite"))
-        merged.to_csv(out / "results.csv", index=False)
 
 
 def _check_bands(bands: Mapping[str, Mapping[str, Sequence[float]]], table: pd.DataFrame, path: Path) -> None:

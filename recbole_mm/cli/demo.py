@@ -8,6 +8,7 @@ import sys
 
 from recbole_mm.errors import InputError
 
+HELP = "serve a local page on which a trained model is tried"
 DESCRIPTION = """Serve a page on which the model is tried: choose movies, see recommendations and why.
 
   recbole-mm demo --checkpoint=saved/MMASP-….pt
@@ -16,7 +17,7 @@ Needs pip install 'recbole-mm[demo]', and no network. Ctrl+C ends it.
 """
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser, typed: list[str]) -> None:
     """The options of the command."""
     parser.description, parser.formatter_class = DESCRIPTION, argparse.RawDescriptionHelpFormatter
     parser.add_argument("--checkpoint", required=True, help="file that a run of MMFS, MMSP or MMASP saved")
@@ -29,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data_path", help="folder that holds the data set's folder (default: as in training)")
 
 
-def serve(options: argparse.Namespace) -> None:
+def run(options: argparse.Namespace) -> int:
     """Load the model, print the page's address and answer until interrupted.
 
     Raises:
@@ -43,10 +44,11 @@ def serve(options: argparse.Namespace) -> None:
         server.run()
     finally:
         server.close()
+    return 0
 
 
 def create_server(options: argparse.Namespace):
-    """The server (waitress), listening; what `serve` says of errors holds here."""
+    """The server (waitress), listening; what `run` says of errors holds here."""
     try:
         import flask  # noqa: F401
         import waitress
@@ -60,7 +62,7 @@ def create_server(options: argparse.Namespace):
             file=sys.stderr,
         )
     from recbole_mm.demo.app import MAX_BYTES, create_app
-    from recbole_mm.training.session import load
+    from recbole_mm.inference.load import load
 
     app = create_app(load(options.checkpoint, data_path=options.data_path), _trusted_hosts(options.host))
     try:

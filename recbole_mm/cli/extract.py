@@ -1,4 +1,4 @@
-"""The command ``recbole-mm extract``."""
+"""``recbole-mm extract``: make vector files from summaries and trailers."""
 
 from __future__ import annotations
 
@@ -13,14 +13,12 @@ from recbole_mm.errors import InputError
 if TYPE_CHECKING:
     from recbole_mm.extract.fields import Extracted, Field, Output
 
+HELP = "make vector files from summaries and trailers"
 
-def add_parser(commands: argparse._SubParsersAction) -> None:
-    """Add the command and its options to those of the command line."""
-    parser = commands.add_parser(
-        "extract",
-        help="make vector files from summaries and trailers",
-        description="Make vector files from summaries and trailers. A media file's stem is its movie's item_id.",
-    )
+
+def add_arguments(parser: argparse.ArgumentParser, typed: list[str]) -> None:
+    """The options of the command."""
+    parser.description = "Make vector files from summaries and trailers. A media file's stem is its movie's item_id."
     parser.add_argument("--texts", type=Path, metavar="CSV", help="summaries: columns item_id, text (UTF-8)")
     parser.add_argument("--audio", type=Path, metavar="FOLDER", help="files whose sound is used: ITEM_ID.mp4, .mp3, …")
     parser.add_argument("--video", type=Path, metavar="FOLDER", help="files whose pictures are used: ITEM_ID.mp4, …")

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from recbole_mm.errors import InputError
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from recbole_mm.inference.explain import Explanation
-    from recbole_mm.inference.recommender import Recommender
-
+HELP = "recommend movies with a trained model, with reasons"
 DESCRIPTION = """Recommend movies, with reasons.
 
   recbole-mm recommend --checkpoint=saved/MMASP-….pt --user=42
@@ -37,11 +32,10 @@ JSON_HELP = """--json prints one object:
 A built-in model of RecBole gives no genres and no reasons: [] and null.
 """
 
-CARRIERS = 2
 _WIDTHS = {"title": 40, "year": None, "rating": None, "genres": 30, "why": 50}
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser, typed: list[str]) -> None:
     """The options of the command."""
     parser.description, parser.epilog = DESCRIPTION, JSON_HELP
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
@@ -54,8 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object in place of the table, described below")
 
 
-def recommend(options: argparse.Namespace) -> str:
-    """What the command prints.
+def run(options: argparse.Namespace) -> int:
+    """Print the recommendations.
 
     Raises:
         InputError: both or neither of a user and movies, or anything that `recbole_mm.load` or a `Recommender` refuses.
@@ -63,7 +57,8 @@ def recommend(options: argparse.Namespace) -> str:
     likes, dislikes = (_titles(text) for text in (options.likes, options.dislikes))
     if (options.user is None) == (not likes and not dislikes):
         raise InputError("give either --user=ID or --likes='TITLE; TITLE' (and --dislikes='…')")
-    from recbole_mm.training.session import load  # torch and RecBole take seconds to import: not for --help
+    from recbole_mm.inference.load import load
+    from recbole_mm.inference.rows import recommendation_rows
 
     recommender = load(options.checkpoint, data_path=options.data_path)
     if options.user is not None:
@@ -77,39 +72,14 @@ def recommend(options: argparse.Namespace) -> str:
     if options.json:
         given = recommender.movie_ids(likes), recommender.movie_ids(dislikes)
         about = {"user": options.user, "likes": given[0], "dislikes": given[1], "recommendations": rows}
-        return json.dumps({**recommender.about, **about}, ensure_ascii=False, indent=1)
-    return _table(rows)
+        print(json.dumps({**recommender.about, **about}, ensure_ascii=False, indent=1))
+    else:
+        print(_table(rows))
+    return 0
 
 
 def _titles(text: str | None) -> list[str]:
     return [title.strip() for title in (text or "").split(";") if title.strip()]
-
-
-def recommendation_rows(
-    recommender: Recommender, found: pd.DataFrame, reasons: list[Explanation | None]
-) -> list[dict[str, Any]]:
-    """The recommendations as plain values; keys as in ``JSON_HELP``."""
-    genres = recommender.likely_genres(found["item_id"]) if recommender.multimodal else [[]] * len(found)
-    from pandas import isna
-
-    rows = []
-    for movie, likely, reason in zip(found.to_dict("records"), genres, reasons):
-        carriers = [] if reason is None else reason.carriers(CARRIERS).to_dict("records")
-        rows.append(
-            {
-                "rank": int(movie["rank"]),
-                "item_id": movie["item_id"],
-                "title": movie["title"],
-                "year": None if isna(movie["year"]) else int(movie["year"]),
-                "score": float(movie["score"]),
-                "rating": float(movie["rating"]) if "rating" in movie else None,
-                "genres": [{"genre": genre, "probability": probability} for genre, probability in likely],
-                "because": [{key: row[key] for key in ("item_id", "title", "contribution")} for row in carriers],
-                "because_method": reason and reason.movies_method,
-                "modality": reason and reason.strongest_modality(),
-            }
-        )
-    return rows
 
 
 def _table(rows: list[dict[str, Any]]) -> str:

@@ -15,6 +15,7 @@ import torch
 from recbole.config import Config as RecBoleConfig
 from recbole.utils import EvaluatorType, ModelType
 
+from recbole_mm.config import processes
 from recbole_mm.config.builtin import quick_start_files, task_options
 from recbole_mm.config.checks import check_labels, check_modalities, check_mode, check_multitask, check_split
 from recbole_mm.config.schema import DERIVED, RECBOLE_PROPERTIES, Schema, model_property_file
@@ -28,10 +29,9 @@ from recbole_mm.model.capabilities import capabilities_of
 from recbole_mm.model.registry import get_model
 from recbole_mm.model.tasks.base import Task
 from recbole_mm.resources import resource_dir
-from recbole_mm.training import distributed
 
 _EVALUATION = ("protocol", "metrics", "topk", "valid_metric", "valid_metric_bigger", "eval_args")
-_RUNTIME = {*DERIVED, *distributed.OPTIONS}
+_RUNTIME = {*DERIVED, *processes.OPTIONS}
 
 
 class Config(RecBoleConfig):
@@ -243,7 +243,7 @@ class Config(RecBoleConfig):
             final["data_path"] = os.path.join(data_path, self.dataset)  # RecBole takes its own copy whatever is asked
         check_labels(self)
         check_split(self)
-        distributed.check_options(final, self.model, self.is_multitask)
+        processes.check_options(final, self.model, self.is_multitask)
         if self.reads_vectors:
             check_modalities(self)
         if final["vector_input"] and not issubclass(self.model_class, VectorFields):

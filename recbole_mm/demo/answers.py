@@ -6,10 +6,10 @@ from functools import lru_cache
 from threading import Lock
 from typing import Any, NamedTuple
 
-from recbole_mm.cli.recommend import recommendation_rows
 from recbole_mm.errors import InputError
 from recbole_mm.inference.projection import two_dimensions
 from recbole_mm.inference.recommender import Recommender
+from recbole_mm.inference.rows import recommendation_rows
 
 RECOMMENDED, GENRES = 10, 5
 MAX_MOVIES = 1_000

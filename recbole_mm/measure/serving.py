@@ -19,8 +19,8 @@ import numpy as np
 import torch
 from tabulate import tabulate
 
+from recbole_mm.inference.load import load
 from recbole_mm.inference.recommender import Recommender
-from recbole_mm.training.session import load
 
 USERS, NEW_MOVIES, K = 1_000, 100, 10
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tabulate import tabulate
 
-from recbole_mm.training.session import Result
+from recbole_mm.training.result import Result
 
 FAMILIES = {"rating": ("rmse", "mae"), "genre": ("genre_",)}
 

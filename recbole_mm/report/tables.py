@@ -67,8 +67,9 @@ def markdown(suite: str, dataset: str, table: pd.DataFrame, plan: Mapping) -> st
     measured = "" if "date" not in table else table["date"].dropna().max()
     stack = ", ".join(f"{name} {version}" for name, version in versions.items())
     machines = [] if "machine" not in table else table["machine"].dropna().unique().tolist()
+    files = f" --config_files='{' '.join(plan['config_files'])}'" if plan.get("config_files") else ""
     return (
-        f"# {dataset}: {suite}\n\n`recbole-mm benchmark --dataset={dataset} --suite={suite}`; "
+        f"# {dataset}: {suite}\n\n`recbole-mm benchmark --dataset={dataset} --suite={suite}{files}`; "
         f"{plan.get('part', 'test')} part, mean ± standard deviation over seeds {seeds}. {measured}, "
         f"{'; '.join([*machines, stack])}.\n\n{_github(headers, lines)}\n{_failures(table)}"
     )

@@ -1,15 +1,13 @@
-"""One call from names to numbers: `run` trains and evaluates, `load` brings a checkpoint back ready to use."""
+"""One call from names to numbers: `run` trains and evaluates; `prepare_session` stops before the first epoch."""
 
 from __future__ import annotations
 
 import hashlib
-import json
-import math
 import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from logging import Handler, getLogger
 from pathlib import Path
 from time import perf_counter
@@ -22,7 +20,7 @@ from recbole.data.dataset import Dataset
 from recbole.utils import init_logger, init_seed
 
 from recbole_mm.config.config import Config
-from recbole_mm.config.sources import given_options, write_arguments
+from recbole_mm.config.processes import of_several, process_count
 from recbole_mm.data.atomic import check_atomic_files
 from recbole_mm.data.dataloader import EvaluationData, data_preparation
 from recbole_mm.data.dataset import MultimodalDataset, read_modalities
@@ -30,55 +28,10 @@ from recbole_mm.data.splits import Split, build_split
 from recbole_mm.datasets.registry import PREPARABLE, prepare
 from recbole_mm.environment import peak_rss_mb, versions
 from recbole_mm.errors import InputError
-from recbole_mm.inference.recommender import Recommender
 from recbole_mm.training import distributed
-from recbole_mm.training.checkpoint import load_checkpoint, restore
+from recbole_mm.training.result import Result
+from recbole_mm.training.resume import read_config
 from recbole_mm.training.trainer import build_trainer
-
-# What may change when a checkpoint is evaluated or trained on; the rest says what its weights mean.
-RUNNING_OPTIONS = {
-    *("epochs", "stopping_step", "eval_step", "learning_rate", "weight_decay", "clip_grad_norm"),
-    *("train_batch_size", "eval_batch_size", "worker", "gpu_id", "use_gpu", "data_path", "checkpoint_dir"),
-    *("metrics", "topk", "valid_metric", "metric_decimal_place", "loss_decimal_place", "eval_args"),
-    *("result_file", "predictions_file", "resume", "evaluate", "config_files", "show_progress", "state"),
-    *("log_wandb", "wandb_project"),
-    *distributed.OPTIONS,
-}
-
-
-@dataclass
-class Result:
-    """What one run measured; `to_json` is what ``--result_file`` holds.
-
-    Attributes:
-        valid, test: metric name -> value, of the model that was best on the validation part.
-        seconds: ``build`` (the model; some are fitted there), ``fit`` (training and its validations), ``epoch`` (median
-            training epoch), ``evaluate`` (the validation and the test part once each).
-        throughput: on the test part, ``pairs`` rated a second and ``users`` whose catalogue is ranked a second.
-        epochs: epochs trained; ``best_epoch`` is the one that the numbers come from.
-        history: per epoch: epoch, seconds, losses, statistics and validation metrics.
-    """
-
-    model: str
-    dataset: str
-    protocol: str
-    seed: int
-    valid: dict[str, float]
-    test: dict[str, float]
-    seconds: dict[str, float]
-    throughput: dict[str, float]
-    epochs: int
-    best_epoch: int | None
-    parameters: int
-    peak_rss_mb: float
-    checkpoint: str | None
-    versions: dict[str, str]
-    config: dict[str, Any]
-    history: list[dict] = field(default_factory=list)
-
-    def to_json(self) -> str:
-        """JSON text; a metric that could not be computed (NaN) is null."""
-        return json.dumps(_without_nan(asdict(self)), indent=1, allow_nan=False)
 
 
 @dataclass
@@ -118,9 +71,9 @@ def run(
     Raises:
         InputError: wrong options or data, before any training.
     """
-    config = _read_config(model, dataset, config_file_list, config_dict, arguments)
+    config = read_config(model, dataset, config_file_list, config_dict, arguments)
     check_writable(config)
-    if distributed.process_count(config) == 1:
+    if process_count(config) == 1:
         return _train(config, saved)
     _prepare_files(config)  # once, before each process reads them
     return Result(**distributed.launch(_train_as_rank, config, saved))
@@ -142,16 +95,17 @@ def _train(config: Config, saved: bool) -> Result | None:
     getLogger().info(session.model)
 
     start = perf_counter()
-    if not config["evaluate"]:
+    if config["evaluate"]:
+        trainer.eval_collector.data_collect(session.train_data)
+        checkpoint = config["evaluate"]
+    else:
         if config["resume"]:
             trainer.resume_checkpoint(config["resume"])
         trainer.fit(session.train_data, session.valid_data, saved=saved, show_progress=config["show_progress"])
         if processes.rank:
             return None
-        best = trainer.load_weights(trainer.saved_model_file) if saved else None
-    else:
-        trainer.eval_collector.data_collect(session.train_data)
-        best = trainer.load_weights(config["evaluate"])
+        checkpoint = trainer.saved_model_file if saved else None
+    best = trainer.load_weights(checkpoint) if checkpoint else None
     fitted = perf_counter()
     valid, test = (trainer.evaluate(data, load_best_model=False) for data in (session.valid_data, session.test_data))
     evaluated = perf_counter()
@@ -175,11 +129,18 @@ def _train(config: Config, saved: bool) -> Result | None:
         best_epoch=best["epoch"] if best else None,
         parameters=sum(p.numel() for p in session.model.parameters() if p.requires_grad),
         peak_rss_mb=round(peak_rss_mb(), 1),
-        checkpoint=config["evaluate"] or (trainer.saved_model_file if saved else None),
+        checkpoint=checkpoint,
         versions=versions(),
-        config={**config.plain(), **distributed.of_several(config)},
+        config={**config.plain(), **of_several(config)},
         history=history,
     )
+    _write_files(result, session)
+    return result
+
+
+def _write_files(result: Result, session: Session) -> None:
+    """The files that the options ``result_file`` and ``predictions_file`` ask for."""
+    config = session.config
     if config["result_file"]:
         path = Path(config["result_file"])
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -187,68 +148,13 @@ def _train(config: Config, saved: bool) -> Result | None:
     if config["predictions_file"]:
         path = Path(config["predictions_file"])
         path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(path, **trainer.predictions(session.test_data))
-    return result
-
-
-def load(checkpoint: str | Path, data_path: str | None = None) -> Recommender:
-    """The model of a checkpoint with the users and movies of its data, ready to predict, recommend and explain.
-
-    Args:
-        checkpoint: file that a run saved.
-        data_path: folder that holds the dataset folder; by default where it was when the model was trained.
-
-    Raises:
-        InputError: the file is not a checkpoint of ours, or the data are not those it was trained on.
-    """
-    arguments = [] if data_path is None else [f"--data_path={data_path}"]
-    config = Config.from_plain(load_checkpoint(checkpoint)["config"], arguments=arguments)
-    dataset, split = prepare_data(config)
-    model = config.model_class(config, split.train).to(config["device"])
-    restore(model, config, _fingerprint(dataset, split), checkpoint)
-    return Recommender(model.eval(), dataset, split, config)
-
-
-def _read_config(model, dataset, files, options, arguments) -> Config:
-    given = given_options(files, options, arguments)
-    used = [given[name].value for name in ("evaluate", "resume") if name in given and given[name].value]
-    if not used:
-        return Config(model, dataset, config_file_list=files, config_dict=options, arguments=arguments)
-    if len(used) == 2:
-        raise InputError("options 'evaluate' and 'resume': give one of them, not both")
-    # The checkpoint says what was trained; the options may change how it is run (epochs, batch sizes, device).
-    checkpoint, kept = used[0], load_checkpoint(used[0])["config"]
-    for name, value in (("model", model), ("dataset", dataset)):
-        value = given[name].value if name in given else value
-        if value is not None and value != kept[name]:
-            raise InputError(f"{checkpoint}: holds {name} {kept[name]}, not {value}; give --{name}={kept[name]}")
-    kept.update(result_file=None, predictions_file=None, evaluate=None, resume=None)
-    changes = {name: one.value for name, one in given.items() if name not in ("model", "dataset")}
-    if isinstance(changes.get("eval_args"), dict):
-        changes["eval_args"] = {**kept["eval_args"], **changes["eval_args"]}
-    for name, value in changes.items():
-        known = kept.get(name)
-        if name == "eval_args":  # candidates may change, rows may not
-            value, known = ({**args, "mode": None} for args in (value, known))
-        if name not in RUNNING_OPTIONS and value != known:
-            raise InputError(
-                f"{given[name].origin}: option '{name}' is {value}, but {checkpoint} was trained with {known}; leave "
-                f"it out, or train again"
-            )
-    if "resume" in changes and changes.get("valid_metric", kept["valid_metric"]) != kept["valid_metric"]:
-        raise InputError(
-            f"{given['valid_metric'].origin}: option 'valid_metric' is {changes['valid_metric']}, but the best score "
-            f"in {checkpoint} is a {kept['valid_metric']}; leave it out, or train again"
-        )
-    if "evaluate" in changes and {"topk", "metrics"} & set(changes) and "valid_metric" not in changes:
-        kept["valid_metric"] = None  # nothing is chosen any more, so it need not be among the metrics
-    return Config.from_plain(kept, arguments=write_arguments(changes))
+        np.savez_compressed(path, **session.trainer.predictions(session.test_data))
 
 
 def prepare_session(config: Config) -> Session:
     """Data, split, loaders, model and trainer of a run, ready for the first epoch."""
     processes = distributed.current()
-    if processes.world_size != distributed.process_count(config):
+    if processes.world_size != process_count(config):
         raise InputError("options 'nproc' and 'world_size': several processes are for run alone; leave them out")
     dataset, split = prepare_data(config)
     with _input_errors_of_recbole(config):
@@ -260,7 +166,7 @@ def prepare_session(config: Config) -> Session:
     model = config.model_class(config, split.train).to(config["device"])
     built = perf_counter() - start
     trainer = build_trainer(config, model)
-    trainer.data_fingerprint = _fingerprint(dataset, split)
+    trainer.data_fingerprint = fingerprint(dataset, split)
     processes.check_same(config.plain(), trainer.data_fingerprint, len(split.train))
     return Session(config, model, trainer, train_data, split, valid_data, test_data, built)
 
@@ -355,7 +261,7 @@ def _start_log(config: Config) -> None:
     root.handlers = others + root.handlers
 
 
-def _fingerprint(dataset: Dataset, split: Split) -> str:
+def fingerprint(dataset: Dataset, split: Split) -> str:
     """SHA-256 of what a checkpoint's weights belong to: ids, training rows, vectors, genres and who holds them out."""
     digest = hashlib.sha256()
     for id_field in (dataset.uid_field, dataset.iid_field):
@@ -374,11 +280,3 @@ def _fingerprint(dataset: Dataset, split: Split) -> str:
     for tensor in tensors:
         digest.update(np.ascontiguousarray(tensor.numpy()).tobytes())
     return digest.hexdigest()
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_without_nan(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
 
 from recbole_mm.benchmark import suites
+from recbole_mm.cli.main import main
 from recbole_mm.config.config import Config
 from recbole_mm.errors import InputError
 from recbole_mm.resources import resource_dir
@@ -115,3 +117,54 @@ def test_a_data_set_may_have_rows_of_its_own(suite, tmp_path):
     (folder / suite.name / "small.yaml").write_text("{protocols: [u1], seeds: [1], rows: {own: {model: Pop}}}")
     assert list(suites._read_plan("small", suite.name)["rows"]) == ["own"]
     assert set(suites._read_plan("small", "another")["rows"]) == {"good", "bad"}
+
+
+# ---------------------------------------------------------------------- a data set of the user's own
+
+
+@pytest.fixture
+def own_rows(suite, tmp_path) -> Path:
+    """The suite with rows that say nothing of the data; beside it own.yaml, which does."""
+    plan = {"protocols": ["u1"], "seeds": [1], "rows": {"ours": {"model": "MMFS"}, "builtin": {"model": "FM"}}}
+    (tmp_path / "properties" / "benchmark" / "small.yaml").write_text(yaml.safe_dump(plan))
+    suites.read_packaged.__globals__["_read_once"].cache_clear()
+    data = suite.data_options(epochs=1, embedding_size=8)
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump({**data, "modalities": ["text", "audio"]}))
+    return tmp_path / "own.yaml"
+
+
+def test_a_data_set_of_the_users_own_is_benchmarked_with_a_file_of_options(own_rows, suite, tmp_path, capsys):
+    out = tmp_path / "results"
+    (tmp_path / "less.yaml").write_text("embedding_size: 4")
+    files = f"--config_files={own_rows} {tmp_path / 'less.yaml'}"
+    assert main(["benchmark", f"--dataset={suite.name}", "--suite=small", f"--out={out}", files]) == 0
+    lines = pd.read_csv(out / "small.csv")
+    assert set(lines["row"]) == {"ours", "builtin"} and lines["failure"].isna().all(), lines["failure"].tolist()
+    results = [json.loads(path.read_text()) for path in (out / "runs").glob("*.json")]
+    assert {result["config"]["embedding_size"] for result in results} == {4}
+    assert f"--suite=small --config_files='{own_rows} " in capsys.readouterr().out and (out / "report.html").is_file()
+
+
+def test_files_for_every_row_are_weaker_than_those_of_a_row(own_rows, suite, tmp_path):
+    (tmp_path / "row.yaml").write_text("embedding_size: 4")
+    rows = {"own": {"model": "FM", "config_files": str(tmp_path / "row.yaml")}, "other": {"model": "FM"}}
+    plan = {"protocols": ["u1"], "seeds": [1], "rows": rows, "config_files": [str(own_rows)]}
+    sizes = [Config(arguments=cell.arguments())["embedding_size"] for cell in suites._cells(plan, suite.name, tmp_path)]
+    assert sizes == [4, 8]
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("learning_rte: 0.1", "learning_rte.*Did you mean 'learning_rate'"),
+        ("epochs: many", "option 'epochs' is 'many'"),
+        ("adversarial_strength: 0.1", "adversarial_strength"),  # one of MMASP, which no row is
+        ("seed: 3", "option 'seed' is set for each run of a suite"),
+        ("- epochs", "not a mapping"),
+    ],
+)
+def test_an_option_that_a_row_cannot_take_is_refused_before_any_run(own_rows, suite, tmp_path, text, message):
+    (tmp_path / "wrong.yaml").write_text(text)
+    with pytest.raises(InputError, match=f"wrong.yaml.*{message}"):
+        suites.run_suite("small", suite.name, tmp_path / "results", config_files=[own_rows, tmp_path / "wrong.yaml"])
+    assert not (tmp_path / "results").exists()

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from recbole_mm.cli.main import main
+from recbole_mm.cli import run, tune
+from recbole_mm.cli.main import COMMANDS, main
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -83,9 +84,54 @@ def test_wrong_command_is_status_2(capsys):
     assert "invalid choice" in capsys.readouterr().err
 
 
-def test_help_lists_the_protocols(capsys):
-    assert main(["run", "--help"]) == 0
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_says_how_it_is_used(command, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main([command, "--help"])
+    assert stop.value.code == 0
+    assert f"usage: recbole-mm {command}" in capsys.readouterr().out
+
+
+def test_a_run_without_options_lists_the_protocols(capsys):
+    assert main(["run"]) == 0
     assert "cold-item" in capsys.readouterr().out
+
+
+def test_help_waits_for_no_import(tmp_path):
+    code = """
+import sys
+from recbole_mm.cli import run, tune
+from recbole_mm.cli.main import COMMANDS, main
+try:
+    main(["--help"])
+except SystemExit as stop:
+    assert stop.code == 0
+assert not {"torch", "recbole", "pandas", "numpy"} & set(sys.modules), sorted(sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=CHECKOUT)
+    assert done.returncode == 0, done.stderr
+    assert all(f"    {name}" in done.stdout for name in COMMANDS)
+
+
+def test_options_of_a_run_arrive_as_they_were_typed(monkeypatch):
+    typed = ["--model=MMFS", "--config_files=a.yaml b.yaml", "--topk=[1, 2]", "--state=ERROR", "--seed=-3"]
+    monkeypatch.setattr(run, "run", lambda options: options.run_options)
+    assert main(["run", *typed]) == typed
+    monkeypatch.setattr(tune, "run", lambda options: (options.trials, options.run_options))
+    assert main(["tune", *typed[:2], "--trials=3", *typed[2:]]) == (3, typed)
+
+
+def test_only_some_commands_take_options_of_a_run(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["curves", "a.json", "--epochs=3"])
+    assert stop.value.code == 2
+    assert "unrecognized arguments: --epochs=3" in capsys.readouterr().err
+
+
+def test_an_interrupted_command_is_status_130(monkeypatch, capsys):
+    monkeypatch.setattr(run, "run", lambda options: (_ for _ in ()).throw(KeyboardInterrupt))
+    assert main(["run", "--model=MMFS"]) == 130
+    assert capsys.readouterr().err == "recbole-mm: interrupted\n"
 
 
 def test_curves_draw_every_metric_that_a_run_has(planted, tmp_path):

@@ -25,7 +25,7 @@ def address(recommender, monkeypatch) -> Iterator[str]:
     """Where the command's own server listens."""
     from recbole_mm.cli.demo import create_server
 
-    monkeypatch.setattr("recbole_mm.training.session.load", lambda checkpoint, data_path: recommender)
+    monkeypatch.setattr("recbole_mm.inference.load.load", lambda checkpoint, data_path: recommender)
     server = create_server(argparse.Namespace(checkpoint="", data_path=None, host="127.0.0.1", port=0))
     Thread(target=server.run, daemon=True).start()
     yield f"http://127.0.0.1:{server.effective_port}/"

@@ -22,9 +22,10 @@ from recbole_mm.cli.main import main
 from recbole_mm.config.config import Config
 from recbole_mm.config.sources import write_arguments
 from recbole_mm.errors import InputError
+from recbole_mm.inference.load import load
 from recbole_mm.training import distributed
 from recbole_mm.training.distributed import Processes, launch
-from recbole_mm.training.session import load, prepare_session, run
+from recbole_mm.training.session import prepare_session, run
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 OURS = ("MMFS", "MMSP", "MMASP")
@@ -260,34 +261,6 @@ def test_fewer_gpus_than_processes_are_named(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     with pytest.raises(InputError, match="2 processes take a GPU each, but 1 can be seen"):
         launch(ranks.fail, Options(device=torch.device("cuda"), gpu_id="0"), "input")
-
-
-@pytest.mark.parametrize(
-    "model, options, message",
-    [
-        ("MMFS", {"nproc": 0}, "'nproc' is 0, but must be >= 1"),
-        ("MMFS", {"nproc": 2, "world_size": 0}, "'world_size' is 0, but must be >= 1, or -1"),
-        ("MMFS", {"nproc": 2, "world_size": 1}, "ranks 0 to 1, but world_size is 1"),
-        ("MMFS", {"nproc": 2, "group_offset": 1}, "ranks 1 to 2, but world_size is 2"),
-        ("MMFS", {"world_size": 2}, "say where the hosts meet with --ip"),
-        ("MMFS", {"nproc": 2, "train_batch_size": 1}, "2 processes share it"),
-        ("MMFS", {"nproc": 2, "evaluate": "some.pt"}, "one process evaluates a checkpoint"),
-        ("MMFS", {"local_rank": 0}, "'local_rank' is set by the program; set nproc"),
-        ("MMFS", {"offset": 1}, "'offset' is set by the program; set group_offset"),
-        ("MMFS", {"nprocs": 2}, "Did you mean 'nproc'"),
-        ("BPR", {"nproc": 2}, "only MMFS, MMSP and MMASP train in several processes, BPR in one"),
-    ],
-)
-def test_options_that_do_not_go_together_are_refused(model, options, message):
-    with pytest.raises(InputError, match=message):
-        Config(model, "ml-100k-mm", config_dict=options)
-
-
-@pytest.mark.parametrize("options", [{}, {"nproc": 1}, {"nproc": 1, "world_size": -1}, {"nproc": 1, "world_size": 1}])
-def test_one_process_is_the_default(options):
-    config = Config("MMFS", "ml-100k-mm", config_dict=options)
-    assert distributed.process_count(config) == 1 and distributed.current() == Processes()
-    assert set(config.plain()).isdisjoint(distributed.OPTIONS)
 
 
 def test_a_session_outside_of_a_run_is_in_one_process(planted):

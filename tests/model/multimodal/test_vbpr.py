@@ -7,7 +7,8 @@ from recbole.data.interaction import Interaction
 
 from recbole_mm.config.config import Config
 from recbole_mm.errors import InputError
-from recbole_mm.training.session import load, prepare_session, run
+from recbole_mm.inference.load import load
+from recbole_mm.training.session import prepare_session, run
 
 
 def options(planted, **changes) -> dict:

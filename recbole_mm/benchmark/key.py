@@ -1,0 +1,178 @@
+"""What the numbers of a cell depend on, in one key: if anything of it changes, the cell is run again.
+
+    options     of the row, protocol, seed, and the content of the files in ``config_files``
+    code        every module of this package that the run imports, found by following imports from the cell's tool and
+                its model. Comments and docstrings do not count
+    properties  the property files of this package that the run reads, by value
+    data        the content of all files of the data set: ratings, movies, users, vectors; yaml files by value
+    versions    of Python, RecBole, torch and the other packages that compute the numbers
+
+Two imports are not followed. The data sets' builders: their result, the data files, is in the key. And what the table
+of models looks up: the model of the run is, the others are not.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+import json
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from typing import Any
+
+from recbole_mm.benchmark.cell import TOOLS, Cell
+from recbole_mm.benchmark.imports import PACKAGE, Imports, import_closure
+from recbole_mm.config.sources import find_file, given_options, read_mapping, read_packaged
+from recbole_mm.environment import versions
+from recbole_mm.errors import InputError
+from recbole_mm.model.registry import BASELINES, MODELS
+from recbole_mm.resources import resource_dir
+
+TABLE_OF_MODELS = "recbole_mm.model.registry"
+RATING_FORMS = "recbole_mm.model.baselines.rating_regressors"
+BUILDERS = "recbole_mm.datasets"
+_OURS = {**MODELS, **BASELINES}
+# Assignments that are no part of a module's code here: a new version, or a new model, changes no other model's numbers.
+LEFT_OUT = {"recbole_mm": ("__version__",), TABLE_OF_MODELS: ("MODELS", "BASELINES")}
+
+
+def make_cell(row: str, dataset: str, options: dict, protocol: str, seed: int, folder: Path) -> Cell:
+    """The cell, with a file name that holds its key; the row's name is no part of it: suites share runs.
+
+    Args:
+        folder: where results of runs are kept.
+
+    Raises:
+        InputError: no such tool, or a config file that is not there.
+    """
+    if options.get("tool", "run") not in TOOLS:
+        raise InputError(f"row '{row}': tool '{options['tool']}' is unknown; tools: {', '.join(TOOLS)}")
+    cell = Cell(row, dataset, options, protocol, seed, folder)  # its file follows
+    name = f"{options['model']}-{protocol}-{seed}-{key_of(cell)[:12]}.json"
+    return Cell(row, dataset, options, protocol, seed, folder / name)
+
+
+def key_of(cell: Cell) -> str:
+    """SHA-256, in hexadecimal, of what the numbers of the cell depend on."""
+    model = cell.options["model"]
+    files = [read_mapping(find_file(name)) for name in str(cell.options.get("config_files", "")).split()]
+    properties = read_properties(model, cell.dataset, cell.protocol)
+    settings = _settings(properties, cell.options)
+    data = data_files(_folder(settings, cell.dataset), cell.dataset)
+    parts = {
+        "dataset": cell.dataset,
+        "protocol": cell.protocol,
+        "seed": cell.seed,
+        "class": _OURS.get(model),
+        "options": {name: value for name, value in cell.options.items() if name != "config_files"},
+        "config_files": files,
+        "code": code_of(entry_modules(cell.tool, model, settings.get("builtin_task"))),
+        "properties": properties,
+        "data": {path.name: read_mapping(path) if path.suffix == ".yaml" else hash_of(path) for path in data},
+        "versions": {name: version for name, version in versions().items() if name != "recbole-mm"},
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+# ---------------------------------------------------------------------- code
+
+
+def entry_modules(tool: str, model: str, builtin_task: str | None = None) -> list[str]:
+    """Modules from which everything that a run executes is imported: those of its tool and of its model."""
+    modules = [TOOLS[tool].partition(":")[0]]
+    if model in _OURS:
+        modules.append(_OURS[model].partition(":")[0])
+    elif builtin_task == "rating":
+        modules.append(RATING_FORMS)
+    return modules
+
+
+def code_of(entries: Iterable[str], package: Path = PACKAGE) -> dict[str, str]:
+    """Module -> hash of its code, for the entries and everything that they import."""
+    modules = import_closure(entries, package, _followed)
+    return {name: _hash_of_code(path, LEFT_OUT.get(name, ())) for name, path in modules.items()}
+
+
+def _followed(module: str, imports: Imports) -> set[str]:
+    names = imports.on_import if module == TABLE_OF_MODELS else imports.on_import | imports.in_functions
+    return {name for name in names if not f"{name}.".startswith(f"{BUILDERS}.")}
+
+
+def _hash_of_code(path: Path, left_out: tuple[str, ...]) -> str:
+    status = path.stat()
+    return _hash_code_once(path, left_out, status.st_size, status.st_mtime_ns)
+
+
+@functools.cache
+def _hash_code_once(path: Path, left_out: tuple[str, ...], size: int, modified: int) -> str:
+    return hashlib.sha256(run_by_python(path.read_text(encoding="utf-8"), left_out).encode()).hexdigest()
+
+
+def run_by_python(source: str, left_out: Collection[str] = ()) -> str:
+    """The syntax tree of a module as text, without docstrings.
+
+    Args:
+        left_out: names whose assignments in the module are left out, too.
+    """
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+        if isinstance(node, documented) and ast.get_docstring(node) is not None:
+            del node.body[0]
+    tree.body = [
+        node for node in tree.body if not (isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in left_out)
+    ]
+    return ast.dump(tree)
+
+
+# ---------------------------------------------------------------------- properties and data
+
+
+def read_properties(model: str, dataset: str, protocol: str) -> dict[str, dict[str, Any]]:
+    """The property files of this package that a run reads, weakest first: name -> options."""
+    names = ["overall.yaml", f"model/{model}.yaml", f"model/{model.lower()}.yaml", f"dataset/{dataset}.yaml"]
+    names += [] if model in MODELS else ["rating.yaml"]
+    names += [f"protocol/{protocol}.yaml"]
+    folder = resource_dir("properties")
+    return {name: read_packaged(folder / name) for name in names if (folder / name).is_file()}
+
+
+def data_folder(dataset: str, options: dict, protocol: str) -> Path:
+    """The folder of the data set that a run of these options reads."""
+    return _folder(_settings(read_properties(options["model"], dataset, protocol), options), dataset)
+
+
+def _settings(properties: dict[str, dict[str, Any]], options: dict) -> dict[str, Any]:
+    """The options that a run starts from, those given by the row among them."""
+    settings = {name: value for read in properties.values() for name, value in read.items()}
+    return {**settings, **{name: one.value for name, one in given_options(config_dict=options).items()}}
+
+
+def _folder(settings: dict[str, Any], dataset: str) -> Path:
+    return Path(settings.get("data_path") or "dataset") / dataset
+
+
+def data_files(folder: Path, dataset: str) -> list[Path]:
+    """Files of the data set, by name: those of the folder, else those that travel with the package.
+
+    A builder copies the latter into the folder where they are not yet there.
+    """
+    places = (resource_dir("dataset") / dataset, folder)
+    found = {path.name: path for place in places for path in place.glob(f"{dataset}.*") if path.is_file()}
+    return [found[name] for name in sorted(found)]
+
+
+def hash_of(path: Path) -> str:
+    """SHA-256 of the file's content; a file that has not changed since is not read again."""
+    status = path.stat()
+    return _hash_content_once(path.resolve(), status.st_size, status.st_mtime_ns)
+
+
+@functools.cache
+def _hash_content_once(path: Path, size: int, modified: int) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,48 @@
+"""Recommendations as plain values, for JSON and for pages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+if TYPE_CHECKING:
+    from recbole_mm.inference.explain import Explanation
+    from recbole_mm.inference.recommender import Recommender
+
+CARRIERS = 2
+"""How many liked movies a reason names at most."""
+
+
+def recommendation_rows(
+    recommender: Recommender, found: pd.DataFrame, reasons: list[Explanation | None]
+) -> list[dict[str, Any]]:
+    """One dict for each recommended movie.
+
+    Args:
+        found: what `Recommender.recommend` or `Recommender.recommend_for` returned.
+        reasons: one for each row of ``found``; None where the model gives none.
+
+    Returns:
+        Dicts with rank, item_id, title, year, score, rating, genres, because, because_method and modality;
+        ``recbole-mm recommend --help`` says what each of them is.
+    """
+    genres = recommender.likely_genres(found["item_id"]) if recommender.multimodal else [[]] * len(found)
+    rows = []
+    for movie, likely, reason in zip(found.to_dict("records"), genres, reasons):
+        carriers = [] if reason is None else reason.carriers(CARRIERS).to_dict("records")
+        rows.append(
+            {
+                "rank": int(movie["rank"]),
+                "item_id": movie["item_id"],
+                "title": movie["title"],
+                "year": None if pd.isna(movie["year"]) else int(movie["year"]),
+                "score": float(movie["score"]),
+                "rating": float(movie["rating"]) if "rating" in movie else None,
+                "genres": [{"genre": genre, "probability": probability} for genre, probability in likely],
+                "because": [{key: row[key] for key in ("item_id", "title", "contribution")} for row in carriers],
+                "because_method": reason and reason.movies_method,
+                "modality": reason and reason.strongest_modality(),
+            }
+        )
+    return rows

@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+from recbole_mm.benchmark.key import make_cell
+from recbole_mm.benchmark.runner import run_cell
+from recbole_mm.benchmark.table import lines_of
+
+
+def test_what_a_tool_tried_are_lines_of_the_table(planted, tmp_path):
+    own = planted.options(epochs=1, protocol="ranking")
+    for tool, options in (("logistic", {}), ("missing", {"metrics": ["RMSE", "genre_map"]})):
+        given = {**own, **options, "model": "MMFS", "tool": tool}
+        given.pop("protocol")
+        cell = make_cell(tool, planted.name, given, "ranking", 1, tmp_path)
+        assert run_cell(cell) is None
+        lines = {line["row"]: line for line in lines_of(cell, "test")}
+        if tool == "logistic":
+            assert set(lines) == {"logistic: text", "logistic: audio", "logistic: all"}
+            assert lines["logistic: all"]["genre_map"] > 0.9
+        else:
+            assert len(lines) == 1 + 4 * 3
+            assert lines["missing: all 100%"]["genre_map"] < lines["missing: nothing"]["genre_map"]
+
+
+def test_a_process_that_fails_says_why(planted, tmp_path):
+    options = {**planted.options(), "model": "MMFS", "metrics": ["NDCG"], "topk": [5000]}
+    cell = make_cell("row", planted.name, options, "ranking", 1, tmp_path)
+    assert "option 'topk': 5000, but only 90 items" in run_cell(cell)
+    assert not cell.done and "Traceback" in cell.file.with_suffix(".log").read_text()
