@@ -115,7 +115,7 @@ def read_arguments(arguments: Iterable[str]) -> dict[str, Given]:
 
 def write_arguments(given: Mapping[str, Any]) -> list[str]:
     """The command line that `read_arguments` reads back to the same plain values."""
-    return [f"--{key}={_write_value(value)}" for key, value in given.items()]
+    return [f"--{key}={write_value(value)}" for key, value in given.items()]
 
 
 class _Dumper(yaml.SafeDumper):
@@ -127,7 +127,8 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-def _write_value(value: Any) -> str:
+def write_value(value: Any) -> str:
+    """One line of YAML that `load_yaml` reads back to the same plain value."""
     text = yaml.dump(value, Dumper=_Dumper, default_flow_style=True, width=float("inf"))
     return text.removesuffix("\n").removesuffix("\n...")
 
