@@ -212,6 +212,10 @@ class Schema:
                 raise InputError(f"{one.origin}: unknown option {option!r} for model {self.model}.{hint}")
         return {option: self._typed(option, one) for option, one in given.items()}
 
+    def check_dataset(self, given: dict[str, Given]) -> dict[str, Any]:
+        """`check` of the options that a data set's own file sets, for runs of any model: other models' are left out."""
+        return self.check({key: one for key, one in given.items() if key in self or not models_with_option(key)})
+
     def kinds(self, option: str) -> set[str]:
         """Kinds of value the option takes; empty if nothing is known."""
         if ours := find_option(option, self.model):

@@ -205,6 +205,33 @@ def given_options(
     return {**in_files, **in_dict, **typed}
 
 
+def dataset_options(data_path: Given, dataset: str, refused: Iterable[str]) -> dict[str, Given]:
+    """What ``<data_path>/<dataset>/<dataset>.yaml`` sets, the file that lies beside a data set's own files.
+
+    Args:
+        data_path: folder that holds the data set's folder.
+        refused: options that have no place in such a file.
+
+    Returns:
+        Its options by name; none where there is no such file.
+
+    Raises:
+        InputError: the file is malformed or holds a refused option. Other names and types are not checked here.
+    """
+    folder = data_path.value if data_path.text is None else data_path.text
+    path = Path(str(folder)) / dataset / f"{dataset}.yaml"
+    if not path.is_file():
+        return {}
+    given = {key: Given(value, str(path)) for key, value in read_mapping(path).items()}
+    for option in refused:
+        if option in given:
+            raise InputError(
+                f"{path}: option '{option}' has no place in the file of a data set; give it on the command line or in "
+                f"--config_files"
+            )
+    return given
+
+
 def _file_names(given: Given) -> list[str]:
     if isinstance(given.value, list):
         return [str(name) for name in given.value]

@@ -14,8 +14,10 @@ COMMAND = "python -m recbole_mm.config.options"
 _GENERATED = f"# Written by `{COMMAND}` from recbole_mm/config/options: change a default there."
 _OVERALL_HEAD = """\
 # Options of every run, on top of RecBole's own (recbole/properties/overall.yaml, which keep their meaning).
-# Stronger, in this order: command line, config dict, config files, properties/protocol, properties/rating.yaml
-# (built-in models trained on ratings), properties/dataset, properties/model, this file, RecBole's files."""
+# Stronger, in this order: command line, config dict, config files, NAME.yaml beside the files of data set NAME,
+# properties/protocol, properties/rating.yaml (built-in models trained on ratings), properties/dataset,
+# properties/model, this file, RecBole's files. A protocol that is given keeps its own split and metrics; in those,
+# NAME.yaml is weaker."""
 _SHOWN = {"number": "float"}  # the kinds' names in RecBole's files
 _COLUMN = 28
 
