@@ -11,11 +11,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from recbole_mm import __version__
 from recbole_mm.cli import demo as demo_command
 from recbole_mm.cli import extract as extract_command
 from recbole_mm.cli import recommend as recommend_command
 from recbole_mm.errors import InputError
+from recbole_mm.resources import running_copy
 
 RUN_HELP = """Train a model and print one table of its metrics.
 
@@ -81,8 +81,12 @@ def _tune(arguments: list[str]) -> int:
 
 
 def _other_command(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="recbole-mm", description="Multimodal multitask recommendation on RecBole.")
-    parser.add_argument("--version", action="version", version=f"recbole-mm {__version__}")
+    parser = argparse.ArgumentParser(
+        prog="recbole-mm",
+        description="Multimodal multitask recommendation on RecBole.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,  # the path that --version prints stays on one line
+    )
+    parser.add_argument("--version", action="version", version=running_copy())
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("run", help="train a model and print its metrics", add_help=False)
     commands.add_parser("tune", help="choose a model's options on the validation part", add_help=False)
