@@ -250,7 +250,8 @@ def test_commands_and_options_in_sentences_exist(page, options_of, capsys):
             allowed = of_runs if words[1] == "run" else options_of[words[1]]
             assert options <= allowed | (of_runs if words[1] == "tune" else set()), span
         elif words[:2] == ["python", "-m"]:
-            assert (ROOT / f"{words[2].replace('.', '/')}.py").is_file(), span
+            place = words[2].replace(".", "/")
+            assert (ROOT / f"{place}.py").is_file() or (ROOT / place / "__main__.py").is_file(), span
         elif words[0].startswith("--") and span != "--key=value":
             assert options <= known, span
 

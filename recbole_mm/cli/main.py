@@ -17,9 +17,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from recbole_mm import __version__
 from recbole_mm.cli import benchmark, curves, demo, extract, prepare, recommend, run, tune
 from recbole_mm.errors import InputError
+from recbole_mm.resources import running_copy
 
 COMMANDS = {
     "run": run,
@@ -49,8 +49,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _read(arguments: list[str]) -> argparse.Namespace:
     """The options, and as ``command`` the name of the command; ends the program with status 2 if they are wrong."""
-    parser = argparse.ArgumentParser(prog="recbole-mm", description="Multimodal multitask recommendation on RecBole.")
-    parser.add_argument("--version", action="version", version=f"recbole-mm {__version__}")
+    parser = argparse.ArgumentParser(
+        prog="recbole-mm",
+        description="Multimodal multitask recommendation on RecBole.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,  # the path that --version prints stays on one line
+    )
+    parser.add_argument("--version", action="version", version=running_copy())
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     parsers = {name: commands.add_parser(name, help=one.HELP, allow_abbrev=False) for name, one in COMMANDS.items()}
     if arguments and arguments[0] in COMMANDS:

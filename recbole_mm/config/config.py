@@ -19,7 +19,7 @@ from recbole_mm.config import processes
 from recbole_mm.config.builtin import quick_start_files, task_options
 from recbole_mm.config.checks import check_labels, check_modalities, check_mode, check_multitask, check_split
 from recbole_mm.config.schema import DERIVED, RECBOLE_PROPERTIES, Schema, model_property_file
-from recbole_mm.config.sources import Given, given_options, read_packaged
+from recbole_mm.config.sources import FILE_OPTIONS, Given, dataset_options, given_options, read_packaged
 from recbole_mm.config.tasks import choose_tasks, default_columns, reads_field
 from recbole_mm.errors import InputError, nearest
 from recbole_mm.evaluation.families import FAMILIES, bigger_is_better
@@ -32,10 +32,15 @@ from recbole_mm.resources import resource_dir
 
 _EVALUATION = ("protocol", "metrics", "topk", "valid_metric", "valid_metric_bigger", "eval_args")
 _RUNTIME = {*DERIVED, *processes.OPTIONS}
+# They say which run it is and where it runs, which a file beside the data cannot know.
+_NOT_OF_A_DATASET = ("model", "dataset", "data_path", *FILE_OPTIONS, "resume", "evaluate", *processes.OPTIONS)
 
 
 class Config(RecBoleConfig):
     """Options of one run.
+
+    Beside what is given here, the file ``<data_path>/<dataset>/<dataset>.yaml`` is read, if there is one: stronger than
+    the files of this package, weaker than what is given. A protocol that is given brings its own split and metrics.
 
     Args:
         model, dataset: names (the model may be a class); taken from the options when None.
@@ -73,6 +78,8 @@ class Config(RecBoleConfig):
                 raise InputError(f"no {name} given; add --{name}=…")
             if None not in (value, option) and option not in (value, getattr(value, "__name__", value)):
                 raise InputError(f"{self.origin(name)}: {name} is {option}, but this run is of {value}")
+        self.dataset = dataset or self.external_config_dict["dataset"]
+        self._of_dataset = self._read_dataset_file()
         overall = read_packaged(resource_dir("properties") / "overall.yaml")
         self._protocol = self._read_protocol(overall["protocol"])
         self.model, self.model_class, self.dataset = self._get_model_and_dataset(model, dataset)
@@ -101,8 +108,18 @@ class Config(RecBoleConfig):
     def _build_yaml_loader(self) -> None:
         raise NotImplementedError("config.sources reads yaml; RecBole's way changes yaml.FullLoader for everyone")
 
+    def _read_dataset_file(self) -> dict[str, Given]:
+        if self.dataset == "ml-100k" and "data_path" not in self._given:
+            return {}  # RecBole's own copy, inside its package
+        default = Given(read_packaged(RECBOLE_PROPERTIES / "overall.yaml")["data_path"], "RecBole")
+        return dataset_options(self._given.get("data_path", default), self.dataset, _NOT_OF_A_DATASET)
+
+    def _set_by_user(self, option: str) -> Given | None:
+        """The option as it is given, else as the data set's file sets it."""
+        return self._given.get(option, self._of_dataset.get(option))
+
     def _read_protocol(self, default: str) -> dict[str, Any]:
-        one = self._given.get("protocol", Given(default, "overall.yaml"))
+        one = self._set_by_user("protocol") or Given(default, "overall.yaml")
         folder = resource_dir("properties") / "protocol"
         names = sorted(path.stem for path in folder.glob("*.yaml"))
         if one.value not in names:
@@ -110,15 +127,18 @@ class Config(RecBoleConfig):
                 f"{one.origin}: protocol '{one.value}' is unknown.{nearest(str(one.value), names)} "
                 f"Protocols: {', '.join(names)}"
             )
-        return {"protocol": one.value, **read_packaged(folder / f"{one.value}.yaml")}
+        protocol = {"protocol": one.value, **read_packaged(folder / f"{one.value}.yaml")}
+        if "protocol" in self._given:
+            self._of_dataset = {key: own for key, own in self._of_dataset.items() if key not in protocol}
+        return protocol
 
     def _get_model_and_dataset(self, model: str | type | None, dataset: str | None) -> tuple[str, type, str]:
         model = self.external_config_dict["model"] if model is None else model
         dataset = self.external_config_dict["dataset"] if dataset is None else dataset
         if isinstance(model, type):
             return model.__name__, model, dataset
-        task = self._given["builtin_task"].value if "builtin_task" in self._given else self._protocol["builtin_task"]
-        return model, get_model(model, task), dataset
+        task = self._set_by_user("builtin_task")
+        return model, get_model(model, task.value if task else self._protocol["builtin_task"]), dataset
 
     def _load_internal_config_dict(self, model: str, model_class: type, dataset: str) -> None:
         """The property files, weakest first; the user's options are not in here."""
@@ -142,15 +162,13 @@ class Config(RecBoleConfig):
             read = {key: value for key, value in read_packaged(path).items() if key in self.schema}
             if path.name == "sample.yaml":
                 read.pop("load_col", None)  # user and item alone; see below
-            if "load_col" in read and options.get("load_col"):
-                # A dataset's files are added to those the kind of model needs (a knowledge graph, entity vectors).
-                read["load_col"] = {**options["load_col"], **(read["load_col"] or {})}
-            options.update(read)
+            _add_options(options, read)
+        options["MODEL_TYPE"] = kind
+        options.update(self._protocol_options(options))
+        _add_options(options, self._dataset_options(options))
         if "load_col" not in options and "load_col" not in self.given:
             known = {**options, **self.given, "dataset": dataset}
             options["load_col"] = default_columns(known) or {"inter": [known["USER_ID_FIELD"], known["ITEM_ID_FIELD"]]}
-        options["MODEL_TYPE"] = kind
-        options.update(self._protocol_options(options))
         known = {**options, **self.given}
         options.update(task_options(known, self.model_class))
         self.internal_config_dict = options
@@ -158,7 +176,8 @@ class Config(RecBoleConfig):
     def _protocol_options(self, options: dict[str, Any]) -> dict[str, Any]:
         protocol, kind = dict(self._protocol), self.model_class.type
         if kind == ModelType.SEQUENTIAL:
-            if self._given.get("split_by", Given(protocol["split_by"], "")).value != "recbole":
+            split_by = self._set_by_user("split_by")
+            if (split_by.value if split_by else protocol["split_by"]) != "recbole":
                 raise InputError(
                     f"protocol '{protocol['protocol']}': {self.model} is a sequential model, whose split is by time; "
                     f"use --protocol=ranking or --protocol=temporal"
@@ -168,6 +187,15 @@ class Config(RecBoleConfig):
         if kind == ModelType.DECISIONTREE:  # trees classify rows as liked or not; they do not rank a catalogue
             protocol.update(eval_args=options["eval_args"], metrics=options["metrics"])
         return protocol
+
+    def _dataset_options(self, options: dict[str, Any]) -> dict[str, Any]:
+        """What the data set's own file sets, typed."""
+        own = self.schema.check_dataset(self._of_dataset)
+        if "metrics" in own:
+            MetricRequest.split(own["metrics"], self._of_dataset["metrics"])  # a wrong name is an error of the file
+        if "eval_args" in own:
+            own["eval_args"] = {**options["eval_args"], **own["eval_args"]}
+        return own
 
     def _get_final_config_dict(self) -> dict[str, Any]:
         final = {**self.internal_config_dict, **self.given}
@@ -348,6 +376,14 @@ class Config(RecBoleConfig):
         return isinstance(other, Config) and self.plain() == other.plain()
 
     __hash__ = None
+
+
+def _add_options(options: dict[str, Any], stronger: dict[str, Any]) -> None:
+    """Add a file's options to those of weaker files."""
+    if "load_col" in stronger and options.get("load_col"):
+        # A dataset's files are added to those the kind of model needs (a knowledge graph, entity vectors).
+        stronger = {**stronger, "load_col": {**options["load_col"], **(stronger["load_col"] or {})}}
+    options.update(stronger)
 
 
 def _protocol_files() -> list[Path]:

@@ -1,14 +1,16 @@
 """Which options a run of a model knows, and which values they take.
 
-The known options of RecBole are its argument lists, its property files, and a few names its code reads without listing
-them anywhere. Types follow the defaults; what a default cannot tell (``~``) is in `TYPES`.
+Options of this package are in the table of `recbole_mm.config.options`. Those of RecBole are its argument lists, its
+property files, and a few names its code reads without listing them anywhere. Their kinds follow the defaults; what a
+default cannot tell (``~``) is in `TYPES` here. A model that is not in the table has its options in its property file;
+their kinds follow the defaults too.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +24,9 @@ from recbole.utils.argument_list import (
     training_arguments,
 )
 
+from recbole_mm.config.options.option import ABOVE_0, AT_LEAST_0, AT_LEAST_1, FROM_0_BELOW_1, Option, Range, kind_of
+from recbole_mm.config.options.table import FORMER_NAMES, find_option, relative
 from recbole_mm.config.sources import CONFIG_DICT, Given, parse_value, read_packaged
-from recbole_mm.data.corruption import CORRUPTIONS
-from recbole_mm.data.vectors import NON_FINITE_CHOICES
 from recbole_mm.errors import InputError, nearest
 from recbole_mm.resources import resource_dir
 
@@ -74,7 +76,8 @@ RENAMED = {
     "split_ratio": "eval_args",
 }
 
-# Names of the kinds below: bool, int, number, str, list, dict, none. Only where the default does not tell.
+# RecBole's options only, as all that follows; ours are in config/options.
+# Names of the kinds: bool, int, number, str, list, dict, none. Only where the default does not tell.
 TYPES = {
     "alias_of_entity_id": "str list none",
     "alias_of_item_id": "str list none",
@@ -90,27 +93,16 @@ TYPES = {
     "discretization": "dict none",
     "encoding": "str none",
     "entity_kg_num_interval": "str none",
-    "evaluate": "str none",
-    "gpu_id": "int str none",
-    "ip": "str none",
     "item_inter_num_interval": "str none",
     "load_col": "dict none",
     "normalize_all": "bool none",
     "normalize_field": "list none",
     "numerical_features": "list none",
-    "predictions_file": "str none",
-    "port": "int none",
     "preload_weight": "dict none",
-    "private_size": "int none",
-    "rating_scale": "list none",
     "relation_kg_num_interval": "str none",
-    "result_file": "str none",
-    "resume": "str none",
     "rm_dup_inter": "str none",
     "seq_len": "dict none",
     "tail_ratio": "number none",
-    "tasks": "list none",
-    "test_fold": "int none",
     "threshold": "dict none",
     "train_neg_sample_args": "dict none",
     "transform": "str none",
@@ -118,18 +110,10 @@ TYPES = {
     "unused_col": "dict none",
     "user_inter_num_interval": "str none",
     "val_interval": "dict none",
-    "valid_metric": "str none",
-    "pca_components": "int none",
-    "world_size": "int none",
 }
-SCALAR_FOR_LIST = ("additional_feat_suffix", "metrics", "modalities", "tasks", "topk")
+SCALAR_FOR_LIST = ("additional_feat_suffix", "metrics", "topk")
 CHOICES = {
-    "batches_of": ("rows", "users"),
-    "builtin_task": ("ranking", "rating"),
     "learner": ("adam", "adamw", "sgd", "adagrad", "rmsprop", "sparse_adam"),
-    "modality_corruption": CORRUPTIONS,
-    "non_finite_vectors": NON_FINITE_CHOICES,
-    "split_by": ("recbole", "file_fold", "cold_item"),
     "state": ("debug", "info", "warning", "error", "critical"),
 }
 # Parts of mappings.
@@ -139,57 +123,19 @@ NESTED = {
     "eval_args.mode": ("valid", "test"),
     "train_neg_sample_args": ("distribution", "sample_num", "alpha", "dynamic", "candidate_num"),
 }
-_AT_LEAST_0 = (">= 0", lambda x: 0 <= x < float("inf"))
-_ABOVE_0 = ("> 0", lambda x: 0 < x < float("inf"))
-_AT_LEAST_1 = (">= 1", lambda x: x >= 1)
-_FRACTION = ("in (0, 1)", lambda x: 0 < x < 1)
-_DROPOUT = ("in [0, 1)", lambda x: 0 <= x < 1)
-RANGES: dict[str, tuple[str, Callable[[float], bool]]] = {
-    "adversarial_strength": _AT_LEAST_0,
-    "averaging_decay": _DROPOUT,
-    "cold_test_ratio": _FRACTION,
-    "cold_valid_ratio": _FRACTION,
-    "dropout_prob": _DROPOUT,
-    "embedding_size": _AT_LEAST_1,
-    "epochs": _AT_LEAST_0,
-    "eval_batch_size": _AT_LEAST_1,
-    "eval_step": _AT_LEAST_0,
-    "genre_batch_size": _AT_LEAST_1,
-    "genre_test_ratio": _FRACTION,
-    "genre_valid_ratio": _FRACTION,
-    "genre_weight": _AT_LEAST_0,
-    "group_offset": _AT_LEAST_0,
-    "learning_rate": _ABOVE_0,
-    "like_threshold": ("finite", lambda x: abs(x) < float("inf")),
-    "metric_decimal_place": _AT_LEAST_0,
-    "missing_ratio": ("in [0, 1]", lambda x: 0 <= x <= 1),
-    "modality_dropout": _DROPOUT,
-    "nproc": _AT_LEAST_1,
-    "orthogonality_weight": _AT_LEAST_0,
-    "port": ("from 1 to 65535", lambda x: 1 <= x <= 65535),
-    "private_size": _AT_LEAST_0,
-    "genre_penalty": _ABOVE_0,
-    "item_damping": _AT_LEAST_0,
-    "id_dropout": _DROPOUT,
-    "id_size": _AT_LEAST_0,
-    "ranking_batch_size": _AT_LEAST_1,
-    "ranking_dropout": _DROPOUT,
-    "ranking_gradient_scale": _AT_LEAST_0,
-    "ease_weight": _AT_LEAST_0,
-    "ranking_size": _AT_LEAST_1,
-    "rating_hidden_size": _AT_LEAST_1,
-    "rating_weight": _AT_LEAST_0,
-    "seed": ("from 0 to 4294967295", lambda x: 0 <= x < 2**32),
-    "stopping_step": _AT_LEAST_0,
-    "test_fold": ("from 1 to 5", lambda x: 1 <= x <= 5),
-    "topk": _AT_LEAST_1,
-    "train_batch_size": _AT_LEAST_1,
-    "user_damping": _AT_LEAST_0,
-    "valid_ratio": _FRACTION,
-    "pca_components": _AT_LEAST_1,
-    "weight_decay": _AT_LEAST_0,
-    "worker": _AT_LEAST_0,
-    "world_size": (">= 1, or -1 for nproc", lambda x: x == -1 or x >= 1),
+RANGES: dict[str, Range] = {
+    "dropout_prob": FROM_0_BELOW_1,
+    "embedding_size": AT_LEAST_1,
+    "epochs": AT_LEAST_0,
+    "eval_step": AT_LEAST_0,
+    "learning_rate": ABOVE_0,
+    "metric_decimal_place": AT_LEAST_0,
+    "seed": Range("from 0 to 4294967295", lambda x: 0 <= x < 2**32),
+    "stopping_step": AT_LEAST_0,
+    "topk": AT_LEAST_1,
+    "train_batch_size": AT_LEAST_1,
+    "weight_decay": AT_LEAST_0,
+    "worker": AT_LEAST_0,
 }
 _NAMES = {
     "bool": "true or false",
@@ -256,21 +202,34 @@ class Schema:
                 raise InputError(f"{one.origin}: option '{option}' is set by the program; set {DERIVED[option]}")
             if option in RENAMED:
                 raise InputError(f"{one.origin}: option '{option}' is now part of '{RENAMED[option]}'")
+            if option not in self and option in FORMER_NAMES:
+                raise InputError(f"{one.origin}: option '{option}' is now called '{FORMER_NAMES[option]}'")
             if option not in self:
                 owners = models_with_option(option)
                 hint = f" It belongs to {', '.join(owners)}." if owners else nearest(option, self.defaults)
                 raise InputError(f"{one.origin}: unknown option {option!r} for model {self.model}.{hint}")
         return {option: self._typed(option, one) for option, one in given.items()}
 
+    def check_dataset(self, given: dict[str, Given]) -> dict[str, Any]:
+        """`check` of the options that a data set's own file sets, for runs of any model: other models' are left out."""
+        return self.check({key: one for key, one in given.items() if key in self or not models_with_option(key)})
+
     def kinds(self, option: str) -> set[str]:
         """Kinds of value the option takes; empty if nothing is known."""
+        if ours := find_option(option, self.model):
+            return set(ours.all_kinds)
         if option in TYPES:
             return set(TYPES[option].split())
         default = self.defaults.get(option)
         if default is None:
-            return set()
+            ours = self._ours(option)
+            return set(ours.kinds) if ours else set()
         kind = kind_of(default)
         return {"number"} if kind == "int" and option in self._of_model else {kind}
+
+    def _ours(self, option: str) -> Option | None:
+        """The option in the table: of this model, or, for a model that is not in it, of one that has such an option."""
+        return find_option(option, self.model) or (None if option in self._of_model else relative(option))
 
     def _typed(self, option: str, given: Given) -> Any:
         value, kinds = given.value, self.kinds(option)
@@ -282,7 +241,9 @@ class Schema:
             value = given.text  # typed '2020' where a name is wanted
         if isinstance(value, str) and given.origin == CONFIG_DICT and kinds and "str" not in kinds:
             value = parse_value(value)  # a tuner passes numbers and lists as text
-        if option in SCALAR_FOR_LIST and isinstance(value, (str, int, float)) and not isinstance(value, bool):
+        ours = self._ours(option)
+        one_for_list = option in SCALAR_FOR_LIST or (ours is not None and ours.items is not None)
+        if one_for_list and isinstance(value, (str, int, float)) and not isinstance(value, bool):
             value = [value]
         if isinstance(value, tuple):
             value = list(value)
@@ -302,10 +263,15 @@ class Schema:
         _check_parts(option, value, origin)
         if option == "eval_args":
             _check_eval_args(value, origin)
-        default = self.defaults.get(option)
-        if not (isinstance(value, list) and isinstance(default, list) and default):
+        ours, default = self._ours(option), self.defaults.get(option)
+        if not isinstance(value, list):
             return
-        kind = kind_of(default[0])
+        if ours and ours.items:
+            kind = ours.items
+        elif isinstance(default, list) and default:
+            kind = kind_of(default[0])
+        else:
+            return
         wanted = "number" if kind == "int" and option != "topk" else kind
         for item in value:
             if kind_of(item) != wanted and not (wanted == "number" and kind_of(item) == "int"):
@@ -314,31 +280,18 @@ class Schema:
                 )
 
     def _check_range(self, option: str, value: Any, origin: str) -> None:
-        if option in CHOICES and str(value).lower() not in CHOICES[option]:
+        ours = self._ours(option)
+        choices = ours.choices if ours else CHOICES.get(option)
+        if choices and str(value).lower() not in choices:
             raise InputError(
-                f"{origin}: option '{option}' is '{value}', but takes one of {', '.join(CHOICES[option])}."
-                f"{nearest(str(value), CHOICES[option])}"
+                f"{origin}: option '{option}' is '{value}', but takes one of {', '.join(choices)}."
+                f"{nearest(str(value), choices)}"
             )
-        if option in RANGES:
-            text, inside = RANGES[option]
+        allowed = (ours.range if ours else None) or RANGES.get(option)
+        if allowed:
             for number in value if isinstance(value, list) else [value]:
-                if kind_of(number) in ("int", "number") and not inside(number):
-                    raise InputError(f"{origin}: option '{option}' is {number}, but must be {text}")
-
-
-def kind_of(value: Any) -> str:
-    """One of the kinds in `TYPES`; the class name for anything else."""
-    for kind, classes in (
-        ("bool", bool),  # before int, which it is in Python
-        ("int", int),
-        ("number", float),
-        ("str", str),
-        ("list", (list, tuple)),
-        ("dict", dict),
-    ):
-        if isinstance(value, classes):
-            return kind
-    return "none" if value is None else type(value).__name__
+                if kind_of(number) in ("int", "number") and not allowed.contains(number):
+                    raise InputError(f"{origin}: option '{option}' is {number}, but must be {allowed.text}")
 
 
 def _check_parts(option: str, value: Any, origin: str) -> None:

@@ -115,7 +115,7 @@ def read_arguments(arguments: Iterable[str]) -> dict[str, Given]:
 
 def write_arguments(given: Mapping[str, Any]) -> list[str]:
     """The command line that `read_arguments` reads back to the same plain values."""
-    return [f"--{key}={_write_value(value)}" for key, value in given.items()]
+    return [f"--{key}={write_value(value)}" for key, value in given.items()]
 
 
 class _Dumper(yaml.SafeDumper):
@@ -127,7 +127,8 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-def _write_value(value: Any) -> str:
+def write_value(value: Any) -> str:
+    """One line of YAML that `load_yaml` reads back to the same plain value."""
     text = yaml.dump(value, Dumper=_Dumper, default_flow_style=True, width=float("inf"))
     return text.removesuffix("\n").removesuffix("\n...")
 
@@ -202,6 +203,33 @@ def given_options(
         path = find_file(name)
         in_files.update({key: Given(value, str(path)) for key, value in read_mapping(path).items()})
     return {**in_files, **in_dict, **typed}
+
+
+def dataset_options(data_path: Given, dataset: str, refused: Iterable[str]) -> dict[str, Given]:
+    """What ``<data_path>/<dataset>/<dataset>.yaml`` sets, the file that lies beside a data set's own files.
+
+    Args:
+        data_path: folder that holds the data set's folder.
+        refused: options that have no place in such a file.
+
+    Returns:
+        Its options by name; none where there is no such file.
+
+    Raises:
+        InputError: the file is malformed or holds a refused option. Other names and types are not checked here.
+    """
+    folder = data_path.value if data_path.text is None else data_path.text
+    path = Path(str(folder)) / dataset / f"{dataset}.yaml"
+    if not path.is_file():
+        return {}
+    given = {key: Given(value, str(path)) for key, value in read_mapping(path).items()}
+    for option in refused:
+        if option in given:
+            raise InputError(
+                f"{path}: option '{option}' has no place in the file of a data set; give it on the command line or in "
+                f"--config_files"
+            )
+    return given
 
 
 def _file_names(given: Given) -> list[str]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from recbole_mm.config.config import Config
-from recbole_mm.config.schema import kind_of
+from recbole_mm.config.options.option import kind_of
 from recbole_mm.config.sources import Given, read_packaged
 from recbole_mm.errors import InputError, nearest
 

@@ -88,9 +88,7 @@ def test_batches_carry_neither_vectors_nor_genres(planted):
 
 
 def test_absent_genre_field_is_an_error(planted):
-    with pytest.raises(
-        InputError, match="has no field 'clas' .option genre_field.. Did you mean 'class'?"
-    ):
+    with pytest.raises(InputError, match="has no field 'clas' .option genre_field.. Did you mean 'class'?"):
         dataset_of(planted, genre_field="clas")
 
 

@@ -1,0 +1,11 @@
+"""The options of this package: default, kinds, range and help of each stand together, in one table.
+
+    option.py     what one option is
+    overall.py    options of every run, by section
+    models.py     options of each model, by section; what the models share is written once
+    table.py      looking an option up
+    files.py      the yaml files that users read, written from the table
+
+After a change of the table, ``python -m recbole_mm.config.options`` writes the yaml files again; a test fails until
+that is done.
+"""

@@ -1,0 +1,308 @@
+"""Options of each model, in the order of its file in properties/model.
+
+An option that RecBole's models have too (learning_rate, embedding_size, dropout_prob, …) has only its default and help
+here; its range is RecBole's, in config/schema.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from recbole_mm.config.options.option import (
+    ABOVE_0,
+    AT_LEAST_0,
+    AT_LEAST_1,
+    FROM_0_BELOW_1,
+    Option,
+    Section,
+)
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """Options of one model.
+
+    Attributes:
+        summary: what the model is, in one line.
+        sections: its options.
+    """
+
+    summary: str
+    sections: tuple[Section, ...]
+
+
+# ---------------------------------------------------------------------- what MMFS, MMSP and MMASP share
+
+MOVIE = Section(
+    "Representation of a movie",
+    (
+        Option(
+            "embedding_size",
+            default=32,
+            help="Length d of each modality's projection and of the movie representation.",
+        ),
+        Option(
+            "id_size",
+            default=32,
+            range=AT_LEAST_0,
+            help="Length of the learned vector that a movie with training ratings has beside its content; 0: content "
+            "alone.",
+        ),
+        Option(
+            "id_dropout",
+            default=0.3,
+            range=FROM_0_BELOW_1,
+            help="Probability in training that a movie loses this vector, as cold movies have none.",
+        ),
+        Option(
+            "dropout_prob",
+            default=0.3,
+            help="Dropout of the fused input and of the rating head's hidden layer, in [0, 1).",
+        ),
+        Option(
+            "modality_dropout",
+            default=0.1,
+            range=FROM_0_BELOW_1,
+            help="Probability in training that a movie's vector of one modality counts as missing.",
+        ),
+    ),
+)
+
+RATING_TASK = Section(
+    "Task: rating",
+    (
+        Option(
+            "rating_weight",
+            default=1.0,
+            range=AT_LEAST_0,
+            help="Weight of the rating loss (mean squared error on the raw scale).",
+        ),
+        Option(
+            "rating_hidden_size",
+            default=32,
+            range=AT_LEAST_1,
+            help="Hidden units of the rating head, MLP[P; z; P*z].",
+        ),
+        Option("rating_bias", default=True, help="Add b_u to the rating."),
+        Option(
+            "disliked_profile",
+            default=True,
+            help="Add a learned map of the average disliked movie to the profile; false: the liked average alone.",
+        ),
+    ),
+)
+
+GENRE_TASK = Section(
+    "Task: genre",
+    (
+        Option("genre_weight", default=1.0, range=AT_LEAST_0, help="Weight of the genre loss (binary cross-entropy)."),
+        Option(
+            "genre_linear",
+            default=True,
+            help="Predict genres by a penalised linear map of the movie's vectors; false: from its representation, as "
+            "in the paper.",
+        ),
+        Option(
+            "genre_batch_size",
+            default=512,
+            range=AT_LEAST_1,
+            help="Movies drawn uniformly from the catalogue for the genre loss, in each step.",
+        ),
+    ),
+)
+
+RANKING_TASK = Section(
+    "Task: ranking",
+    (
+        Option(
+            "ranking_size",
+            default=128,
+            range=AT_LEAST_1,
+            help="Length of the vectors whose dot product ranks the catalogue.",
+        ),
+        Option("ranking_dropout", default=0.7, range=FROM_0_BELOW_1, help="Dropout of a user's vector for ranking."),
+        Option(
+            "ranking_gradient_scale",
+            default=0.01,
+            range=AT_LEAST_0,
+            former=("ranking_influence",),
+            help="Factor of the ranking task's gradient into the movies' representation.",
+        ),
+        Option(
+            "ease_weight",
+            default=8.0,
+            range=AT_LEAST_0,
+            former=("ranking_linear_weight",),
+            help="Weight of closed-form item-to-item scores (EASE) in the ranking; 0: none. They take a movies x "
+            "movies matrix.",
+        ),
+        Option(
+            "ranking_batch_size",
+            default=256,
+            range=AT_LEAST_1,
+            help="Users drawn for the ranking loss, in each step.",
+        ),
+    ),
+)
+
+TRAINING = Section(
+    "Training",
+    (
+        Option("learning_rate", default=0.005, help="Step size of the optimiser."),
+        Option("weight_decay", default=0.0003, help="L2 regularisation."),
+        Option(
+            "train_batch_size",
+            default=8192,
+            help="Rating rows in a step; the whole catalogue is encoded once a step.",
+        ),
+        Option("epochs", default=200, help="At most; early stopping ends most runs before."),
+        Option(
+            "stopping_step",
+            default=10,
+            help="Epochs without a better validation score before training stops.",
+        ),
+        Option(
+            "averaging_decay",
+            default=0.99,
+            range=FROM_0_BELOW_1,
+            help="Share of the old weight average kept in each step; 0: no averaging.",
+        ),
+    ),
+)
+
+# ---------------------------------------------------------------------- what MMSP and MMASP add
+
+PRIVATE = Section(
+    "Shared and private parts",
+    (
+        Option(
+            "private_size",
+            default=None,
+            kinds=("int", "none"),
+            range=AT_LEAST_0,
+            help="Length of each private part; ~ is embedding_size, 0 leaves them out (then the model is MMFS).",
+        ),
+    ),
+)
+
+ADVERSARIAL = Section(
+    "What keeps shared and private parts apart",
+    (
+        Option(
+            "adversarial_strength",
+            default=0.01,
+            range=AT_LEAST_0,
+            help="lambda: factor of the reversed gradient of the task discriminator; 0 switches it off.",
+        ),
+        Option(
+            "orthogonality_weight",
+            default=0.01,
+            range=AT_LEAST_0,
+            help="gamma: weight of the orthogonality of shared and private parts.",
+        ),
+    ),
+)
+
+# ---------------------------------------------------------------------- baselines
+
+BIAS = Section(
+    "Biases",
+    (
+        Option(
+            "biases",
+            default=("item", "user"),
+            items="str",
+            help="Which biases: item, user or both; [] is the global mean.",
+        ),
+        Option(
+            "item_damping",
+            default=10.0,
+            range=AT_LEAST_0,
+            help="Ratings at the mean that every movie is given beside its own.",
+        ),
+        Option(
+            "user_damping",
+            default=15.0,
+            range=AT_LEAST_0,
+            help="Ratings at the mean that every user is given beside their own.",
+        ),
+    ),
+)
+
+GENRE_RIDGE = Section(
+    "Regression",
+    (
+        Option(
+            "genre_penalty",
+            default=20.0,
+            range=ABOVE_0,
+            help="L2 penalty on a user's weights; on those of all users together too.",
+        ),
+        Option(
+            "user_damping",
+            default=5.0,
+            range=AT_LEAST_0,
+            help="Ratings at the mean of all that every user is given beside their own.",
+        ),
+    ),
+)
+
+SVDPP = Section(
+    "Factorisation",
+    (
+        Option("factors", default=20, help="Length of the vectors of users and movies."),
+        Option("sgd_epochs", default=20, help="Passes over the training ratings."),
+        Option("sgd_learning_rate", default=0.007, help="Step size of stochastic gradient descent."),
+        Option("sgd_penalty", default=0.02, help="L2 regularisation."),
+    ),
+)
+
+VBPR = Section(
+    "Factorisation",
+    (
+        Option("embedding_size", default=64, help="Length of the vectors of users and movies."),
+        Option("content_size", default=64, help="Length of the projection of a movie's vectors."),
+        Option("reg_weight", default=0.001, help="L2 penalty on the vectors of a batch."),
+        Option("learning_rate", default=0.001, help="Step size of the optimiser."),
+    ),
+)
+
+# ---------------------------------------------------------------------- by model
+
+_TASKS = (RATING_TASK, GENRE_TASK, RANKING_TASK)
+
+MODEL_OPTIONS: dict[str, ModelOptions] = {
+    "MMFS": ModelOptions(
+        "fully shared. One representation of a movie for both tasks (recbole_mm/model/mmfs.py).",
+        (MOVIE, *_TASKS, TRAINING),
+    ),
+    "MMSP": ModelOptions(
+        "shared-private. Each task sees the shared representation beside one of its own (recbole_mm/model/mmsp.py).",
+        (MOVIE, PRIVATE, *_TASKS, TRAINING),
+    ),
+    "MMASP": ModelOptions(
+        "adversarial shared-private. MMSP, a task discriminator behind gradient reversal, and orthogonality "
+        "(recbole_mm/model/mmasp.py).",
+        (MOVIE, PRIVATE, ADVERSARIAL, *_TASKS, TRAINING),
+    ),
+    "Bias": ModelOptions(
+        "mean rating plus damped biases of movies and users (recbole_mm/model/baselines/bias.py); the floors of the "
+        "rating tables.",
+        (BIAS,),
+    ),
+    "GenreRidge": ModelOptions(
+        "each user's own ridge regression of ratings on genres (recbole_mm/model/baselines/genre_ridge.py). Genres are "
+        "an input here.",
+        (GENRE_RIDGE,),
+    ),
+    "SVDpp": ModelOptions(
+        "SVD++ of scikit-surprise, at its own defaults (recbole_mm/model/baselines/svdpp.py).",
+        (SVDPP,),
+    ),
+    "VBPR": ModelOptions(
+        "matrix factorisation and a projection of the movies' vectors, learned from pairs "
+        "(recbole_mm/model/multimodal/vbpr.py).",
+        (VBPR,),
+    ),
+}
+"""Model -> its options. A model that is not here has them in properties/model/NAME.yaml alone (docs/extending.md)."""
