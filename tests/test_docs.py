@@ -306,4 +306,13 @@ def test_tables_name_everything_there_is():
 
 
 def test_readme_is_short():
-    assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 175
+    assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 90
+
+
+def test_the_figure_of_the_architecture_is_what_its_script_draws(tmp_path):
+    """By its words, which the SVG holds as comments: outlines of glyphs may change with matplotlib."""
+    pytest.importorskip("matplotlib", reason="matplotlib (extra 'plot') is not installed")
+    drawn = tmp_path / "architecture.svg"
+    subprocess.run([sys.executable, ROOT / "docs" / "architecture.py", drawn], check=True)
+    words = [re.findall("<!-- (.+) -->", path.read_text("utf-8")) for path in (drawn, ROOT / "docs" / drawn.name)]
+    assert words[0] and words[0] == words[1]
