@@ -1,4 +1,4 @@
-"""README.md and docs/*.md as a reader follows them: blocks of each page, from top to bottom, in one folder.
+"""README.md, CONTRIBUTING.md and docs/*.md as a reader follows them: blocks of each page, from top to bottom, in one folder.
 
 Of fenced blocks, those without a language are commands, one on each line. Those of ``python`` run in one namespace for
 the page, those of ``yaml`` are options, those of ``text`` are only shown. After a line that ends with "`some/file.py`:"
@@ -32,7 +32,7 @@ else:
     import tomli as tomllib  # pytest brings it there
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 COMMAND = re.compile(r"(pip|python3?|pytest|cp|recbole-mm) ")
 # What they measure takes minutes; that their options exist is checked.
 MEASUREMENTS = ("epochs", "full_size", "loading", "recbole_parity", "serving", "synthetic")
