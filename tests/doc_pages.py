@@ -1,4 +1,4 @@
-"""README.md, CONTRIBUTING.md and docs/*.md as a reader follows them: blocks of each page, from top to bottom, in one folder.
+"""README.md, CONTRIBUTING.md and docs/*.md as a reader follows them: blocks of each page, top to bottom, in one folder.
 
 Of fenced blocks, those without a language are commands, one on each line. Those of ``python`` run in one namespace for
 the page, those of ``yaml`` are options, those of ``text`` are only shown. After a line that ends with "`some/file.py`:"
