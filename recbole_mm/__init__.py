@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from recbole_mm.inference.recommender import Recommender
     from recbole_mm.training.session import run
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["Config", "Recommender", "__version__", "load", "run"]
 
 _RECBOLE = "1.2.1"

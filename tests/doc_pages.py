@@ -1,4 +1,4 @@
-"""README.md and docs/*.md as a reader follows them: blocks of each page, from top to bottom, in one folder.
+"""README.md, CONTRIBUTING.md and docs/*.md as a reader follows them: blocks of each page, top to bottom, in one folder.
 
 Of fenced blocks, those without a language are commands, one on each line. Those of ``python`` run in one namespace for
 the page, those of ``yaml`` are options, those of ``text`` are only shown. After a line that ends with "`some/file.py`:"
@@ -7,7 +7,6 @@ the page, those of ``yaml`` are options, those of ``text`` are only shown. After
 
 from __future__ import annotations
 
-import ast
 import importlib.util
 import re
 import runpy
@@ -28,8 +27,13 @@ from recbole_mm.inference.load import load
 from recbole_mm.report import html
 from recbole_mm.training import session
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib  # pytest brings it there
+
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 COMMAND = re.compile(r"(pip|python3?|pytest|cp|recbole-mm) ")
 # What they measure takes minutes; that their options exist is checked.
 MEASUREMENTS = ("epochs", "full_size", "loading", "recbole_parity", "serving", "synthetic")
@@ -207,21 +211,24 @@ def _existing(word: str) -> str:
     return f"{option}{equals}{found[-1]}"
 
 
+def project() -> dict:
+    """``[project]`` of pyproject.toml."""
+    return tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+
+
 def extras() -> dict[str, list[str]]:
-    """``extras_require`` of setup.py."""
-    tree = ast.parse((ROOT / "setup.py").read_text("utf-8"))
-    keywords = [word for node in ast.walk(tree) if isinstance(node, ast.Call) for word in node.keywords]
-    return next(ast.literal_eval(word.value) for word in keywords if word.arg == "extras_require")
+    """Name of an extra -> its requirements."""
+    return project()["optional-dependencies"]
 
 
 def check_requirements(arguments: list[str]) -> None:
-    """``pip install``: names of this package, its extras, or requirements that setup.py has."""
+    """``pip install``: names of this package, its extras, or requirements that pyproject.toml has."""
     requirements = [argument for argument in arguments if argument not in ("-e", "--no-deps")]
     assert requirements
-    setup = (ROOT / "setup.py").read_text("utf-8")
+    declared = [requirement.split(";")[0] for requirement in [*project()["dependencies"], *sum(extras().values(), [])]]
     for requirement in requirements:
         own = re.fullmatch(r"(?:\.|recbole-mm)(?:\[([\w,]+)\])?", requirement)
         if own is None:
-            assert re.search(rf"[\"']{re.escape(requirement)}[\"';]", setup), requirement
+            assert requirement in declared, requirement
         elif own[1]:
             assert set(own[1].split(",")) <= set(extras()), requirement

@@ -1,4 +1,4 @@
-"""README.md and docs/: each command and snippet is run, and what they name exists."""
+"""README.md, CONTRIBUTING.md and docs/: each command and snippet is run, and what they name exists."""
 
 from __future__ import annotations
 
@@ -71,14 +71,18 @@ def planted_as(name: str) -> None:
 
 @pytest.mark.slow
 def test_readme(reader):
-    opened = reader("README")
-    planted_as("NAME")
-    follow(opened)
+    follow(reader("README"))
+
+
+def test_contributing(reader):
+    follow(reader("CONTRIBUTING"))
 
 
 @pytest.mark.slow
 def test_quick_start(reader):
-    follow(reader("quick-start"))
+    opened = reader("quick-start")
+    planted_as("NAME")
+    follow(opened)
     assert Path("out.json").is_file() and Path("dataset/my/my.text").is_file()
 
 
@@ -303,8 +307,17 @@ def test_tables_name_everything_there_is():
     listed = {row[0].strip("`") for row in rows_after(page_named("quick-start"), "| extra |")}
     assert listed == set(extras())
     pages = "\n".join(prose_of(ROOT / "docs" / "README.md"))
-    assert [page.name for page in PAGES[1:] if page.stem != "README" and f"({page.name})" not in pages] == []
+    assert [page.name for page in PAGES[2:] if page.stem != "README" and f"({page.name})" not in pages] == []
 
 
 def test_readme_is_short():
-    assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 175
+    assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 90
+
+
+def test_the_figure_of_the_architecture_is_what_its_script_draws(tmp_path):
+    """By its words, which the SVG holds as comments: outlines of glyphs may change with matplotlib."""
+    pytest.importorskip("matplotlib", reason="matplotlib (extra 'plot') is not installed")
+    drawn = tmp_path / "architecture.svg"
+    subprocess.run([sys.executable, ROOT / "docs" / "architecture.py", drawn], check=True)
+    words = [re.findall("<!-- (.+) -->", path.read_text("utf-8")) for path in (drawn, ROOT / "docs" / drawn.name)]
+    assert words[0] and words[0] == words[1]

@@ -13,6 +13,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+import yaml
 
 import recbole_mm
 
@@ -116,13 +117,13 @@ def test_wheel_holds_properties_and_vectors_and_no_generated_file(tmp_path: Path
     )
     assert build.returncode == 0, build.stdout + build.stderr
 
-    (wheel,) = tmp_path.glob("recbole_mm-*.whl")
+    (wheel,) = tmp_path.glob(f"recbole_mm-{recbole_mm.__version__}-*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
     yamls = [path.relative_to(ROOT / "properties") for path in ROOT.glob("properties/**/*.yaml")]
     shipped = {f"recbole_mm/properties/{path.as_posix()}" for path in yamls}
     assert shipped <= names
     assert "recbole_mm/properties/overall.yaml" in names
-    assert "recbole_mm/report/report.html.jinja" in names
+    assert {"recbole_mm/report/report.html.jinja", "recbole_mm/py.typed"} < names
     assert {f"recbole_mm/demo/static/page.{kind}" for kind in ("html", "css", "js")} < names
     vectors = {name for name in names if name.startswith("recbole_mm/dataset/")}
     assert {name.rpartition(".")[2] for name in vectors} == {
@@ -136,6 +137,20 @@ def test_wheel_holds_properties_and_vectors_and_no_generated_file(tmp_path: Path
         "md",
     }
     assert not [name for name in names if name.startswith("tests/")]
+
+
+def test_version_is_the_latest_of_the_changelog_and_that_of_the_citation() -> None:
+    changelog = (ROOT / "CHANGELOG.md").read_text("utf-8")
+    released = re.findall(r"^## \[(\d+\.\d+\.\d+)\] - (\d{4}-\d{2}-\d{2})$", changelog, re.M)
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
+    assert released[0][0] == citation["version"] == recbole_mm.__version__
+    assert released[0][1] == str(citation["date-released"])
+
+
+def test_ruff_is_the_same_before_a_commit_and_in_ci() -> None:
+    (repository,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text("utf-8"))["repos"]
+    version = repository["rev"].removeprefix("v")
+    assert f'"ruff=={version}"' in (ROOT / "pyproject.toml").read_text("utf-8")
 
 
 def test_readme_and_ci_run_the_same_command() -> None:

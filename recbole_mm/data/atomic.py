@@ -76,14 +76,14 @@ def _check_ratings(path: Path, config, column: int) -> None:
     low, high = config["rating_scale"] or (-np.inf, np.inf)
     start = 2  # the first line is the header
     for text in _column(path, config, column):
-        number = pd.to_numeric(text, errors="coerce").to_numpy(float)
+        number = np.asarray(pd.to_numeric(text, errors="coerce"), dtype=float)
         wrong = ~np.isfinite(number) | (number < low) | (number > high)
         if wrong.any():
             row = int(np.argmax(wrong))
             shown = "" if pd.isna(text.iloc[row]) else text.iloc[row]
             scale = f", from {low:g} to {high:g} (option rating_scale)" if config["rating_scale"] else ""
             raise InputError(
-                f"{path}: line {start + row}: {config['RATING_FIELD']} is '{shown}', but must be a number{scale}; mend "
+                f"{path}: line {start + row}: {config['RATING_FIELD']} is '{shown}', but must be a number{scale}; fix "
                 f"or remove the row"
             )
         start += len(text)
