@@ -269,7 +269,7 @@ class TestSources:
             ("visual/LLVisualFeatures13K_Log.csv", "ML_Id,f1,f2,f3,f4,f5,f6,f7\n", "mise", "missing: rows"),
             ("visual/LLVisualFeatures13K_Log.csv", "ML_Id,f1,f2,f3,f4,f5,f6,f7\n11,1,2,3,4,5,6,x\n", "mise", "number"),
             ("mmtf14k-subset/avf_avg.csv", 'itemId,embedding\n11,"1,2"\n12,"1"\n', "avf", "item '12' has 1 values"),
-            ("mmtf14k-subset/avf_avg.csv", 'itemId,embedding\n11,"1,x"\n', "avf", "item '11' is not numbers"),
+            ("mmtf14k-subset/avf_avg.csv", 'itemId,embedding\n11,"1,x"\n', "avf", "item '11' must be numbers"),
             ("mmtf14k-subset/avf_avg.csv", 'itemId,embedding\n99,"1,2"\n', "avf", "none of its movies"),
             ("ids/ml100k_to_ml20m.tsv", "a\tb\n1\t99\n", "mise", "missing: ml100k_id, ml20m_25m_id"),
         ],
