@@ -1,4 +1,4 @@
-"""Mean and deviation of a stream."""
+"""Mean and standard deviation of a stream."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 class Moments:
     """Mean and standard deviation of vectors [d] that come in blocks, in constant memory.
 
-    Blocks are merged by the update of Chan, Golub and LeVeque (The American Statistician 1983), which does not subtract
-    large sums from each other.
+    Blocks are merged by the update of Chan, Golub and LeVeque (The American Statistician 1983), which avoids the
+    difference of two large sums.
     """
 
     def __init__(self) -> None:
@@ -30,5 +30,5 @@ class Moments:
 
     @property
     def deviation(self) -> np.ndarray:
-        """Population standard deviation [d]; 0 before anything was added."""
+        """Population standard deviation [d]; 0 before the first block."""
         return np.sqrt(self._squares / max(self.count, 1))
