@@ -1,8 +1,8 @@
-"""Seconds of a training epoch and of a full-catalogue evaluation, beside RecBole's own FM on the same rows.
+"""Seconds of a training epoch and of a full-catalogue evaluation, compared with RecBole's FM on the same rows.
 
     python -m recbole_mm.measure.epochs [--rounds 5] [--dataset ml-100k-mm]
 
-The models take turns, an epoch each, in one process, so that a change of the machine's speed meets all of them.
+All models run in one process and take turns, one epoch each. So a change of the machine's speed affects all of them.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ def measure(dataset: str, rounds: int, options: dict | None = None) -> list[dict
 
     Args:
         dataset: name of a dataset below ``data_path``.
-        rounds: epochs of each model that count; one more warms up.
-        options: further options of the runs.
+        rounds: measured epochs of each model, after one epoch to warm up.
+        options: more options of the runs.
     """
     sessions = {model: _session(model, dataset, "u1", options) for model in MODELS}
     seconds: dict[str, list[float]] = {model: [] for model in MODELS}
@@ -53,7 +53,7 @@ def _session(model: str, dataset: str, protocol: str, options: dict | None) -> S
 
 
 def _ranking_seconds(model: str, dataset: str, options: dict | None) -> float:
-    """Median of three evaluations of the test part's rank metrics, movies and users encoded anew each time."""
+    """Median of three evaluations of the test part's rank metrics. Each encodes movies and users again."""
     session = _session(model, dataset, "ranking", {**(options or {}), "metrics": ["Recall", "NDCG"]})
     times = []
     for _ in range(3):

@@ -194,7 +194,7 @@ def test_broken_files_are_named(out, tmp_path):
     (out / "rating.csv").write_text("")
     with pytest.raises(InputError, match=r"rating\.csv: is not a table"):
         write_html(out, "planted")
-    with pytest.raises(InputError, match="no table of a suite there"):
+    with pytest.raises(InputError, match="has no table of a suite"):
         write_html(tmp_path / "runs", "planted")
 
 
