@@ -1,4 +1,4 @@
-"""Where the files that travel with the package lie: properties/ and the shipped vectors in dataset/."""
+"""Folders of the files shipped with the package: properties/ and the vectors in dataset/."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def resource_dir(name: str) -> Path:
-    """The folder ``properties`` or ``dataset``: inside an installed wheel, else at the top of a checkout.
+    """The folder ``properties`` or ``dataset``: inside the installed package, or at the top of a checkout.
 
     Raises:
-        FileNotFoundError: the folder is in neither place (a broken installation).
+        FileNotFoundError: both are missing (a broken installation).
     """
     for folder in (_PACKAGE / name, _PACKAGE.parent / name):
         if folder.is_dir():

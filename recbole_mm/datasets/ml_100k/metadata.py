@@ -1,7 +1,7 @@
 """Metadata vectors of MovieLens-100K movies: people, countries, languages, rating board, year.
 
 The knowledge graph comes with the recbole wheel (Freebase triples, KB4Rec). Its ``.link`` file has **MovieLens-20M**
-ids, although it lies beside ml-100k.item. Read as ml-100k ids, they turn Star Wars into Event Horizon. So a table of
+ids, although it belongs to ml-100k.item. Read as ml-100k ids, they turn Star Wars into Event Horizon. So a table of
 ids translates them.
 """
 
