@@ -34,7 +34,7 @@ class Movie:
 
 @dataclass
 class FieldCounts:
-    """How many rows of one vector file were written, and how many were dropped for which reason.
+    """Numbers of rows of one vector file: written, and dropped by reason.
 
     Attributes:
         vectors: movies of the dataset that have a vector.

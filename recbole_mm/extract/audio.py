@@ -48,7 +48,7 @@ def audio_statistics(path: Path, seconds: float | None = None) -> np.ndarray:
         if len(tail) >= len(_DELTA):
             deltas.add(np.lib.stride_tricks.sliding_window_view(tail, len(_DELTA), axis=0) @ _DELTA)
             tail = tail[1 - len(_DELTA) :]
-    if not deltas.count:
+    if not deltas.n_rows:
         raise MediaError("has less than 0.3 s of sound")
     statistics = np.concatenate([values.mean, values.deviation, deltas.deviation])
     if not np.isfinite(statistics).all():

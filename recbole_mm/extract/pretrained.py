@@ -21,9 +21,7 @@ from recbole_mm.features.sentence_encoder import first_line
 WINDOW_SECONDS = 10
 SHORTEST_SECONDS = 0.3  # a shorter rest of sound is left out: networks need a minimum length
 PICTURES = 64  # at most, evenly spaced, from one picture a second
-PICTURE_HEIGHT = (
-    360  # pixels of the decoded pictures, in their aspect ratio; the network's processor resizes them again
-)
+PICTURE_HEIGHT = 360  # pixels; the aspect ratio stays, and the network's processor resizes again
 _BATCH = 16  # pictures encoded at a time
 
 _TRAINING_ONLY = ("masked_spec_embed", "mask_token")  # missing from many published weights, not used here

@@ -55,7 +55,7 @@ def video_statistics(path: Path, seconds: float | None = None) -> np.ndarray:
         colour.add(np.log1p([colour_variance(rgb)]))
         lighting.add(np.array([lighting_key(rgb)]))
         last_time, last_rgb, last_colours = time, rgb, colours
-    if colour.count < 2:
+    if colour.n_rows < 2:
         raise MediaError("has fewer than two pictures, a quarter of a second apart")
     shot_length = (last_time + 1 / RATE) / shots  # seconds
     return np.array(

@@ -28,10 +28,8 @@ RUNS_MISSING = (
     "This figure needs the files of the runs. They are missing (the repository has none). This command makes them:"
 )
 COLD = "cold-item"
-COMPARED = (
-    "rmse",
-    "genre_map",
-)  # of warm and cold movies; ranks among cold movies cannot be compared with ranks of all
+# Metrics compared between warm and cold movies. Ranks among cold movies cannot be compared with ranks among all movies.
+COMPARED = ("rmse", "genre_map")
 
 
 @dataclass(frozen=True)

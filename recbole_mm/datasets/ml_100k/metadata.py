@@ -22,7 +22,7 @@ RELATIONS = (
     "film.film.rating",
 )
 # Relations whose number of triples is a fact about a movie.
-COUNTED = (
+COUNTED_RELATIONS = (
     *("film.film.actor", "film.film.directed_by", "film.film.written_by", "film.film.produced_by"),
     *("film.film.cinematography", "film.film.production_companies", "film.film.country", "film.film.language"),
     *("film.film.rating", "film.film.subjects", "film.film.award_nomination", "film.film.award_won"),
@@ -55,12 +55,12 @@ def fact_vectors(ml_20m_ids: pd.Series) -> tuple[list[str], np.ndarray]:
     Only the number of awards is used: an award's name can name the genre (best science fiction film).
 
     Returns:
-        item ids [n] of the movies with any triple, in the order of the .item file, and values float64
-        [n, len(COUNTED) + 3]: log(1 + number) of each relation, year, its square and years before 1985, standardised.
+        item ids [n] of the movies with any triple, in the order of the .item file, and standardised values float64
+        [n, len(COUNTED_RELATIONS) + 3]: log(1 + number) of each relation, year, its square and years before 1985.
     """
     links, triples = read_wheel("link").set_index("item_id")["entity_id"], read_wheel("kg")
-    triples = triples[triples["relation_id"].isin(COUNTED)]
-    numbers = pd.crosstab(triples["head_id"], triples["relation_id"]).reindex(columns=COUNTED, fill_value=0)
+    triples = triples[triples["relation_id"].isin(COUNTED_RELATIONS)]
+    numbers = pd.crosstab(triples["head_id"], triples["relation_id"]).reindex(columns=COUNTED_RELATIONS, fill_value=0)
     items = read_items().set_index("item_id")
     entity_of = ml_20m_ids.map(links).dropna()
     entity_of = entity_of[entity_of.isin(numbers.index)].reindex(items.index).dropna()
