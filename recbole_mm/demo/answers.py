@@ -77,24 +77,24 @@ class Answers:
         x, y = two_dimensions(vectors).round(2).T.tolist()
         return {"x": x, "y": y, "genre": genres.idxmax(axis=1).tolist()}
 
-    def recommend(self, given: Any) -> dict[str, Any]:
+    def recommend(self, question: Any) -> dict[str, Any]:
         """The best movies for a person with reasons, as in `recommend --json`, and predicted ratings of all movies
         (null if the model predicts no ratings).
         """
         with self._model_lock:
-            recommender, liked, disliked = self._read(given)
-            found = recommender.recommend_for(liked, disliked, RECOMMENDED)
-            reasons = recommender.explain_each(found["item_id"], liked=liked, disliked=disliked)
+            recommender, liked, disliked = self._read(question)
+            recommended = recommender.recommend_for(liked, disliked, RECOMMENDED)
+            reasons = recommender.explain_each(recommended["item_id"], liked=liked, disliked=disliked)
             ratings = None
             if recommender.rates:
                 ratings = recommender.predict_for(self._movies["item_id"], liked, disliked)["rating"].round(2).tolist()
-            return {"recommendations": recommendation_rows(recommender, found, reasons), "ratings": ratings}
+            return {"recommendations": recommendation_rows(recommender, recommended, reasons), "ratings": ratings}
 
-    def explain(self, given: Any) -> dict[str, Any]:
+    def explain(self, question: Any) -> dict[str, Any]:
         """An `Explanation` of the movie ``item``, and its most likely genres."""
         with self._model_lock:
-            recommender, liked, disliked = self._read(given)
-            item = given.get("item")
+            recommender, liked, disliked = self._read(question)
+            item = question.get("item")
             if not isinstance(item, str) or item not in self._allowed["liked"]:
                 raise InputError("item: must be the id of a movie of the catalogue")
             reason = recommender.explain(item, liked=liked, disliked=disliked)
@@ -109,10 +109,10 @@ class Answers:
                 "genres": [{"genre": genre, "probability": float(value)} for genre, value in genres.items()],
             }
 
-    def _read(self, given: Any) -> Person:
-        if not isinstance(given, dict):
+    def _read(self, question: Any) -> Person:
+        if not isinstance(question, dict):
             raise InputError("a question must be a JSON object")
-        lists = {"liked": [], "disliked": [], "modalities": self._recommender.modalities, **given}
+        lists = {"liked": [], "disliked": [], "modalities": self._recommender.modalities, **question}
         for name, allowed in self._allowed.items():
             values = lists[name]
             if not isinstance(values, list) or len(values) > MAX_MOVIES:

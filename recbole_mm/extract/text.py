@@ -32,8 +32,8 @@ def read_texts(path: Path, genres: list[str]) -> tuple[Sources, str]:
         if not text.strip():
             sources.skipped.append((name, "has no text"))
             continue
-        text, found = mask_and_count(text, pattern)
-        masked_words, masked_texts = masked_words + found, masked_texts + bool(found)
+        text, n_words = mask_and_count(text, pattern)
+        masked_words, masked_texts = masked_words + n_words, masked_texts + bool(n_words)
         if not text:
             sources.skipped.append((name, "has nothing but genre words"))
             continue
@@ -68,6 +68,6 @@ def _read_csv(path: Path) -> pd.DataFrame:
         ) from None
     for name in COLUMNS:
         if name not in table:
-            found = ", ".join(map(str, table.columns))
-            raise InputError(f"{path}: no column '{name}' in the header ({found}).{nearest(name, table.columns)}")
+            columns = ", ".join(map(str, table.columns))
+            raise InputError(f"{path}: no column '{name}' in the header ({columns}).{nearest(name, table.columns)}")
     return table

@@ -67,8 +67,8 @@ def mask_and_count(text: str, pattern: re.Pattern[str]) -> tuple[str, int]:
     previous, masked = None, 0
     while text != previous:  # words that are now side by side may form another genre word
         previous = text
-        text, found = pattern.subn(" ", text)
-        masked += found
+        text, n_words = pattern.subn(" ", text)
+        masked += n_words
         text = re.sub(r"\s+", " ", text)
         text = re.sub(r"\s+([.,;:!?)])", r"\1", text).strip()
     return text, masked

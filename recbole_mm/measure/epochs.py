@@ -48,8 +48,8 @@ def measure(dataset: str, rounds: int, options: dict | None = None) -> list[dict
 
 
 def _session(model: str, dataset: str, protocol: str, options: dict | None) -> Session:
-    given = {"protocol": protocol, "show_progress": False, **(options or {})}
-    return prepare_session(Config(model, dataset, config_dict=given))
+    config_dict = {"protocol": protocol, "show_progress": False, **(options or {})}
+    return prepare_session(Config(model, dataset, config_dict=config_dict))
 
 
 def _ranking_seconds(model: str, dataset: str, options: dict | None) -> float:
@@ -68,13 +68,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset", default="ml-100k-mm")
     parser.add_argument("--rounds", type=int, default=5)
-    given = parser.parse_args()
+    options = parser.parse_args()
     logging.disable(logging.WARNING)
-    rows = measure(given.dataset, given.rounds)
+    rows = measure(options.dataset, options.rounds)
     fm = rows[0]["epoch"]
     for row in rows:
         row["epoch / FM's"] = row["epoch"] / fm
-    print(f"torch {torch.__version__}, {torch.get_num_threads()} thread(s); seconds, median of {given.rounds} epochs")
+    print(f"torch {torch.__version__}, {torch.get_num_threads()} thread(s); seconds, median of {options.rounds} epochs")
     print(tabulate(rows, headers="keys", floatfmt=".3f", intfmt=","))
 
 

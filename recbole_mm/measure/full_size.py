@@ -196,9 +196,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--ratings", type=lambda text: int(float(text)), nargs="+", default=list(RATINGS))
     parser.add_argument("--movies", type=int, default=synthetic.MOVIES)
     parser.add_argument("--models", nargs="+", default=list(MODELS))
-    given = parser.parse_args(arguments)
-    table = measure(given.folder, given.out, given.ratings, given.movies, given.models)
-    print(write_table(table, given.out).read_text(encoding="utf-8"))
+    options = parser.parse_args(arguments)
+    table = measure(options.folder, options.out, options.ratings, options.movies, options.models)
+    print(write_table(table, options.out).read_text(encoding="utf-8"))
 
 
 def _worker(task: str, folder: str, *more: str) -> None:

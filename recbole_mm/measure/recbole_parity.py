@@ -71,10 +71,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="BPR", help="a general recommender of RecBole")
     parser.add_argument("--seeds", type=int, nargs="+", default=[2020, 1, 2, 3])
-    given = parser.parse_args(arguments)
-    lines = compare(given.model, given.seeds)
+    options = parser.parse_args(arguments)
+    lines = compare(options.model, options.seeds)
     print(lines.to_string(index=False))
-    if len(given.seeds) > 1:
+    if len(options.seeds) > 1:
         print(lines.groupby("way")[list(METRICS)].agg(["mean", "std"]).round(4).to_string())
 
 

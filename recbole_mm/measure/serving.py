@@ -63,11 +63,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--checkpoint", required=True, help="of MMFS, MMSP or MMASP")
     parser.add_argument("--rounds", type=int, default=5)
-    given = parser.parse_args()
+    options = parser.parse_args()
     logging.disable(logging.WARNING)
-    recommender = load(given.checkpoint)
-    rows = measure(recommender, given.rounds)
-    print(f"{recommender}, torch {torch.__version__}, {torch.get_num_threads()} thread(s); median of {given.rounds}")
+    recommender = load(options.checkpoint)
+    rows = measure(recommender, options.rounds)
+    print(f"{recommender}, torch {torch.__version__}, {torch.get_num_threads()} thread(s); median of {options.rounds}")
     print(tabulate(rows, headers="keys", floatfmt=".3f"))
 
 

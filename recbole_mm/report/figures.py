@@ -129,12 +129,12 @@ def confusion(runs: Iterable[Run]) -> tuple[go.Figure, int] | None:
     names: list[str] = []
     targets, probabilities = [], []
     for run in runs:
-        found = run.predictions("genre_names", "genre_target", "genre_probability")
-        if found is None or (names and _text(found["genre_names"]) != names):
+        predictions = run.predictions("genre_names", "genre_target", "genre_probability")
+        if predictions is None or (names and _text(predictions["genre_names"]) != names):
             continue
-        names = _text(found["genre_names"])
-        targets.append(found["genre_target"].astype(float))
-        probabilities.append(found["genre_probability"].astype(float))
+        names = _text(predictions["genre_names"])
+        targets.append(predictions["genre_target"].astype(float))
+        probabilities.append(predictions["genre_probability"].astype(float))
     if not targets:
         return None
     target, probability = np.concatenate(targets), np.concatenate(probabilities)
@@ -177,20 +177,20 @@ def movie_map(run: Run) -> tuple[go.Figure, int] | None:
     Returns:
         The map and the number of its movies; None if the run has no embeddings.
     """
-    found = run.predictions("genre_names", "movie", "movie_title", "movie_embedding", "movie_genre")
-    if found is None:
+    predictions = run.predictions("genre_names", "movie", "movie_title", "movie_embedding", "movie_genre")
+    if predictions is None:
         return None
-    shown = np.flatnonzero(found["movie_genre"].any(axis=1))
+    shown = np.flatnonzero(predictions["movie_genre"].any(axis=1))
     if len(shown) > MAX_MOVIES:
         shown = np.sort(np.random.default_rng(0).choice(shown, MAX_MOVIES, replace=False))
     if len(shown) < 4:
         return None
-    genres = found["movie_genre"][shown].astype(bool)
-    points = two_dimensions(found["movie_embedding"][shown].astype(float))
-    frequency = found["movie_genre"].sum(axis=0)
+    genres = predictions["movie_genre"][shown].astype(bool)
+    points = two_dimensions(predictions["movie_embedding"][shown].astype(float))
+    frequency = predictions["movie_genre"].sum(axis=0)
     rarest = np.where(genres, frequency, frequency.max() + 1).argmin(axis=1)
-    names = [html.escape(name) for name in _text(found["genre_names"])]
-    titles, tokens = (_text(found[name][shown]) for name in ("movie_title", "movie"))
+    names = [html.escape(name) for name in _text(predictions["genre_names"])]
+    titles, tokens = (_text(predictions[name][shown]) for name in ("movie_title", "movie"))
     labels = [
         f"{html.escape(title or token)}<br>{', '.join(name for name, has in zip(names, movie) if has)}"
         for title, token, movie in zip(titles, tokens, genres)

@@ -45,8 +45,8 @@ class Run:
         if not path.is_file():
             return None
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-            return found if "history" in found else None
+            result = json.loads(path.read_text(encoding="utf-8"))
+            return result if "history" in result else None
         except ValueError as error:
             raise InputError(
                 f"{path}: is not the result of a run ({error}); delete it and run the suite again"
@@ -58,8 +58,8 @@ class Run:
         if not path.is_file():
             return None
         try:
-            with np.load(path, allow_pickle=False) as found:
-                return {name: found[name] for name in names} if set(names) <= set(found.files) else None
+            with np.load(path, allow_pickle=False) as arrays:
+                return {name: arrays[name] for name in names} if set(names) <= set(arrays.files) else None
         except (ValueError, OSError) as error:
             raise InputError(
                 f"{path}: does not hold predictions of a run ({error}); delete it and run the suite again"

@@ -127,8 +127,8 @@ class Release:
         self.descriptors: dict[str, Descriptor] = {}
         for name in tree.names():
             file = tree.find(name)
-            if found := descriptor_name(file.name):
-                kind, name = found
+            if kind_and_name := descriptor_name(file.name):
+                kind, name = kind_and_name
                 self.descriptors[name] = Descriptor(name, kind, file)
 
     # ------------------------------------------------------------------------------------------------- movies

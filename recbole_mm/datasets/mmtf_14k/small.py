@@ -82,20 +82,20 @@ def build(
 
 
 def _files(tree: SourceTree, source: Path) -> dict[str, Descriptor]:
-    found: dict[str, Descriptor] = {}
+    descriptors: dict[str, Descriptor] = {}
     for name in tree.names():
         file = tree.find(name)
         if name in _AESTHETIC:
-            found[_AESTHETIC[name]] = Descriptor(_AESTHETIC[name], "visual", file)
+            descriptors[_AESTHETIC[name]] = Descriptor(_AESTHETIC[name], "visual", file)
         elif kind_and_name := descriptor_name(file.name):
             kind, descriptor = kind_and_name
-            found[descriptor] = Descriptor(descriptor, kind, file)
-    if tree.find(MOVIE_LIST) is None or not found:
+            descriptors[descriptor] = Descriptor(descriptor, kind, file)
+    if tree.find(MOVIE_LIST) is None or not descriptors:
         raise InputError(
             f"{source}: contains no {MOVIE_LIST} with descriptors, also not in subfolders; give the folder that "
             f"contains mmtf14k-subset"
         )
-    return found
+    return descriptors
 
 
 def _movies(tree: SourceTree, with_genres: SourceFile) -> dict[str, Movie]:
