@@ -1,9 +1,9 @@
 """The only file that patches RecBole 1.2.1 or the libraries under it.
 
-RecBole 1.2.1 was written for numpy 1, scipy 1.12 and torch 2.5. Each function below mends one break and names it:
-which library, from which version, what the error says, and where in RecBole. A function changes its module only if the
-break is there, and returns whether it did. Nothing of RecBole is copied, and nothing is patched that can be mended in a
-subclass: checkpoints that ``torch.load`` refuses since torch 2.6 are the trainer's business.
+RecBole 1.2.1 was written for numpy 1, scipy 1.12 and torch 2.5. Each function below fixes one incompatibility and names
+the library, the version, the error message and the place in RecBole. A function changes its module only if the
+incompatibility exists, and returns whether it did. No code of RecBole is copied, and nothing is patched that a subclass
+can fix: the trainer handles checkpoints that ``torch.load`` refuses since torch 2.6.
 
 :func:`apply` imports nothing: a module that is not loaded yet is patched at the end of its first import.
 """
@@ -23,8 +23,8 @@ def numpy_scalar_names(numpy: ModuleType) -> bool:
     """numpy >= 2.0: "`np.float_` was removed in the NumPy 2.0 release" at every ``Config()``.
 
     ``Config.compatibility_settings`` (config/configurator.py) reads ``np.float_``, ``np.complex_`` and ``np.unicode_``
-    to set the names that numpy 1.24 removed. Those are used without a Config too (data/interaction.py:
-    "module 'numpy' has no attribute 'float'"), so both groups are given, with the meaning RecBole gives them.
+    to set the names that numpy 1.24 removed. RecBole uses those names also without a Config (data/interaction.py:
+    "module 'numpy' has no attribute 'float'"). So both groups of names are set, to the types that RecBole means.
     """
     names = {
         "float_": numpy.float64,
@@ -39,7 +39,7 @@ def numpy_scalar_names(numpy: ModuleType) -> bool:
         "long": numpy.int_,
         "unicode": numpy.str_,
     }
-    # vars(), not hasattr(): numpy warns when a removed name is looked up as an attribute.
+    # vars(), not hasattr(): numpy warns about attribute access to a removed name.
     missing = {name: scalar for name, scalar in names.items() if name not in vars(numpy)}
     vars(numpy).update(missing)
     return bool(missing)
@@ -49,7 +49,7 @@ def scipy_dok_matrix_update(sparse: ModuleType) -> bool:
     """scipy >= 1.13: "'dok_matrix' object has no attribute '_update'".
 
     LightGCN, NGCF, GCMC, SpectralCF, NCL, KGIN and MCCLK fill their adjacency matrix with ``A._update(dict)``
-    (RecBole issues 2034, 2090, 2185). ``_dict`` is where scipy keeps the entries since 1.13.
+    (RecBole issues 2034, 2090, 2185). Since 1.13 scipy stores the entries in ``_dict``.
     """
     if hasattr(sparse.dok_matrix, "_update"):
         return False
@@ -62,11 +62,11 @@ def scipy_dok_matrix_update(sparse: ModuleType) -> bool:
 
 
 def collector_counts(collector: ModuleType) -> bool:
-    """Any stack: "'int' object has no attribute 'cpu'" ('Counter' for AveragePopularity and TailPercentage).
+    """All versions: "'int' object has no attribute 'cpu'" ('Counter' for AveragePopularity and TailPercentage).
 
-    ``Collector.get_data_struct`` (evaluator/collector.py) moves everything it holds to the CPU, also the numbers of
-    users and items and the popularity counts, so that ItemCoverage, GiniIndex, ShannonEntropy, AveragePopularity and
-    TailPercentage cannot be computed (RecBole issue 2194).
+    ``Collector.get_data_struct`` (evaluator/collector.py) calls ``cpu()`` on all its values, also on the numbers of
+    users and items and the popularity counts, which are not tensors. So ItemCoverage, GiniIndex, ShannonEntropy,
+    AveragePopularity and TailPercentage cannot be computed (RecBole issue 2194).
     """
     original = collector.Collector.get_data_struct
     probe = SimpleNamespace(data_struct=collector.DataStruct())
@@ -80,11 +80,11 @@ def collector_counts(collector: ModuleType) -> bool:
 
     @functools.wraps(original)
     def get_data_struct(self):
-        held = self.data_struct._data_dict
-        counts = {key: held.pop(key) for key in list(held) if not hasattr(held[key], "cpu")}
+        data = self.data_struct._data_dict
+        numbers = {key: data.pop(key) for key in list(data) if not hasattr(data[key], "cpu")}
         returned = original(self)
-        held.update(counts)
-        returned._data_dict.update(copy.deepcopy(counts))
+        data.update(numbers)
+        returned._data_dict.update(copy.deepcopy(numbers))
         return returned
 
     collector.Collector.get_data_struct = get_data_struct
@@ -92,10 +92,10 @@ def collector_counts(collector: ModuleType) -> bool:
 
 
 def csv_engine(dataset: ModuleType) -> bool:
-    """Any stack: atomic files are read by pandas' Python parser, the slow one.
+    """All versions: atomic files are read by the slow Python parser of pandas.
 
-    ``Dataset._load_feat`` (data/dataset/dataset.py) names ``engine="python"``: 20 million ratings are then so many
-    lists of text. Both parsers split the same text into the same fields; ``round_trip`` gives the same numbers too.
+    ``Dataset._load_feat`` (data/dataset/dataset.py) sets ``engine="python"``, which makes a list of texts of each of 20
+    million ratings. Both parsers give the same fields, and with ``round_trip`` also the same numbers.
     """
     pandas = dataset.pd
     if not isinstance(pandas, ModuleType):
@@ -111,10 +111,10 @@ def csv_engine(dataset: ModuleType) -> bool:
 
 
 def interaction_index(interaction: ModuleType) -> bool:
-    """Any stack: rows are taken through a Python list of their numbers, which is slow for many rows.
+    """All versions: rows are selected by a Python list of row numbers, which is slow for many rows.
 
-    ``Interaction.__getitem__`` (data/interaction.py) calls ``index.tolist()``, for shuffling, sorting and splitting all
-    ratings and for each batch.
+    ``Interaction.__getitem__`` (data/interaction.py) calls ``index.tolist()`` to shuffle, sort and split all ratings,
+    and for each batch.
     """
     original = interaction.Interaction.__getitem__
     if getattr(original, "__wrapped__", None):
@@ -136,8 +136,8 @@ def interaction_index(interaction: ModuleType) -> bool:
 def trainer_amp(trainer: ModuleType) -> bool:
     """torch >= 2.4: "FutureWarning: `torch.cuda.amp.GradScaler(args...)` is deprecated" in every training.
 
-    trainer/trainer.py takes GradScaler and autocast from ``torch.cuda.amp``; the same two from ``torch.amp`` want the
-    device named.
+    trainer/trainer.py uses GradScaler and autocast of ``torch.cuda.amp``. Their replacements in ``torch.amp`` need the
+    name of the device.
     """
     torch = trainer.torch
     if trainer.amp is not torch.cuda.amp or not hasattr(torch.amp, "GradScaler"):
@@ -150,15 +150,15 @@ def trainer_amp(trainer: ModuleType) -> bool:
 
 
 def no_tensorboard() -> None:
-    """Any stack: each rank of a distributed training writes event files of its own beside those of rank 0.
+    """All versions: in distributed training each rank writes event files, but only rank 0 should.
 
-    ``Trainer.__init__`` (trainer/trainer.py) opens a writer whatever its rank. For the ranks of
-    `recbole_mm.training.distributed` but the first, which are processes of their own, it opens none.
+    ``Trainer.__init__`` (trainer/trainer.py) opens a writer in every process. This function is called in the processes
+    of all ranks except 0, so that they open none.
     """
     from recbole.trainer import trainer
 
-    nothing = SimpleNamespace(add_scalar=lambda *_: None, add_hparams=lambda *_: None)
-    trainer.get_tensorboard = lambda logger: nothing
+    no_writer = SimpleNamespace(add_scalar=lambda *_: None, add_hparams=lambda *_: None)
+    trainer.get_tensorboard = lambda logger: no_writer
 
 
 PATCHES: tuple[tuple[str, Callable[[ModuleType], bool]], ...] = (
@@ -169,11 +169,11 @@ PATCHES: tuple[tuple[str, Callable[[ModuleType], bool]], ...] = (
     ("recbole.evaluator.collector", collector_counts),
     ("recbole.trainer.trainer", trainer_amp),
 )
-"""(module, the function that patches it), in no particular order."""
+"""(module, function that patches it); the order does not matter."""
 
 
 def apply() -> None:
-    """Patch the modules of :data:`PATCHES`: those already imported now, the others when they are. Idempotent."""
+    """Patch the modules of :data:`PATCHES`: imported modules now, other modules at their import. Idempotent."""
     for name, patch in PATCHES:
         if name in sys.modules:
             patch(sys.modules[name])
@@ -182,9 +182,9 @@ def apply() -> None:
 
 
 class _PatchAtImport(importlib.abc.MetaPathFinder):
-    """Finds the modules of :data:`PATCHES` as the other finders do, and has them patched once they are executed.
+    """Finds the modules of :data:`PATCHES` by the other finders, and patches each module after its execution.
 
-    Importing ``recbole.evaluator`` just to patch it takes about four seconds (torch, pandas, scikit-learn).
+    Importing ``recbole.evaluator`` only to patch it would take about four seconds (torch, pandas, scikit-learn).
     """
 
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:

@@ -1,4 +1,4 @@
-"""What a reader compares with first: logistic regression of genres on the same vectors, the same movies held out."""
+"""The simplest baseline of genre prediction: logistic regression on the same vectors and the same held-out movies."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ STRENGTHS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 
 
 def logistic_genre_map(config: Config) -> dict[str, dict[str, float]]:
-    """Genre mAP of one logistic regression for each genre, by modality and on all of them side by side.
+    """Genre mAP of one logistic regression for each genre, on each modality and on all modalities concatenated.
 
-    The inverse of the L2 strength, the same for all genres, is chosen on the validation movies. A missing vector is
-    zeros beside a flag; vectors are standardised by training movies as in our models.
+    The inverse of the L2 strength is the same for all genres and chosen on the validation movies. A missing vector is
+    zeros with a flag. Vectors are standardised by training movies, as in our models.
 
     Returns:
         modality (or "all") -> {"valid": …, "test": …}.
     """
     dataset, split = prepare_data(config)
     items, genres = split.label_items["genre"], dataset.labels["genre"].targets.numpy()
-    trained = np.bincount(split.train.inter_feat[config["ITEM_ID_FIELD"]].numpy(), minlength=dataset.item_num) > 0
+    has_ratings = np.bincount(split.train.inter_feat[config["ITEM_ID_FIELD"]].numpy(), minlength=dataset.item_num) > 0
     inputs = {}
     for name, modality in dataset.modalities.items():
         present = modality.present.numpy()
-        known = modality.values[present & trained]
-        standardizer = Standardizer(known, modality.values.shape[1], config["pca_components"])
+        training_vectors = modality.values[present & has_ratings]
+        standardizer = Standardizer(training_vectors, modality.values.shape[1], config["pca_components"])
         values = standardizer(modality.values).numpy() * present[:, None]
         inputs[name] = np.column_stack([values, present])
     inputs["all"] = np.column_stack(list(inputs.values()))
@@ -59,9 +59,10 @@ def _best(config: Config, values: np.ndarray, genres: np.ndarray, items: ItemSpl
 
 
 def logistic_cell(cell: Cell) -> dict[str, Any]:
-    """The regressions as lines of a suite's table, named after the modality."""
-    found = logistic_genre_map(Config(arguments=cell.arguments()))
+    """The regressions as lines of a suite's table, one for each modality."""
+    by_modality = logistic_genre_map(Config(arguments=cell.arguments()))
     lines = [
-        {"row": name, **{part: {"genre_map": value} for part, value in parts.items()}} for name, parts in found.items()
+        {"row": name, **{part: {"genre_map": value} for part, value in parts.items()}}
+        for name, parts in by_modality.items()
     ]
     return {"lines": lines}

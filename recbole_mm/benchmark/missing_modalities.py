@@ -1,4 +1,4 @@
-"""How a trained model bears movies whose vectors are missing at test time."""
+"""Robustness to missing modalities: a trained model is tested on movies without some of their vectors."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ RATIOS = (0.25, 0.5, 0.75, 1.0)
 
 
 def missing_cell(cell: Cell) -> dict[str, Any]:
-    """Train once; then evaluate with a part of the vectors of one modality, or of each, taken away.
+    """Train once; then evaluate without a part of the vectors of one modality, or of all modalities.
 
-    Which movies lose a vector is drawn at random, by seed, modality and ratio; profiles are averages of the movies as
-    they are then. What movies and users have learned beside the vectors stays.
+    The movies that lose a vector are random, by seed, modality and ratio. Profiles are computed again without these
+    vectors. Other learned parameters of movies and users do not change.
 
     Returns:
-        ``lines`` of a suite's table: "nothing", and "<modality> <ratio> %" for each modality and for all.
+        ``lines`` of a suite's table: "nothing", and "<modality> <ratio> %" for each modality and for "all".
     """
     session = prepare_session(Config(arguments=cell.arguments()))
     trainer, model = session.trainer, session.model

@@ -1,4 +1,4 @@
-"""Checks of RecBole's atomic files before RecBole reads them, with errors that name file, field and remedy."""
+"""Checks of atomic files before RecBole reads them. Errors name file, field and remedy."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ def check_atomic_files(config) -> None:
     """Check ``<dataset>.inter``, ``.item`` and ``.user`` against the options of the run.
 
     Raises:
-        InputError: the folder or the .inter file is absent, a header is wrong, a field the run needs is not there, a
-            rating is not a number or off the scale, or an item or user stands twice in its file.
+        InputError: the folder, the .inter file or a field of the run is missing, a header is wrong, a rating is not a
+            number or not on the scale, or an item or user is twice in its file.
     """
     folder, dataset = Path(config["data_path"]), config["dataset"]
     if not folder.is_dir():
         others = [path.name for path in folder.parent.iterdir() if path.is_dir()] if folder.parent.is_dir() else []
         raise InputError(
             f"dataset '{dataset}': no folder {folder}.{nearest(dataset, [*others, 'ml-100k-mm'])} Put the atomic files "
-            f"there, or set --data_path to the folder that holds '{dataset}/'"
+            f"there, or set --data_path to the folder that contains '{dataset}/'"
         )
     user, item, rating = (config[name] for name in ("USER_ID_FIELD", "ITEM_ID_FIELD", "RATING_FIELD"))
     types = {user: "token", item: "token"}
@@ -46,11 +46,11 @@ def check_atomic_files(config) -> None:
             fields = _check_header(path, config, source, {id_field: "token"})
             _check_unique(path, config, list(fields).index(id_field), id_field)
         elif source == "item" and _loaded(config, source):
-            raise InputError(f"{path}: no such file; the dataset needs it (or take it out of load_col)")
+            raise InputError(f"{path}: no such file; the dataset needs it (or remove it from load_col)")
 
 
 def _loaded(config, source: str) -> list[str]:
-    """Fields that load_col asks of a file; none for '*'."""
+    """Fields of a file in load_col; none for '*'."""
     fields = (config["load_col"] or {}).get(source) or []
     return [] if fields == "*" else list(fields)
 
@@ -72,7 +72,7 @@ def _check_header(path: Path, config, source: str, types: dict[str, str]) -> dic
 
 
 def _check_ratings(path: Path, config, column: int) -> None:
-    """Each row's rating is a finite number, on the scale if one is given; RecBole would fill in the mean."""
+    """Each rating is a finite number, and on the scale if there is one. RecBole would replace others by the mean."""
     low, high = config["rating_scale"] or (-np.inf, np.inf)
     start = 2  # the first line is the header
     for text in _column(path, config, column):
@@ -83,35 +83,35 @@ def _check_ratings(path: Path, config, column: int) -> None:
             shown = "" if pd.isna(text.iloc[row]) else text.iloc[row]
             scale = f", from {low:g} to {high:g} (option rating_scale)" if config["rating_scale"] else ""
             raise InputError(
-                f"{path}: line {start + row}: {config['RATING_FIELD']} is '{shown}', but must be a number{scale}; fix "
-                f"or remove the row"
+                f"{path}: line {start + row}: {config['RATING_FIELD']} is '{shown}', but must be a number{scale}; "
+                f"correct or remove the row"
             )
         start += len(text)
 
 
 def _check_unique(path: Path, config, column: int, field: str) -> None:
     ids = pd.concat(list(_column(path, config, column)))
-    twice = ids.duplicated()
-    if twice.any():
-        row = int(np.argmax(twice.to_numpy()))
+    duplicated = ids.duplicated()
+    if duplicated.any():
+        row = int(np.argmax(duplicated.to_numpy()))
         first = int(np.argmax((ids == ids.iloc[row]).to_numpy()))
         raise InputError(
-            f"{path}: line {row + 2}: {field} '{ids.iloc[row]}' stands on line {first + 2} already; remove one of them"
+            f"{path}: line {row + 2}: {field} '{ids.iloc[row]}' is already on line {first + 2}; remove one of them"
         )
 
 
 def _column(path: Path, config, column: int) -> Iterator[pd.Series]:
-    """One column as text, in chunks of rows. All columns are read, so that a row with too many is found."""
+    """One column as text, in chunks of rows. All columns are read, to find rows with too many columns."""
     encoding = config["encoding"] or "utf-8"
     options = {"sep": config["field_separator"], "dtype": str, "keep_default_na": False, "quoting": csv.QUOTE_NONE}
     try:
         for chunk in pd.read_csv(path, encoding=encoding, chunksize=_ROWS_AT_A_TIME, **options):
-            if not isinstance(chunk.index, pd.RangeIndex):  # pandas takes what the header lacks for row names
-                raise InputError(f"{path}: line 2 has more columns than the header; mend or remove it")
+            if not isinstance(chunk.index, pd.RangeIndex):  # pandas makes row names of columns beyond the header
+                raise InputError(f"{path}: line 2 has more columns than the header; correct or remove it")
             yield chunk.iloc[:, column]
     except pd.errors.ParserError as error:
         reason = " ".join(str(error).split())
-        raise InputError(f"{path}: a row has other columns than the header ({reason}); mend or remove it") from error
+        raise InputError(f"{path}: a row has more columns than the header ({reason}); correct or remove it") from error
     except UnicodeDecodeError as error:
         raise InputError(
             f"{path}: cannot be read as {encoding} ({error}); name its encoding with --encoding"
@@ -122,7 +122,7 @@ def read_header(path: Path, separator: str = "\t", encoding: str = "utf-8") -> d
     """Field names and types of an atomic file, in file order.
 
     Raises:
-        InputError: the first line is not ``name:type`` columns of RecBole's four types.
+        InputError: a column of the first line is not ``name:type`` with one of RecBole's four types.
     """
     try:
         with path.open(encoding=encoding) as file:
@@ -132,7 +132,9 @@ def read_header(path: Path, separator: str = "\t", encoding: str = "utf-8") -> d
             f"{path}: cannot be read as {encoding} ({error}); name its encoding with --encoding"
         ) from error
     if header.startswith("\ufeff"):
-        raise InputError(f"{path}: begins with a byte order mark, which RecBole reads as text; save it without")
+        raise InputError(
+            f"{path}: begins with a byte order mark, which RecBole reads as text; save the file without it"
+        )
     fields: dict[str, str] = {}
     for column in header.split(separator):
         name, colon, kind = column.rpartition(":")
@@ -140,9 +142,9 @@ def read_header(path: Path, separator: str = "\t", encoding: str = "utf-8") -> d
             shown = column if len(column) <= 40 else column[:40] + "…"
             raise InputError(
                 f"{path}: header column '{shown}' is not 'name:type' with a type of {', '.join(TYPES)}; the first line "
-                f"names the columns, e.g. 'user_id:token<TAB>item_id:token<TAB>rating:float'"
+                f"must name the columns, e.g. 'user_id:token<TAB>item_id:token<TAB>rating:float'"
             )
         if name in fields:
-            raise InputError(f"{path}: field '{name}' stands twice in the header; remove one")
+            raise InputError(f"{path}: field '{name}' is twice in the header; remove one")
         fields[name] = kind
     return fields

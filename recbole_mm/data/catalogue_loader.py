@@ -1,4 +1,4 @@
-"""Users whose whole catalogue is ranked, for as many ratings as there are."""
+"""Loader of users for ranking the whole catalogue, fast for any number of ratings."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from recbole_mm.data.user_sets import UserSets
 
 
 class CatalogueLoader(FullSortEvalDataLoader):
-    """RecBole's loader for full ranking with the same batches, from arrays.
+    """RecBole's loader for full ranking with the same batches, but with arrays.
 
     RecBole keeps a Python set for each user and each part.
 
     Args:
-        dataset: the part whose rows are to be ranked high; it is sorted by user, as RecBole does.
+        dataset: the part with the positive rows; it is sorted by user, as in RecBole.
         history: the parts whose movies are not candidates for their users.
     """
 
@@ -38,12 +38,12 @@ class CatalogueLoader(FullSortEvalDataLoader):
         AbstractDataLoader.__init__(self, config, dataset, sampler=None, shuffle=False)
 
     def _pairs(self, parts: Sequence[Dataset]) -> Tensor:
-        """Each (user, item) of the parts once, as one number, ascending."""
+        """Each (user, item) of the parts once, as the number user · item_num + item, ascending."""
         rows = [part.inter_feat[self.uid_field] * part.item_num + part.inter_feat[self.iid_field] for part in parts]
         return torch.cat(rows).sort().values.unique_consecutive() if rows else torch.empty(0, dtype=torch.long)
 
     def collate_fn(self, index) -> tuple[Interaction, tuple[Tensor, Tensor], Tensor, Tensor]:
-        """Users of a batch, (row, item) of what they have had, and row and item of what is to be found."""
+        """Users of a batch, (row, item) of their history, and rows and items of their positives."""
         index = torch.as_tensor(index)
         users = self.user_df[self.uid_field][index]
         history, positive = self.history.of(users), self.positive.of(users)
@@ -51,7 +51,7 @@ class CatalogueLoader(FullSortEvalDataLoader):
 
 
 class _Sets:
-    """Items of each user from ascending pair numbers (user · item_num + item)."""
+    """Items of each user, from ascending pair numbers user · item_num + item."""
 
     def __init__(self, pairs: Tensor, user_num: int, item_num: int) -> None:
         self.items = pairs % item_num

@@ -1,4 +1,4 @@
-"""Vectors of movies, and what spoils them on purpose: controls that show what content is worth."""
+"""Controls that corrupt the vectors of movies on purpose, to measure how much the content contributes."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ CORRUPTIONS = ("none", "shuffled", "noise", "constant", "absent")
 
 
 def corrupt(modalities: dict[str, Modality], control: str, missing_ratio: float, seed: int) -> dict[str, Modality]:
-    """The same fields with their content corrupted; as they are with ``none`` and a ratio of 0.
+    """The same fields with corrupted content; unchanged for ``none`` and a ratio of 0.
 
-    Each field is corrupted by random numbers of its own, which depend on seed and field only.
+    Each field has its own random numbers, which depend only on seed and field.
 
     Args:
-        control: ``shuffled`` gives the vectors of a field to other movies that have it; ``noise`` replaces them by
-            Gaussian numbers with the mean and deviation of each column; ``constant`` by the column means; ``absent``
-            takes all of them away.
-        missing_ratio: part of the vectors of each field that is taken away then, movies drawn at random, in [0, 1].
+        control: ``shuffled`` permutes the vectors of a field among the movies that have one; ``noise`` replaces them
+            by Gaussian numbers with the mean and standard deviation of each column; ``constant`` by the column means;
+            ``absent`` removes all of them.
+        missing_ratio: part of the vectors of each field that is then removed, of random movies, in [0, 1].
     """
     corrupted = {}
     for name, modality in modalities.items():

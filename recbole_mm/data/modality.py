@@ -1,4 +1,4 @@
-"""One field of vectors for a whole catalogue."""
+"""The vectors of one field."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ class Modality:
     """Vectors of one field for the whole catalogue.
 
     Attributes:
-        values: float32 [item_num, dimension]; row 0 ([PAD]) and absent rows are zeros.
-        present: bool [item_num].
+        values: float32 [item_num, dimension]; row 0 ([PAD]) and missing vectors are zeros.
+        present: bool [item_num], whether the item has a vector.
     """
 
     values: Tensor

@@ -1,4 +1,4 @@
-"""Rows by user, for as many ratings as there are."""
+"""Operations on groups of rows (such as all rows of a user), fast for any number of ratings."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from torch import Tensor
 
 
 def rows_by_ratio(keys: np.ndarray, cuts: Callable[[int], Sequence[int]]) -> list[np.ndarray]:
-    """Split each group of rows, as RecBole's `split_by_ratio` does: groups in the order of their first rows.
+    """Split each group of rows like RecBole's `split_by_ratio`: groups are in the order of their first rows.
 
     Args:
         keys: group of each row, integer [n].
-        cuts: from the size of a group, where its second and each further part starts.
+        cuts: size of a group -> start positions of its second part and of each later part.
 
     Returns:
         Row numbers of each part.
@@ -26,13 +26,13 @@ def rows_by_ratio(keys: np.ndarray, cuts: Callable[[int], Sequence[int]]) -> lis
     rows = np.argsort(rank[group], kind="stable")
     sizes = sizes[by_appearance]
     place = np.arange(len(keys)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    several, which = np.unique(sizes, return_inverse=True)
-    starts = np.array([cuts(int(size)) for size in several]).reshape(len(several), -1)[which]
+    distinct_sizes, index = np.unique(sizes, return_inverse=True)
+    starts = np.array([cuts(int(size)) for size in distinct_sizes]).reshape(len(distinct_sizes), -1)[index]
     part = (place[:, None] >= np.repeat(starts, sizes, axis=0)).sum(axis=1)
     return [rows[part == number] for number in range(starts.shape[1] + 1)]
 
 
 def places_of_runs(starts: Tensor, sizes: Tensor) -> Tensor:
-    """Places of runs one after the other, [sum of sizes]: starts[0], starts[0] + 1, …, then those of starts[1], …"""
-    before = sizes.cumsum(0) - sizes
+    """Positions in all runs, [sum of sizes]: starts[0], starts[0] + 1, … (sizes[0] numbers), then starts[1], …"""
+    before = sizes.cumsum(0) - sizes  # total size of earlier runs
     return torch.arange(int(sizes.sum()), device=sizes.device) + (starts - before).repeat_interleave(sizes)

@@ -10,11 +10,11 @@ from torch.nn import functional as F
 
 
 class UserSets(NamedTuple):
-    """Sets of movies, one for each of R users, as pairs in the order of the users.
+    """Sets of movies, one for each of R users, as P pairs (row, movie) in the order of the users.
 
     Attributes:
-        row: whose set, 0 to R - 1, [P].
-        movie: its movie, [P].
+        row: number of the user, 0 to R - 1, [P].
+        movie: a movie in the user's set, [P].
         user_num: R.
     """
 
@@ -23,7 +23,7 @@ class UserSets(NamedTuple):
     user_num: int
 
     def where(self, kept: Tensor) -> UserSets:
-        """The pairs for which ``kept``, bool [P], is true."""
+        """The pairs where ``kept``, bool [P], is true."""
         return UserSets(self.row[kept], self.movie[kept], self.user_num)
 
     def counts(self) -> Tensor:
@@ -31,6 +31,6 @@ class UserSets(NamedTuple):
         return torch.bincount(self.row, minlength=self.user_num)
 
     def sums(self, movies: Tensor) -> Tensor:
-        """Sum of each set over rows of ``movies`` [N, a], [R, a]."""
+        """Sum of the rows of ``movies`` [N, a] over each set, [R, a]."""
         ends = self.counts().cumsum(dim=0)
         return F.embedding_bag(self.movie, movies, ends - self.counts(), mode="sum")

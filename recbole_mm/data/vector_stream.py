@@ -1,4 +1,4 @@
-"""Vectors written as they come: the npz form of a field from blocks of rows, without holding them in memory."""
+"""Writes the npz form of a field from blocks of rows, without all rows in memory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _COPY_BYTES = 1 << 20
 
 
 class VectorStream:
-    """Collects blocks of rows of one field; the item ids alone stay in memory."""
+    """Collects blocks of rows of one field; only the item ids stay in memory."""
 
     def __init__(self, rows: BinaryIO) -> None:
         self._rows = rows
@@ -29,7 +29,7 @@ class VectorStream:
         """Add n rows: item ids [n], unique over all blocks, and finite values [n, d], the same d in each block.
 
         Raises:
-            ValueError: a block of another shape.
+            ValueError: numbers of ids and rows differ, or d differs from earlier blocks.
         """
         if len(item_ids) != len(values) or self._dimension not in (None, values.shape[1]):
             raise ValueError(f"{len(item_ids)} ids, values {values.shape}, after rows of {self._dimension} values")
@@ -39,16 +39,16 @@ class VectorStream:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Rows so far and their length."""
+        """Number of rows so far, and their length."""
         return len(self.item_ids), self._dimension or 0
 
 
 @contextmanager
 def streaming_npz(path: Path) -> Iterator[VectorStream]:
-    """A `VectorStream` whose rows become the npz file ``path`` when the block ends well.
+    """A `VectorStream` whose rows become the npz file ``path`` when the block succeeds.
 
-    The file is the one that `write_vectors_npz` writes of the same rows. It appears whole or not at all, and not
-    if there was no row.
+    The file equals the file that `write_vectors_npz` writes of the same rows. It appears complete or not at all;
+    without rows there is no file.
     """
     path = Path(path)
     with tempfile.TemporaryFile(dir=path.parent) as rows:

@@ -1,12 +1,12 @@
-"""Feature vectors of items: one file per field, read far faster than RecBole's row-wise parser.
+"""Feature vectors of items: one file per field, read much faster than by RecBole's row-wise parser.
 
-A field (``text``, ``audio``, ...) of a dataset lies beside its atomic files in one of two forms:
+A field (``text``, ``audio``, ...) of a dataset is a file beside its atomic files, in one of two forms:
 
     <dataset>.<field>        atomic text: header ``item_id:token<TAB><field>_vec:float_seq``, one item per row,
                              values separated by one space
     <dataset>.<field>.npz    arrays ``item_id`` [n] (str or int) and ``vectors`` [n, d]; the compact form of wide fields
 
-An item without a row has no vector: presence is the mask, and nothing is filled with zeros on disk.
+An item without a row has no vector: the rows are the mask, and files hold no zeros for missing vectors.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from recbole_mm.features.decimals import NotANumber, parse_decimals
 
 logger = logging.getLogger(__name__)
 
-_BLOCK_BYTES = 1 << 18  # text parsed at a time by one thread: fits a processor's cache
+_BLOCK_BYTES = 1 << 18  # text parsed at a time by one thread: fits the processor's cache
 _MAX_THREADS = 4
 NON_FINITE_CHOICES = ("error", "missing")
 
@@ -51,22 +51,23 @@ def read_vectors(dataset_dir: Path, dataset: str, field: str, non_finite: str = 
     """Read field ``field`` of ``dataset`` from its text or npz form.
 
     Args:
-        dataset_dir: the folder that holds the dataset's atomic files.
-        non_finite: what a row with inf or nan means: ``error``, or ``missing`` (the row is dropped with one warning).
+        dataset_dir: the folder of the dataset's atomic files.
+        non_finite: for rows with inf or nan: ``error``, or ``missing`` (they are dropped with one warning).
 
     Raises:
-        InputError: the file is absent, both forms are present, or its content is not as described in this module
-            (wrong header, ragged rows, something not a number, an item twice, no rows, pickled objects).
+        InputError: the file is missing, both forms exist, or the content does not follow this module's description
+            (wrong header, rows of different lengths, a text that is not a number, an item twice, no rows, pickled
+            objects).
     """
     if non_finite not in NON_FINITE_CHOICES:
         raise InputError(f"non_finite_vectors must be one of {', '.join(NON_FINITE_CHOICES)}, not '{non_finite}'")
     path = _find_file(Path(dataset_dir), dataset, field)
-    # A row's place: what an error says about where row i of the table came from.
+    # place(i): where row i of the table is in the file, for error messages.
     if path.suffix == ".npz":
         table, place = _read_npz(path, field), lambda row: f"row {row} of its arrays"
     else:
         table, lines = _read_text(path, field)
-        place = lambda row: f"line {lines[row]}"  # noqa: E731 - the two branches read best side by side
+        place = lambda row: f"line {lines[row]}"  # noqa: E731 - easy to compare with the other branch
     _check_unique(table.item_ids, path, field, place)
     return _drop_non_finite(table, path, field, place, non_finite)
 
@@ -79,25 +80,26 @@ def align(table: VectorTable, token2id: dict[str, int], item_num: int) -> tuple[
         item_num: number of internal ids, [PAD] (id 0) included.
 
     Returns:
-        values float32 [item_num, d] (zeros where absent) and present bool [item_num]. Row 0 is [PAD]: never present.
-        Items unknown to the dataset are ignored, their number is logged.
+        values float32 [item_num, d] (zeros for missing vectors) and present bool [item_num], False for row 0 ([PAD]).
+        Items outside the dataset are ignored; their number is logged.
 
     Raises:
-        InputError: the table and the dataset share no item.
+        InputError: the table and the dataset have no item in common.
     """
     item_index = np.fromiter((token2id.get(token, 0) for token in table.item_ids.tolist()), np.int64)
-    known = item_index > 0
-    if not known.any():
+    in_dataset = item_index > 0
+    if not in_dataset.any():
         raise InputError(
             f"none of the {len(item_index)} item ids in the vector file (first: '{table.item_ids[0]}') is in the "
-            "dataset; write it with the item_id tokens of the .inter file"
+            "dataset; use the item_id tokens of the .inter file"
         )
-    if not known.all():
-        logger.info("%d of %d vectors belong to items outside the dataset: ignored", (~known).sum(), len(known))
+    if not in_dataset.all():
+        n_outside = (~in_dataset).sum()
+        logger.info("%d of %d vectors belong to items outside the dataset: ignored", n_outside, len(in_dataset))
     values = np.zeros((item_num, table.dimension), np.float32)
-    values[item_index[known]] = table.values if known.all() else table.values[known]
+    values[item_index[in_dataset]] = table.values if in_dataset.all() else table.values[in_dataset]
     present = np.zeros(item_num, bool)
-    present[item_index[known]] = True
+    present[item_index[in_dataset]] = True
     return values, present
 
 
@@ -105,14 +107,14 @@ def align(table: VectorTable, token2id: dict[str, int], item_num: int) -> tuple[
 
 
 def write_vectors(path: Path, field: str, item_ids: Sequence[str], values: np.ndarray, decimals: int = 3) -> None:
-    """Write the text form, rounded to ``decimals``. The file appears whole or not at all.
+    """Write the text form, rounded to ``decimals``. The file appears complete or not at all.
 
     Args:
         item_ids: n tokens, unique, without tabs or line breaks.
         values: [n, d], finite.
     """
     tokens, values = _check_writable(path, field, item_ids, values)
-    # Adding 0.0 turns the -0.0 that rounding leaves into 0.0, so equal numbers are equal text.
+    # Rounding can give -0.0; adding 0.0 makes it 0.0, so that equal numbers have equal texts.
     rounded = np.round(values.astype(np.float64), decimals) + 0.0
     row_format = " ".join([f"%.{decimals}f"] * values.shape[1])
     with replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as handle:
@@ -122,7 +124,7 @@ def write_vectors(path: Path, field: str, item_ids: Sequence[str], values: np.nd
 
 
 def write_vectors_npz(path: Path, item_ids: Sequence[str], values: np.ndarray) -> None:
-    """Write the compact form (float32, uncompressed: it loads at the speed of the disk)."""
+    """Write the compact form (float32, uncompressed: loading is as fast as the disk)."""
     tokens, values = _check_writable(path, Path(path).name, item_ids, values)
     with replacing(path) as temporary, open(temporary, "wb") as handle:
         np.savez(handle, item_id=np.asarray(tokens, dtype=np.str_), vectors=values.astype(np.float32))
@@ -130,7 +132,7 @@ def write_vectors_npz(path: Path, item_ids: Sequence[str], values: np.ndarray) -
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside ``path`` that becomes ``path`` when the block ends well and vanishes when it does not."""
+    """A temporary path that is renamed to ``path`` when the block succeeds and removed when the block fails."""
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
@@ -152,9 +154,9 @@ def _check_writable(
     if not np.isfinite(values).all():
         raise InputError(f"cannot write {path}: field '{field}' holds inf or nan; leave those items out")
     if len(set(tokens)) != len(tokens):
-        raise InputError(f"cannot write {path}: an item id of field '{field}' occurs twice")
+        raise InputError(f"cannot write {path}: an item id of field '{field}' occurs twice; remove one")
     if any(not token or "\t" in token or "\n" in token or "\r" in token for token in tokens):
-        raise InputError(f"cannot write {path}: an item id is empty or holds a tab or line break")
+        raise InputError(f"cannot write {path}: an item id is empty or contains a tab or line break; rename it")
     return tokens, values
 
 
@@ -164,13 +166,13 @@ def _check_writable(
 def _find_file(dataset_dir: Path, dataset: str, field: str) -> Path:
     text, npz = dataset_dir / f"{dataset}.{field}", dataset_dir / f"{dataset}.{field}.npz"
     if text.is_file() and npz.is_file():
-        raise InputError(f"both {text} and {npz} hold field '{field}': remove one of them")
+        raise InputError(f"both {text} and {npz} exist for field '{field}': remove one of them")
     if npz.is_file():
         return npz
     if text.is_file():
         return text
     if not dataset_dir.is_dir():
-        raise InputError(f"no folder {dataset_dir}: cannot read vector field '{field}' of dataset '{dataset}'")
+        raise InputError(f"no folder {dataset_dir}: vector field '{field}' of dataset '{dataset}' cannot be read")
     atomic = {"inter", "item", "user", "kg", "link", "net"}
     names = {file.name.removeprefix(f"{dataset}.").removesuffix(".npz") for file in dataset_dir.glob(f"{dataset}.*")}
     names -= atomic
@@ -197,8 +199,8 @@ class _Block:
 def _read_text(path: Path, field: str) -> tuple[VectorTable, list[int]]:
     """The table and the line number of each of its rows.
 
-    Rows are counted first so that each block is parsed straight into its place: the peak is the result and a few
-    blocks. Blocks are parsed by threads, since numpy works outside the interpreter lock.
+    Rows are counted first, so that each block is parsed directly into the result: the memory peak is the result and a
+    few blocks. Threads parse the blocks, because numpy releases Python's global lock.
     """
     with open(path, "rb") as handle:
         _check_header(handle, path, field)
@@ -259,7 +261,7 @@ def _blocks(handle: BinaryIO, path: Path, field: str) -> Iterator[_Block]:
 def _parse_in_threads(
     blocks: Iterator[_Block], dimension: int, path: Path, field: str
 ) -> Iterator[tuple[_Block, np.ndarray]]:
-    """Parsed blocks in the order of the file; at most one block more than there are threads is held."""
+    """Parsed blocks in the order of the file; at most (number of threads + 1) blocks are in memory."""
     threads = min(_MAX_THREADS, os.cpu_count() or 1)
     pending: deque[tuple[_Block, Future[np.ndarray]]] = deque()
     with ThreadPoolExecutor(threads) as pool:
@@ -277,12 +279,12 @@ def _parse_block(block: _Block, dimension: int, path: Path, field: str) -> np.nd
     text = b"\n".join(block.values) + b"\n"
     characters = np.frombuffer(text, np.uint8)
     ends = np.flatnonzero(characters <= ord(" "))
-    counts = np.diff(np.flatnonzero(characters[ends] == ord("\n")), prepend=-1)
-    if (counts != dimension).any():
-        row = int(np.argmax(counts != dimension))
+    lengths = np.diff(np.flatnonzero(characters[ends] == ord("\n")), prepend=-1)
+    if (lengths != dimension).any():
+        row = int(np.argmax(lengths != dimension))
         raise InputError(
-            f"{path} line {block.line_numbers[row]}: field '{field}' has {counts[row]} values, the first row has "
-            f"{dimension}; give every item a vector of one length, separated by one space"
+            f"{path} line {block.line_numbers[row]}: field '{field}' has {lengths[row]} values, the first row has "
+            f"{dimension}; all vectors must have the same length, with one space between values"
         )
     try:
         return parse_decimals(text, ends).reshape(-1, dimension)
@@ -303,11 +305,13 @@ def _read_npz(path: Path, field: str) -> VectorTable:
         with np.load(path, allow_pickle=False) as archive:
             item_ids, values = archive["item_id"], archive["vectors"]
     except KeyError as error:
-        raise InputError(f"{path}: field '{field}' lacks an array ({error.args[0]}); {remedy}") from None
+        raise InputError(f"{path}: an array of field '{field}' is missing ({error.args[0]}); {remedy}") from None
     except (ValueError, TypeError, AttributeError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
-        # ValueError is what numpy says of pickled objects, which are never loaded; a bare .npy has no arrays by name.
+        # ValueError: pickled objects, which are never loaded. TypeError, AttributeError: a plain .npy file.
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{path}: field '{field}' is no readable npz of plain arrays ({reason}); {remedy}") from None
+        raise InputError(
+            f"{path}: field '{field}' cannot be read as npz of plain arrays ({reason}); {remedy}"
+        ) from None
     if item_ids.ndim != 1 or values.ndim != 2 or len(item_ids) != len(values):
         raise InputError(
             f"{path}: field '{field}' has item_id of shape {item_ids.shape}, vectors of shape {values.shape}; {remedy}"
@@ -340,15 +344,17 @@ def _check_unique(item_ids: np.ndarray, path: Path, field: str, place: Callable[
 def _drop_non_finite(
     table: VectorTable, path: Path, field: str, place: Callable[[int], str], non_finite: str
 ) -> VectorTable:
-    # max and min carry inf and nan through, without a [n, d] mask.
+    # max and min of a row are inf or nan if one of its values is; this needs no [n, d] mask.
     finite = np.isfinite(table.values.max(axis=1)) & np.isfinite(table.values.min(axis=1))
     if finite.all():
         return table
-    count, first = int((~finite).sum()), int(np.argmin(finite))
-    where = f"{count} of {len(finite)} rows of field '{field}' hold inf or nan, first item '{table.item_ids[first]}'"
+    n_dropped, first = int((~finite).sum()), int(np.argmin(finite))
+    where = (
+        f"{n_dropped} of {len(finite)} rows of field '{field}' hold inf or nan, first item '{table.item_ids[first]}'"
+    )
     if non_finite == "error":
         raise InputError(f"{path}: {where} at {place(first)}; clean the file or set non_finite_vectors: missing")
-    if count == len(finite):
+    if n_dropped == len(finite):
         raise InputError(f"{path}: {where}: no vector is left; clean the file")
     logger.warning("%s: %s at %s: these items count as missing", path, where, place(first))
     return VectorTable(table.item_ids[finite], table.values[finite])

@@ -1,4 +1,4 @@
-"""Movies, ratings and streams of vectors to a dataset's files, in one folder that appears whole or not at all."""
+"""Writes movies, ratings and vectors as the files of a dataset. The folder appears complete or not at all."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _OWN_FILES = re.compile(r"PROVENANCE\.md|.*\.(inter|item|(ivector|blf|avf|alexne
 
 @dataclass(frozen=True)
 class Movie:
-    """What the .item file says of a movie."""
+    """A movie as the .item file describes it."""
 
     title: str
     year: str
@@ -34,14 +34,15 @@ class Movie:
 
 @dataclass
 class FieldCounts:
-    """What became of the rows of one file of vectors.
+    """Numbers of rows of one vector file: written, and dropped by reason.
 
     Attributes:
-        vectors, dimension: movies of the dataset that have a vector, and its length.
-        non_finite: rows with inf or nan, dropped.
-        unknown: rows of movies that the release does not describe, dropped.
-        repeated: rows of a movie that had a row already, dropped.
-        unrated: rows of movies without a rating, dropped.
+        vectors: movies of the dataset that have a vector.
+        dimension: length of a vector.
+        non_finite: dropped, with inf or nan.
+        unknown: dropped, the release does not describe the movie.
+        repeated: dropped, the movie had a row already.
+        unrated: dropped, the movie has no rating.
     """
 
     vectors: int = 0
@@ -54,31 +55,32 @@ class FieldCounts:
 
 @dataclass
 class Counts:
-    """What a dataset was built from."""
+    """Numbers of movies, users and ratings in a dataset that was built, and of what was left out."""
 
-    described: int
+    movies_in_release: int
     movies: int
     users: int
     ratings: int
-    other_ratings: int
-    without_genre: int
+    ratings_left_out: int
+    movies_without_genre: int
     fields: dict[str, FieldCounts] = field(default_factory=dict)
-    without_vector: int = 0
+    movies_without_vector: int = 0
 
     def lines(self) -> list[str]:
-        """One line of text for each check."""
-        unrated = self.described - self.movies
+        """The numbers as lines of text."""
+        unrated = self.movies_in_release - self.movies
         lines = [
-            f"movies: {self.movies:,} of {self.described:,}; {unrated:,} have no rating and are left out",
-            f"ratings: {self.ratings:,} of {self.users:,} users; {self.other_ratings:,} of other movies are left out",
-            f"movies without a genre: {self.without_genre:,}",
+            f"movies: {self.movies:,} of {self.movies_in_release:,}; {unrated:,} have no rating and are left out",
+            f"ratings: {self.ratings:,} of {self.users:,} users; "
+            f"{self.ratings_left_out:,} of other movies are left out",
+            f"movies without a genre: {self.movies_without_genre:,}",
         ]
-        for name, of in self.fields.items():
+        for name, rows in self.fields.items():
             lines.append(
-                f"{name}: {of.vectors:,} movies, {of.dimension}-d; rows left out: {of.non_finite:,} with inf or nan, "
-                f"{of.unrated:,} without ratings, {of.unknown:,} of unknown movies, {of.repeated:,} repeated"
+                f"{name}: {rows.vectors:,} movies, {rows.dimension}-d; rows left out: {rows.non_finite:,} with inf or "
+                f"nan, {rows.unrated:,} without ratings, {rows.unknown:,} of unknown movies, {rows.repeated:,} repeated"
             )
-        return [*lines, f"movies without any vector: {self.without_vector:,}"]
+        return [*lines, f"movies without any vector: {self.movies_without_vector:,}"]
 
 
 def write_dataset(
@@ -93,53 +95,53 @@ def write_dataset(
     Args:
         movies: by movie id.
         ratings: chunks with the columns userId, movieId, rating, timestamp.
-        fields: for each field, a function that starts its stream of rows.
+        fields: field -> a function that starts its stream of rows.
 
     Raises:
         InputError: no rating, or no vector of a field, belongs to one of the movies.
     """
-    rated, users, kept, others = _write_ratings(folder / f"{dataset}.inter", movies, ratings)
+    rated, n_users, n_kept, n_left_out = _write_ratings(folder / f"{dataset}.inter", movies, ratings)
     if not rated:
         raise InputError(
-            f"none of the {kept + others:,} ratings is of one of the {len(movies):,} movies; their ids must be those "
-            f"of MovieLens-20M"
+            f"none of the {n_kept + n_left_out:,} ratings belongs to one of the {len(movies):,} movies; both need "
+            f"MovieLens-20M movie ids"
         )
     kept_movies = {movie: movies[movie] for movie in movies if movie in rated}
     _write_items(folder / f"{dataset}.item", kept_movies)
     without_genre = sum(not movie.genres for movie in kept_movies.values())
-    counts = Counts(len(movies), len(rated), users, kept, others, without_genre)
+    counts = Counts(len(movies), len(rated), n_users, n_kept, n_left_out, without_genre)
     with_vector: set[str] = set()
     for name, start in fields.items():
         counts.fields[name] = _write_field(folder / f"{dataset}.{name}.npz", start(), rated, movies, with_vector)
-    counts.without_vector = len(rated - with_vector)
+    counts.movies_without_vector = len(rated - with_vector)
     return counts
 
 
 def _write_ratings(path: Path, movies: Iterable[str], chunks: Iterable[pd.DataFrame]) -> tuple[set[str], int, int, int]:
-    """Rated movies, number of users, of ratings kept and of those of other movies.
+    """Returns the rated movies, and the numbers of users, of ratings written and of ratings of other movies.
 
-    MovieLens's files are ordered by user; here rows are in random order, so that a block of rows (protocols u1 … u5) is
-    a random part of them as in MovieLens-100K, and not all ratings of some users.
+    Rows are written in random order. Protocols u1 … u5 are blocks of rows, and a block must be a random part of the
+    ratings, as in MovieLens-100K. MovieLens-20M orders rows by user, so its blocks would be all ratings of some users.
     """
-    known = np.array([int(movie) for movie in movies])
+    movie_ids = np.array([int(movie) for movie in movies])
     rated, users = (np.empty(0, np.int64) for _ in range(2))
-    kept = others = 0
+    n_kept = n_left_out = 0
     with (
         open(path, "w", encoding="utf-8", newline="\n") as handle,
         RowShuffle(path.parent, len(RATING_COLUMNS), _ORDER_SEED) as shuffle,
     ):
         handle.write("user_id:token\titem_id:token\trating:float\ttimestamp:float\n")
         for chunk in chunks:
-            ours = chunk[chunk["movieId"].isin(known)]
-            shuffle.add(ours[RATING_COLUMNS].to_numpy())
-            rated = np.union1d(rated, ours["movieId"])
-            users = np.union1d(users, ours["userId"])
-            kept, others = kept + len(ours), others + len(chunk) - len(ours)
+            kept = chunk[chunk["movieId"].isin(movie_ids)]
+            shuffle.add(kept[RATING_COLUMNS].to_numpy())
+            rated = np.union1d(rated, kept["movieId"])
+            users = np.union1d(users, kept["userId"])
+            n_kept, n_left_out = n_kept + len(kept), n_left_out + len(chunk) - len(kept)
         for rows in shuffle.blocks():
             table = pd.DataFrame(rows, columns=RATING_COLUMNS)
             table = table.astype({"userId": np.int64, "movieId": np.int64, "timestamp": np.int64})
             table.to_csv(handle, sep="\t", header=False, index=False)
-    return set(map(str, rated.tolist())), len(users), kept, others
+    return set(map(str, rated.tolist())), len(users), n_kept, n_left_out
 
 
 def _write_items(path: Path, movies: dict[str, Movie]) -> None:
@@ -152,7 +154,7 @@ def _write_items(path: Path, movies: dict[str, Movie]) -> None:
 
 
 def _title_and_year(movie: Movie) -> tuple[str, str]:
-    """Title without the year that MovieLens writes behind it, which stands in where no other is known."""
+    """Title and year. MovieLens writes the year after the title; it is used where the release has no year."""
     title = " ".join(movie.title.split())
     if match := re.fullmatch(r"(.*\S)\s*\(((?:18|19|20)\d\d)\)", title):
         return match.group(1), movie.year or match.group(2)
@@ -184,8 +186,8 @@ def _write_field(
         with_vector.update(stream.item_ids)
     if not counts.vectors:
         raise InputError(
-            f"field '{path.name.split('.')[-2]}': none of its {len(seen):,} rows is a finite vector of a movie of the "
-            f"release with ratings; movie ids must be those of MovieLens-20M"
+            f"field '{path.name.split('.')[-2]}': none of its {len(seen):,} rows is a finite vector of a rated movie "
+            f"of the release; it needs MovieLens-20M movie ids"
         )
     return counts
 
@@ -194,15 +196,15 @@ def _write_field(
 
 
 def is_built(folder: Path, dataset: str) -> bool:
-    """Whether the atomic files are there."""
+    """Whether ``folder`` holds the atomic files."""
     return all((folder / f"{dataset}.{suffix}").is_file() for suffix in ("inter", "item"))
 
 
 @contextmanager
 def replacing_folder(folder: Path) -> Iterator[Path]:
-    """A temporary folder beside ``folder`` that takes its place when the block ends well and vanishes when it does not.
+    """A temporary folder that replaces ``folder`` when the block succeeds and is removed when the block fails.
 
-    Files of an earlier folder that no builder of this package writes are carried over.
+    Files in the old ``folder`` that no builder of this package writes are kept.
     """
     folder = folder.resolve()
     temporary, earlier = (folder.with_name(f".{folder.name}.{os.getpid()}.{end}") for end in ("partial", "earlier"))

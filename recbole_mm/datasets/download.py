@@ -1,4 +1,4 @@
-"""Fetching a file over HTTP: with a progress bar, going on where an earlier try broke off, checked before it counts."""
+"""Downloads over HTTP: with a progress bar, resumed after an interruption, and checked when complete."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ TRIES = 5
 _PAUSE_SECONDS = 2.0
 _TIMEOUT_SECONDS = 60
 _BLOCK_BYTES = 1 << 20
-_BROKEN_OFF = (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError, ssl.SSLError)
+_INTERRUPTIONS = (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError, ssl.SSLError)
 
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file to fetch; size (bytes) and MD5 are None where its publisher does not say."""
+    """A file to download; size (bytes) and MD5 are None where the publisher does not state them."""
 
     url: str
     name: str
@@ -38,21 +38,22 @@ class RemoteFile:
 
 
 def fetch(remote: RemoteFile, folder: Path, without_network: str) -> Path:
-    """Fetch the file into ``folder`` and print its size and checksums; one that is there and right is left alone.
+    """Download the file into ``folder`` if it is not there, and print its size and checksums.
 
-    What has arrived is kept in ``<name>.part``, so a broken download goes on from there, in this call and the next.
+    Bytes that have arrived are kept in ``<name>.part``: an interrupted download continues from there, in this call or
+    a later one.
 
     Args:
-        without_network: what to do on a machine without a network; part of the error then.
+        without_network: what to do on a machine without a network; added to the error message.
 
     Raises:
-        InputError: the server cannot be reached or refuses, or the file arrived with the wrong size or checksum (it is
-            removed).
+        InputError: the server cannot be reached or refuses, or the file has the wrong size or checksum (the file is
+            then removed).
     """
     target, part = folder / remote.name, folder / f"{remote.name}.part"
     folder.mkdir(parents=True, exist_ok=True)
     if not target.is_file():
-        _check_room(remote, part)
+        _check_free_space(remote, part)
         for tries_left in range(TRIES - 1, -1, -1):
             try:
                 _fetch_rest(remote, part)
@@ -61,14 +62,14 @@ def fetch(remote: RemoteFile, folder: Path, without_network: str) -> Path:
                 raise InputError(
                     f"{remote.url}: the server answers {error.code} {error.reason}. {without_network}"
                 ) from None
-            except _BROKEN_OFF as error:
+            except _INTERRUPTIONS as error:
                 if not tries_left:
-                    raise InputError(_broken_off(remote, part, error, without_network)) from None
+                    raise InputError(_interrupted(remote, part, error, without_network)) from None
                 time.sleep(_PAUSE_SECONDS)
             except OSError as error:
                 raise InputError(
-                    f"{part}: cannot be written ({error.strerror or error}); what has arrived is kept: make room and "
-                    f"type the command again to go on"
+                    f"{part}: cannot be written ({error.strerror or error}); the bytes received so far are kept: free "
+                    f"some space and type the command again to continue"
                 ) from None
         _check(remote, part)
         os.replace(part, target)
@@ -81,12 +82,12 @@ def fetch_json(url: str, without_network: str) -> Any:
     """A small JSON document.
 
     Raises:
-        InputError: the server cannot be reached, or answers something else.
+        InputError: the server cannot be reached, or its answer is not JSON.
     """
     try:
         with urllib.request.urlopen(_request(url), timeout=_TIMEOUT_SECONDS) as response:
             return json.load(response)
-    except (*_BROKEN_OFF, ValueError) as error:
+    except (*_INTERRUPTIONS, ValueError) as error:
         raise InputError(f"{url}: cannot be read ({_reason(error)}). {without_network}") from None
 
 
@@ -95,7 +96,7 @@ def _request(url: str, headers: dict[str, str] | None = None) -> urllib.request.
 
 
 def _fetch_rest(remote: RemoteFile, part: Path) -> None:
-    """Append to ``part`` what it lacks; a server that cannot resume sends everything again."""
+    """Append the missing bytes to ``part``; a server that cannot resume sends everything again."""
     have = part.stat().st_size if part.is_file() else 0
     if remote.size is not None and have >= remote.size:
         return
@@ -104,7 +105,7 @@ def _fetch_rest(remote: RemoteFile, part: Path) -> None:
         response = urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS)
     except urllib.error.HTTPError as error:
         if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and have:
-            return  # nothing is missing, or the part is of another file, which the checks will tell
+            return  # nothing is missing, or ``part`` belongs to another file: `_check` finds out
         raise
     with response:
         resumed = response.status == http.HTTPStatus.PARTIAL_CONTENT
@@ -126,18 +127,18 @@ def _fetch_rest(remote: RemoteFile, part: Path) -> None:
                 handle.write(block)
                 bar.update(len(block))
             arrived = handle.tell() - start
-    if expected is not None and arrived < expected:  # read() ends quietly where a connection is cut
+    if expected is not None and arrived < expected:  # read() raises nothing when the connection is cut
         raise http.client.IncompleteRead(b"", expected - arrived)
 
 
-def _check_room(remote: RemoteFile, part: Path) -> None:
+def _check_free_space(remote: RemoteFile, part: Path) -> None:
     if remote.size is None:
         return
     missing = remote.size - (part.stat().st_size if part.is_file() else 0)
     free = shutil.disk_usage(part.parent).free
     if missing > free:
         raise InputError(
-            f"{part.parent}: {missing:,} bytes of {remote.name} are to be fetched, but {free:,} are free; make room or "
+            f"{part.parent}: {remote.name} needs {missing:,} more bytes, but {free:,} are free; free some space or "
             f"choose another folder (--source)"
         )
 
@@ -155,17 +156,17 @@ def _check(remote: RemoteFile, path: Path) -> None:
         wrong.append(f"has MD5 {md5.hexdigest()} instead of {remote.md5}")
     if wrong:
         path.unlink()
-        raise InputError(f"{path}: {' and '.join(wrong)}; it was removed: type the command again to fetch it anew")
-    said = "as published" if remote.md5 is not None else "the publisher gives none to compare"
-    print(f"{path.parent / remote.name}: {size:,} bytes, MD5 {md5.hexdigest()} ({said}), SHA-256 {sha256.hexdigest()}")
+        raise InputError(f"{path}: {' and '.join(wrong)}; it was removed: type the command again to download it again")
+    note = "as published" if remote.md5 is not None else "no published MD5 to compare with"
+    print(f"{path.parent / remote.name}: {size:,} bytes, MD5 {md5.hexdigest()} ({note}), SHA-256 {sha256.hexdigest()}")
 
 
-def _broken_off(remote: RemoteFile, part: Path, error: Exception, without_network: str) -> str:
+def _interrupted(remote: RemoteFile, part: Path, error: Exception, without_network: str) -> str:
     have = part.stat().st_size if part.is_file() else 0
     if have:
         return (
-            f"{remote.url}: broke off {TRIES} times ({_reason(error)}); {have:,} bytes are in {part}: type the command "
-            f"again to go on from there"
+            f"{remote.url}: interrupted {TRIES} times ({_reason(error)}); {have:,} bytes are in {part}: type the "
+            f"command again to continue from there"
         )
     return f"{remote.url}: cannot be reached ({_reason(error)}). {without_network}"
 

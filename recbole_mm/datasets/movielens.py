@@ -1,4 +1,4 @@
-"""Ratings and genres in MovieLens's own files (20M and the later ones): ratings.csv and movies.csv."""
+"""Ratings and genres in MovieLens's own files (20M and later releases): ratings.csv and movies.csv."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from recbole_mm.errors import InputError
 
 RATING_COLUMNS = ["userId", "movieId", "rating", "timestamp"]
 SCALE = (0.5, 5.0)
-# IMAX is a format, and is not in the list of genres of MovieLens's README.
+# IMAX is a film format; MovieLens's README does not list it as a genre.
 _NO_GENRES = ("(no genres listed)", "IMAX", "")
 _ROWS_AT_A_TIME = 1_000_000
 
@@ -43,7 +43,8 @@ def read_ratings(file: SourceFile, progress: bool = True) -> Iterator[pd.DataFra
                 raise
             reason = " ".join(str(error).split())
             raise InputError(
-                f"{file.path}: not MovieLens's ratings ({reason}); needs the columns {', '.join(RATING_COLUMNS)}"
+                f"{file.path}: is not MovieLens's ratings.csv ({reason}); it needs the columns "
+                f"{', '.join(RATING_COLUMNS)}"
             ) from None
 
 
@@ -61,12 +62,12 @@ def read_genres(file: SourceFile) -> dict[str, list[str]]:
     """Genres by movie id, from movies.csv.
 
     Raises:
-        InputError: it lacks the columns movieId or genres.
+        InputError: the file has no column movieId or no column genres.
     """
     with file.open() as handle:
         rows = csv.DictReader(io.StringIO(handle.read().decode("utf-8-sig", errors="replace"), newline=""))
         if not {"movieId", "genres"} <= set(rows.fieldnames or []):
-            raise InputError(f"{file.path}: not MovieLens's movies: needs the columns movieId and genres")
+            raise InputError(f"{file.path}: is not MovieLens's movies.csv: it needs the columns movieId and genres")
         return {row["movieId"]: split_genres(row["genres"] or "") for row in rows}
 
 

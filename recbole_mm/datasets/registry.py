@@ -1,4 +1,4 @@
-"""Builders: from what a dataset's publisher released to the atomic files and vectors that a run reads."""
+"""Builders: from a publisher's release to the atomic files and vectors that a run reads."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Builder:
     """How a dataset is built.
 
     Attributes:
-        build: ``build(folder, source, force, **options)``; leaves a complete folder as it is.
-        add_options: declares the options it takes beside these on a command line.
+        build: ``build(folder, source, force, **options)``; does not change a complete folder.
+        add_options: adds the builder's own options to a command line.
     """
 
     build: Callable[..., None]
@@ -35,19 +35,19 @@ PREPARABLE = {
 
 
 def prepare(dataset: str, out: Path, source: Path | None = None, force: bool = False, **options: Any) -> Path:
-    """Build the files of ``dataset`` that are not there yet; returns its folder, ``out / dataset``.
+    """Build the missing files of ``dataset``; returns its folder, ``out / dataset``.
 
-    Files are written aside and then renamed (ml-100k-mm: each, so that the next call goes on where an interrupted one
-    stopped; MMTF-14K: the whole folder). A complete folder is left as it is.
+    Files are written under a temporary name and then renamed. ml-100k-mm renames each file, so the next call continues
+    where an interrupted call stopped; MMTF-14K renames the whole folder. A complete folder is not changed.
 
     Args:
-        source: folder (MMTF-14K: or zip) of raw sources; ml-100k-mm uses the vectors shipped with the package
-            without it, MMTF-14K cannot do without it.
-        force: build again what is already there.
+        source: folder (MMTF-14K: or zip) of raw sources. Without it, ml-100k-mm uses the vectors shipped with the
+            package; MMTF-14K needs it.
+        force: build existing files again.
         options: the builder's own (`mmtf_14k.build`).
 
     Raises:
-        InputError: the dataset has no builder, a source file is absent or malformed, or ``out`` cannot be written.
+        InputError: the dataset has no builder, a source file is missing or malformed, or ``out`` cannot be written.
     """
     if dataset not in PREPARABLE:
         raise InputError(

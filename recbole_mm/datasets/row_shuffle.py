@@ -1,4 +1,4 @@
-"""A random order for more rows than should be in memory."""
+"""A random order for more rows than memory should hold."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ PARTS = 64
 
 
 class RowShuffle:
-    """Puts rows of numbers into a random order, the same for the same rows and seed, however they come in blocks.
+    """Puts rows of numbers into a random order. The same rows and seed give the same order, whatever the block sizes.
 
     Each row goes to one of 64 temporary files at random; then each file is shuffled in memory. A context manager,
     which removes the files.
 
     Args:
-        folder: where the temporary files lie; they have no name.
-        columns: numbers in a row.
+        folder: of the temporary files, which have no name.
+        columns: length of a row.
     """
 
     def __init__(self, folder: Path, columns: int, seed: int) -> None:

@@ -1,4 +1,4 @@
-"""Files of a release wherever they lie: in folders, in a zip, in zips inside zips. Nothing is unpacked to disk."""
+"""Files of a release: in folders, in a zip, or in zips inside zips. Nothing is unpacked to disk."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import BinaryIO
 from recbole_mm.errors import InputError
 
 _DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError)
-_CANNOT_OPEN = (*_DAMAGED, RuntimeError)  # a password, or a method that Python does not know
+_CANNOT_OPEN = (*_DAMAGED, RuntimeError)  # a password, or a compression that Python does not support
 
 
 @dataclass(frozen=True)
@@ -24,9 +24,9 @@ class SourceFile:
     """One file.
 
     Attributes:
-        path: where it lies, as shown in messages; the zips it lies in are parts of it.
+        path: as shown in messages; zips that contain the file are parts of the path.
         size: bytes, unpacked.
-        depth: number of zips around it.
+        depth: number of zips that contain the file, one inside the other.
     """
 
     path: str
@@ -44,7 +44,7 @@ class SourceFile:
         """The file's bytes.
 
         Raises:
-            InputError: it cannot be opened, or (in the block too) its zip turns out to be truncated or damaged.
+            InputError: the file cannot be opened, or its zip is truncated or damaged (also raised while reading).
         """
         with _naming(self.path, _CANNOT_OPEN):
             try:
@@ -83,15 +83,15 @@ class SourceTree:
         self._open_archives.close()
 
     def find(self, name: str) -> SourceFile | None:
-        """The file of this name, case ignored; of several the one in the fewest zips, then in the fewest folders."""
+        """The file of this name, ignoring case; of several files, the one in the fewest zips, then fewest folders."""
         return min(self._files.get(name.casefold(), []), key=_nearest_the_top, default=None)
 
     def names(self) -> list[str]:
-        """Names of all files, in small letters."""
+        """Names of all files, in lower case."""
         return sorted(self._files)
 
     def matching(self, pattern: str) -> list[tuple[re.Match[str], SourceFile]]:
-        """Files whose whole name matches, case ignored, with the match; each name once, as `find` has it."""
+        """Files whose whole name matches, ignoring case, with the match; each name once, as `find` returns it."""
         files = (self.find(name) for name in self.names())
         matches = ((re.fullmatch(pattern, file.name, re.IGNORECASE), file) for file in files)
         return [(match, file) for match, file in matches if match]
@@ -101,7 +101,7 @@ class SourceTree:
             folders.sort()
             for name in sorted(names):
                 path = Path(parent, name)
-                if path.is_file():  # not a link to nowhere
+                if path.is_file():  # not a broken link
                     self._add(path.as_posix(), path.stat().st_size, 0, lambda path=path: open(path, "rb"))  # noqa: SIM115
 
     def _add_archive(self, path: str, opener: Callable[[], BinaryIO], depth: int) -> None:
@@ -115,7 +115,7 @@ class SourceTree:
 
     def _add(self, path: str, size: int, depth: int, opener: Callable[[], BinaryIO]) -> None:
         name = PurePosixPath(path).name
-        if name.startswith("._"):  # macOS keeps attributes in these, beside the files
+        if name.startswith("._"):  # macOS stores file attributes in these
             return
         if name.lower().endswith(".zip"):
             self._add_archive(path, opener, depth + 1)
@@ -129,11 +129,11 @@ def _nearest_the_top(file: SourceFile) -> tuple[int, int, str]:
 
 @contextmanager
 def _naming(path: str, errors: tuple[type[Exception], ...]) -> Iterator[None]:
-    """Errors of a zip as one line that names the file."""
+    """Turn errors of a zip into one line that names the file."""
     try:
         yield
     except errors as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(
-            f"{path}: cannot be read from its zip ({reason}); the file is truncated or damaged, fetch it again"
+            f"{path}: cannot be read from its zip ({reason}); the file is truncated or damaged: download it again"
         ) from None

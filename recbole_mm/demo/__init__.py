@@ -1,1 +1,1 @@
-"""A local page on which a trained model is tried: the extra ``demo``, ``recbole-mm demo --checkpoint=…``."""
+"""A local web page to try a trained model: ``recbole-mm demo --checkpoint=…``, needs the extra ``demo``."""

@@ -1,4 +1,4 @@
-"""The page's web application. It keeps nothing of a visitor and opens no file but its own."""
+"""The page's web application. It stores nothing about visitors and reads only its own files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from recbole_mm.inference.recommender import Recommender
 
 MAX_BYTES = 64 * 1024
 HEADERS = {
-    # plotly writes styles of its own; nothing else, and nothing from another host, is let in.
+    # Only files of this server. Inline styles are allowed because plotly writes them.
     "Content-Security-Policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -27,8 +27,8 @@ def create_app(recommender: Recommender, trusted_hosts: Collection[str] | None =
     """The application (WSGI).
 
     Args:
-        trusted_hosts: names and addresses that a request's Host header may give, without port; any by default. They
-            keep out a page of another site whose name was pointed at this machine (DNS rebinding).
+        trusted_hosts: names and addresses allowed in a request's Host header, without port; any by default. They
+            refuse requests of another site whose name was changed to this machine's address (DNS rebinding).
 
     Raises:
         InputError: the model is not of this package.
@@ -40,13 +40,13 @@ def create_app(recommender: Recommender, trusted_hosts: Collection[str] | None =
     @app.before_request
     def check_host() -> None:
         if trusted_hosts is not None and urlsplit(f"//{request.host}").hostname not in trusted_hosts:
-            abort(400, f"this page is not served under the name '{request.host}'")
+            abort(400, f"this server does not accept the host name '{request.host}'")
 
     app.add_url_rule("/", "page", lambda: app.send_static_file("page.html"))
     app.add_url_rule("/api/catalogue", "catalogue", answers.catalogue)
     app.add_url_rule("/api/map", "map", answers.map)
 
-    # A body that is not declared as JSON is refused: a form of another site can declare none.
+    # Only bodies declared as JSON are accepted: a form of another site cannot send one.
     @app.post("/api/recommend")
     def recommend() -> dict:
         return answers.recommend(request.get_json())

@@ -23,14 +23,14 @@ BANDS, COEFFICIENTS = 64, 20
 _DELTA = np.arange(-4, 5) / 60  # slope of a straight line through 9 windows, per window
 _BLOCK = 1 << 17  # samples transformed at a time: 6 seconds
 
-# The mean of a delta is left out: it is (last - first) / length, which is about 0 for every trailer.
+# The mean of a delta is left out: it is (last - first) / length, about 0 for every trailer.
 COLUMNS = [f"mfcc_{i}_{what}" for what in ("mean", "deviation", "delta_deviation") for i in range(COEFFICIENTS)]
-# Numbers of another version are computed anew.
+# Results of another version are computed again.
 SETTINGS = {"version": 1, "rate": RATE, "window": WINDOW, "hop": HOP, "bands": BANDS}
 
 
 def audio_statistics(path: Path, seconds: float | None = None) -> np.ndarray:
-    """Mean and deviation of each coefficient, and the deviation of its delta, in the order of `COLUMNS`; float64 [60].
+    """Mean and standard deviation of each coefficient, and standard deviation of its delta; `COLUMNS`, float64 [60].
 
     A delta is the slope of the line fitted to nine consecutive windows (librosa.feature.delta).
 
@@ -41,14 +41,14 @@ def audio_statistics(path: Path, seconds: float | None = None) -> np.ndarray:
         MediaError: the sound cannot be decoded or is shorter than 0.3 s.
     """
     values, deltas = Moments(), Moments()
-    tail = np.empty((0, COEFFICIENTS))  # the last windows of the blocks before: deltas reach over
+    tail = np.empty((0, COEFFICIENTS))  # the last windows of earlier blocks: deltas cross the border between blocks
     for block in mfcc(sound(path, RATE, seconds)):
         values.add(block)
         tail = np.concatenate([tail, block])
         if len(tail) >= len(_DELTA):
             deltas.add(np.lib.stride_tricks.sliding_window_view(tail, len(_DELTA), axis=0) @ _DELTA)
             tail = tail[1 - len(_DELTA) :]
-    if not deltas.count:
+    if not deltas.n_rows:
         raise MediaError("has less than 0.3 s of sound")
     statistics = np.concatenate([values.mean, values.deviation, deltas.deviation])
     if not np.isfinite(statistics).all():
@@ -57,7 +57,7 @@ def audio_statistics(path: Path, seconds: float | None = None) -> np.ndarray:
 
 
 def mfcc(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    """Coefficients [windows, 20] of a signal that comes in blocks of samples; what is left at its end is no window."""
+    """Coefficients [windows, 20] of a signal in blocks of samples. Samples after the last full window are not used."""
     window, bands = hann(WINDOW, sym=False).astype(np.float32), mel_bands()
     for signal in _overlapping(blocks):
         windows = np.lib.stride_tricks.sliding_window_view(signal, WINDOW)[::HOP]
@@ -67,7 +67,7 @@ def mfcc(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
 
 
 def _overlapping(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    """Long blocks of samples, each beginning where the next window after those of the block before begins."""
+    """Long blocks of samples. Each block starts at the first window that the block before does not contain."""
     waiting, length = [], 0
     for block in blocks:
         waiting.append(block)
@@ -82,7 +82,7 @@ def _overlapping(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
 
 
 def mel_bands() -> np.ndarray:
-    """Weights float32 [WINDOW / 2 + 1, BANDS] of triangles that are evenly spaced in mel, each of area 1.
+    """Weights float32 [WINDOW / 2 + 1, BANDS]: triangles evenly spaced in mel, each with area 1.
 
     mel = 2595 log10(1 + Hz / 700) (O'Shaughnessy, Speech Communication, 1987).
     """

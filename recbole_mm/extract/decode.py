@@ -1,4 +1,4 @@
-"""Sound and pictures of a media file, block by block: memory does not grow with its length."""
+"""Sound and pictures of a media file, block by block: memory use does not grow with its length."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ VIDEO_SUFFIXES = (
 )
 AUDIO_SUFFIXES = (*VIDEO_SUFFIXES, ".wav", ".mp3", ".flac", ".ogg", ".opus", ".m4a", ".aac", ".wma")
 
-# A file that gives this share of the length it states, or less, is broken off: players stop there without a word.
-_BROKEN_OFF = 0.8
+# A file is truncated if at most this part of its stated length can be decoded. The decoder reports no error then.
+_TRUNCATED = 0.8
 # Formats without an index, whose length is guessed from the bit rate.
 _LENGTH_IS_A_GUESS = {"mp3", "aac", "mpegts", "mpeg"}
 
@@ -32,7 +32,7 @@ def require_av() -> None:
         import av  # noqa: F401
     except ImportError:
         raise InputError(
-            "sound and pictures are decoded by PyAV (module av), which is missing; type: "
+            "sound and pictures are decoded by PyAV (module av), which is not installed; type: "
             "pip install 'recbole-mm[extract]'"
         ) from None
 
@@ -42,10 +42,10 @@ def sound(path: Path, rate: int, seconds: float | None = None) -> Iterator[np.nd
 
     Args:
         rate: samples a second.
-        seconds: stop there.
+        seconds: use the first seconds only.
 
     Raises:
-        MediaError: the file cannot be decoded, is broken off or has no sound.
+        MediaError: the file cannot be decoded, is truncated or has no sound.
     """
     import av
 
@@ -58,7 +58,7 @@ def sound(path: Path, rate: int, seconds: float | None = None) -> Iterator[np.nd
         done = 0
         for frame in _then_none(container.decode(stream)):
             for part in resampler.resample(frame):
-                # The mean of the channels: FFmpeg's own mix would make the same sound louder in stereo than in mono.
+                # Mean of the channels: FFmpeg's own mix makes the same sound louder in stereo than in mono.
                 block = part.to_ndarray().mean(axis=0)[: None if limit is None else limit - done]
                 done += len(block)
                 yield block
@@ -70,13 +70,14 @@ def sound(path: Path, rate: int, seconds: float | None = None) -> Iterator[np.nd
 def pictures(
     path: Path, rate: float, width: int | None, height: int, seconds: float | None = None
 ) -> Iterator[tuple[float, np.ndarray]]:
-    """The best video track, ``rate`` pictures a second at most, scaled: (second, uint8 RGB [height, width, 3]).
+    """The best video track, at most ``rate`` pictures a second, scaled: (second, uint8 RGB [height, width, 3]).
 
     Args:
-        width: None keeps each picture's shape.
+        width: None keeps the aspect ratio of each picture.
+        seconds: use the first seconds only.
 
     Raises:
-        MediaError: the file cannot be decoded, is broken off or has no pictures.
+        MediaError: the file cannot be decoded, is truncated or has no pictures.
     """
     with _open(path) as container:
         stream = container.streams.best("video")
@@ -94,46 +95,47 @@ def pictures(
             if time < next_time - 1e-6:
                 continue
             next_time = (np.floor(time * rate + 1e-6) + 1) / rate
-            wide = width or max(round(height * frame.width / frame.height), 1)
-            scaled = frame.reformat(width=wide, height=height, format="rgb24", interpolation="AREA")
+            scaled_width = width or max(round(height * frame.width / frame.height), 1)
+            scaled = frame.reformat(width=scaled_width, height=height, format="rgb24", interpolation="AREA")
             yield time, scaled.to_ndarray()
         _check_length(container, stream, time + 1 / frame_rate)
 
 
 @contextmanager
 def _open(path: Path):
-    """An open container; what PyAV raises while it is used becomes a MediaError."""
+    """An open container. PyAV's errors inside the block become a MediaError."""
     import av
 
     try:
-        # A playlist in a media file's clothes must not fetch anything: local files only.
+        # Local files only: a playlist named like a media file must not fetch anything.
         options = {"protocol_whitelist": "file"}
-        # Titles in old files are often not UTF-8: nobody reads them here, but PyAV before 19 refuses the file.
+        # Titles in old files are often not UTF-8. They are not used here, but PyAV before 19 refuses such a file.
         lenient = {} if int(av.__version__.partition(".")[0]) >= 19 else {"metadata_errors": "ignore"}
         with av.open(f"file:{path.resolve()}", options=options, **lenient) as container:
             for stream in container.streams.video:
-                # AVI has the number of frames in its header; the duration is mended to what is there.
+                # The header of an AVI file states the number of frames; FFmpeg corrects the duration to the real one.
                 if stream.frames and stream.duration and stream.average_rate:
-                    _check_share(float(stream.duration * stream.time_base), float(stream.frames / stream.average_rate))
+                    duration = float(stream.duration * stream.time_base)
+                    _check_not_truncated(duration, float(stream.frames / stream.average_rate))
             yield container
     except (av.FFmpegError, ValueError, OSError) as error:
-        reason = getattr(error, "strerror", None) or error  # without the number and the path
+        reason = getattr(error, "strerror", None) or error  # strerror: without the error number and the path
         raise MediaError(f"cannot be decoded ({reason})") from None
 
 
 def _then_none(frames: Iterator) -> Iterator:
-    """The frames and a None, which tells a resampler to give the rest."""
+    """The frames, then None, which makes a resampler return its last samples."""
     yield from frames
     yield None
 
 
 def _check_length(container, stream, decoded: float) -> None:
-    """Refuse a file that ends well before the length it states."""
+    """Refuse a file that is much shorter than its stated length."""
     stated = float(stream.duration * stream.time_base) if stream.duration else (container.duration or 0) / 1e6
     if not _LENGTH_IS_A_GUESS & set(container.format.name.split(",")):
-        _check_share(decoded, stated)
+        _check_not_truncated(decoded, stated)
 
 
-def _check_share(there: float, stated: float) -> None:
-    if there <= _BROKEN_OFF * stated:
-        raise MediaError(f"is broken off: {there:.1f} s of {stated:.1f} s are there")
+def _check_not_truncated(seconds: float, stated: float) -> None:
+    if seconds <= _TRUNCATED * stated:
+        raise MediaError(f"is truncated: it holds {seconds:.1f} s of {stated:.1f} s")

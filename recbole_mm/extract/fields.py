@@ -1,4 +1,4 @@
-"""From the sources of a field to its vector file: progress, resuming, skipping what is broken, scaling, writing."""
+"""From the sources of a field to its vector file: progress, resuming, skipping broken files, scaling, writing."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ _DECIMALS = 5
 
 @dataclass
 class Field:
-    """One field to extract: what from, and how.
+    """One field to extract.
 
     Attributes:
         name: of the field: text, audio or video.
-        sources: where the vectors come from.
-        settings: all that the numbers depend on besides the sources.
+        sources: texts or files of the movies.
+        settings: everything that the numbers depend on besides the sources.
         compute: from the contents of n sources to their vectors [n, d]; may raise MediaError.
-        batch_size: sources given to ``compute`` at a time; one that raises MediaError takes its batch along.
-        columns: names of the numbers where they differ in unit, so that they are to be scaled; else None.
-        scaling: a scaling made before, in place of that of these movies.
-        notes: what the user is told beside the numbers.
+        batch_size: sources given to ``compute`` at a time; after a MediaError the whole batch is skipped.
+        columns: names of the numbers, if their units differ and they must be scaled; else None.
+        scaling: of an earlier run, used instead of the scaling of these movies.
+        notes: messages to the user.
     """
 
     name: str
@@ -47,13 +47,13 @@ class Field:
 
 @dataclass(frozen=True)
 class Output:
-    """Where the vectors of a field go.
+    """Where the vectors of a field are written.
 
     Attributes:
-        folder: holds the vector files.
+        folder: of the vector files.
         dataset: its name.
         npz: write the compact form.
-        force: replace vectors that were not made here.
+        force: replace vectors that this command did not make.
     """
 
     folder: Path
@@ -67,25 +67,26 @@ class Output:
 
     @property
     def kept(self) -> Path:
-        """Folder of results so far and of scalings."""
+        """Folder of partial results and scalings."""
         return self.folder / f"extract.{self.dataset}"
 
     def check(self, name: str) -> None:
-        """Raises InputError if writing the field would destroy vectors from elsewhere or leave it in two forms."""
+        """Raises InputError if writing would overwrite vectors from elsewhere, or leave the field in two forms."""
         path = self.path(name)
         if path.is_file() and not (self.kept / f"{name}.jsonl").is_file() and not self.force:
             raise InputError(
-                f"{path}: holds vectors of field '{name}' that were not extracted here; choose another folder (--out), "
-                "or --force to replace them"
+                f"{path}: holds vectors of field '{name}' that recbole-mm extract did not make; choose another folder "
+                "(--out), or add --force to replace them"
             )
         other = self.folder / f"{self.dataset}.{name}{'' if self.npz else '.npz'}"
         if other.is_file():
-            raise InputError(f"{other}: holds field '{name}' in the other form; remove it, or give --npz as before")
+            remedy = "leave --npz out" if self.npz else "add --npz"
+            raise InputError(f"{other}: holds field '{name}' in the other form; remove the file, or {remedy}")
 
 
 @dataclass(frozen=True)
 class Extracted:
-    """What became of a field: movies that have a vector, how many were computed now, (name, reason) of the rest."""
+    """The result for a field: movies with a vector, number computed in this call, (name, reason) of skipped sources."""
 
     name: str
     path: Path
@@ -97,11 +98,11 @@ class Extracted:
 
 
 def extract_field(wanted: Field, output: Output) -> Extracted:
-    """Compute what is not there yet, and write the vector file of all usable sources.
+    """Compute the missing vectors, and write the vector file of all usable sources.
 
     Raises:
-        InputError: no source could be used, or one movie alone cannot be scaled.
-        OSError: nothing can be written.
+        InputError: no source could be used, or there is only one movie to scale.
+        OSError: the folder cannot be written.
     """
     output.kept.mkdir(parents=True, exist_ok=True)
     partial = PartialResults(output.kept / f"{wanted.name}.jsonl", wanted.settings)
@@ -128,7 +129,7 @@ def extract_field(wanted: Field, output: Output) -> Extracted:
 
 
 def _compute(wanted: Field, to_do: list[Source], partial: PartialResults) -> list[tuple[str, str]]:
-    """Add the vectors of ``to_do`` to ``partial``; returns (name, reason) of those that cannot be used."""
+    """Add the vectors of ``to_do`` to ``partial``; returns (name, reason) of sources that cannot be used."""
     broken = []
     with tqdm(total=len(to_do), desc=wanted.name, unit=" movies", disable=None if to_do else True) as bar:
         for start in range(0, len(to_do), wanted.batch_size):
@@ -149,7 +150,7 @@ def _scaled(wanted: Field, values: np.ndarray, path: Path) -> np.ndarray:
     if scaling is None:
         if len(values) < 2:
             raise InputError(
-                f"field '{wanted.name}': one movie alone cannot be scaled; give more, --scale-from=FOLDER of an "
+                f"field '{wanted.name}': one movie alone cannot be scaled; give more movies, --scale-from=FOLDER of an "
                 "earlier run, or --raw"
             )
         scaling = Scaling.of(values)

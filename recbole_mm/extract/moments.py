@@ -1,4 +1,4 @@
-"""Mean and deviation of a stream."""
+"""Mean and standard deviation of a stream."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import numpy as np
 class Moments:
     """Mean and standard deviation of vectors [d] that come in blocks, in constant memory.
 
-    Blocks are merged by the update of Chan, Golub and LeVeque (The American Statistician 1983), which does not subtract
-    large sums from each other.
+    Blocks are merged by the update of Chan, Golub and LeVeque (The American Statistician 1983), which avoids the
+    difference of two large sums.
     """
 
     def __init__(self) -> None:
-        self.count = 0
+        self.n_rows = 0
         self.mean: np.ndarray | float = 0.0
         self._squares: np.ndarray | float = 0.0
 
@@ -23,12 +23,14 @@ class Moments:
             return
         block = np.asarray(block, np.float64)
         mean = block.mean(axis=0)
-        shift, total = mean - self.mean, self.count + len(block)
-        self._squares = self._squares + ((block - mean) ** 2).sum(axis=0) + shift**2 * (self.count * len(block) / total)
+        shift, total = mean - self.mean, self.n_rows + len(block)
+        self._squares = (
+            self._squares + ((block - mean) ** 2).sum(axis=0) + shift**2 * (self.n_rows * len(block) / total)
+        )
         self.mean = self.mean + shift * (len(block) / total)
-        self.count = total
+        self.n_rows = total
 
     @property
     def deviation(self) -> np.ndarray:
-        """Population standard deviation [d]; 0 before anything was added."""
-        return np.sqrt(self._squares / max(self.count, 1))
+        """Population standard deviation [d]; 0 before the first block."""
+        return np.sqrt(self._squares / max(self.n_rows, 1))

@@ -1,7 +1,7 @@
-"""Trailers as vectors of a pretrained network of the transformers library, which is given by name or folder.
+"""Vectors of trailers by a pretrained network of the transformers library, given by name or folder.
 
-No code of a model's author runs: architectures are the library's own (``trust_remote_code`` is off), weights come from
-safetensors files only.
+Code of a model's author never runs: only the library's own architectures are allowed (``trust_remote_code`` is off),
+and weights are read from safetensors files only.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ from recbole_mm.extract.decode import MediaError, pictures, sound
 from recbole_mm.features.sentence_encoder import first_line
 
 WINDOW_SECONDS = 10
-SHORTEST_SECONDS = 0.3  # a rest of sound that is shorter is left out: networks need a few windows of their own
-PICTURES = 64  # at most, of one a second, evenly spaced
-PICTURE_HEIGHT = 360  # to which each is scaled, in its shape; the network's processor makes its own size of it
+SHORTEST_SECONDS = 0.3  # a shorter rest of sound is left out: networks need a minimum length
+PICTURES = 64  # at most, evenly spaced, from one picture a second
+PICTURE_HEIGHT = 360  # pixels; the aspect ratio stays, and the network's processor resizes again
 _BATCH = 16  # pictures encoded at a time
 
-_TRAINING_ONLY = ("masked_spec_embed", "mask_token")  # absent from many published weights, not used here
+_TRAINING_ONLY = ("masked_spec_embed", "mask_token")  # missing from many published weights, not used here
 
 
 class AudioEncoder:
     """Mean of a network's last hidden states over a file's sound, in windows of 10 s.
 
     Args:
-        name: a folder that holds the model, or its name on the Hugging Face hub, which needs a network the first time.
+        name: a folder with the model, or its name on the Hugging Face hub, which needs a network the first time.
 
     Attributes:
-        settings: all that the numbers depend on besides the file.
+        settings: everything that the numbers depend on besides the file.
 
     Raises:
-        InputError: the library is missing, there is no such model, or it is no encoder of sound.
+        InputError: the library is missing, there is no such model, or the model does not encode sound.
     """
 
     def __init__(self, name: str) -> None:
@@ -46,7 +46,7 @@ class AudioEncoder:
         self._network.check("sound", lambda: self._window(np.zeros(self._rate, np.float32)))
 
     def vector(self, path: Path, seconds: float | None = None) -> np.ndarray:
-        """float64 [hidden size]; windows count by their length. Only the first ``seconds`` are used.
+        """float64 [hidden size]; windows are weighted by their length. Only the first ``seconds`` are used.
 
         Raises:
             MediaError: the sound cannot be decoded or is shorter than 0.3 s.
@@ -70,19 +70,19 @@ class AudioEncoder:
 
 
 class VideoEncoder:
-    """Mean of a network's picture vectors over a file's pictures: one a second, thinned out evenly to at most 64.
+    """Mean of a network's picture vectors over a file's pictures: one a second, at most 64, evenly spaced.
 
-    A picture's vector is the network's pooled output; where it has none, or its weights came without that layer's, the
-    mean of the last hidden states.
+    A picture's vector is the network's pooled output. If the network has no pooling layer, or no weights for it, the
+    vector is the mean of the last hidden states.
 
     Args:
         name: as for `AudioEncoder`.
 
     Attributes:
-        settings: all that the numbers depend on besides the file.
+        settings: everything that the numbers depend on besides the file.
 
     Raises:
-        InputError: the library is missing, there is no such model, or it is no encoder of pictures.
+        InputError: the library is missing, there is no such model, or the model does not encode pictures.
     """
 
     def __init__(self, name: str) -> None:
@@ -95,7 +95,7 @@ class VideoEncoder:
         """float64 [hidden size]. Only the first ``seconds`` are used.
 
         Raises:
-            MediaError: the pictures cannot be decoded, or there is none.
+            MediaError: the pictures cannot be decoded, or there are none.
         """
         frames = (frame for _, frame in pictures(path, 1, None, PICTURE_HEIGHT, seconds))
         chosen = evenly_spaced(frames, PICTURES)
@@ -119,10 +119,10 @@ class _Network:
     """A model and the processor of its inputs.
 
     Args:
-        option: that the name was given to, for messages.
+        option: that gave the name, for messages.
         name: of the model, or its folder.
-        processor: the class of the library that loads the processor.
-        part: attribute that holds the wanted half of a model of two kinds of input, as CLIP and CLAP are.
+        processor: the library's class that loads the processor.
+        part: attribute with the half that is used of a model with two inputs, such as CLIP or CLAP.
     """
 
     def __init__(self, option: str, name: str, processor: str, part: str) -> None:
@@ -131,22 +131,22 @@ class _Network:
             import transformers
         except ImportError as error:
             raise InputError(
-                f"{self._asked}: pretrained encoders are run by transformers, and module '{error.name}' is missing; "
-                "type: pip install 'recbole-mm[extract]'"
+                f"{self._asked}: pretrained encoders need the package transformers, and module '{error.name}' is "
+                "missing; type: pip install 'recbole-mm[extract]'"
             ) from None
         safe = {"trust_remote_code": False, "local_files_only": Path(name).is_dir()}
         verbosity = transformers.logging.get_verbosity()
-        transformers.logging.set_verbosity_error()  # its list of layers that are not used, as those of a classifier
+        transformers.logging.set_verbosity_error()  # hide its list of unused layers, e.g. of a classifier
         try:
             self.processor = getattr(transformers, processor).from_pretrained(name, **safe)
             model, report = transformers.AutoModel.from_pretrained(
                 name, use_safetensors=True, output_loading_info=True, **safe
             )
-        except Exception as error:  # the library raises what its many parts raise
+        except Exception as error:  # the library can raise almost any type
             raise InputError(
                 f"{self._asked}: cannot be loaded ({type(error).__name__}: {first_line(error)}); give a folder that "
-                "holds a transformers model with its weights as safetensors, or its name on the Hugging Face hub where "
-                "there is a network (without: 'hf download NAME --local-dir FOLDER' elsewhere, and bring the folder)"
+                "holds a transformers model with safetensors weights, or a name on the Hugging Face hub, which needs a "
+                "network (without one: run 'hf download NAME --local-dir FOLDER' elsewhere and copy the folder here)"
             ) from None
         finally:
             transformers.logging.set_verbosity(verbosity)
@@ -161,7 +161,7 @@ class _Network:
 
     @torch.no_grad()
     def run(self, inputs: dict[str, torch.Tensor]) -> Any:
-        """The model's output for what the processor made."""
+        """The model's output for the processor's output."""
         return self._model(**inputs)
 
     @staticmethod
@@ -172,17 +172,17 @@ class _Network:
         return mean.double().numpy()
 
     def check(self, what: str, trial: Callable[[], np.ndarray]) -> None:
-        """Raises InputError if the trial fails: before the work begins rather than at its first file."""
+        """Raises InputError if the trial fails, so that a wrong model is found before the first file."""
         try:
             trial()
         except Exception as error:  # a model of another kind can fail anywhere
             raise InputError(
-                f"{self._asked}: is no encoder of {what} ({type(error).__name__}: {first_line(error)}); give a model "
-                f"that takes {what} alone and returns last_hidden_state"
+                f"{self._asked}: does not encode {what} ({type(error).__name__}: {first_line(error)}); give a model "
+                f"that takes only {what} and returns last_hidden_state"
             ) from None
 
     def _check_weights(self, missing: set[str]) -> None:
-        """Layers without weights would be filled at random."""
+        """Refuse missing weights: the library would fill them with random numbers."""
         if missing:
             raise InputError(
                 f"{self._asked}: the weights lack {len(missing)} arrays of the model (first: {min(missing)}); give a "
@@ -190,16 +190,16 @@ class _Network:
             )
 
 
-def evenly_spaced(frames: Iterable[Any], most: int) -> list[Any]:
-    """Every n-th frame, the first among them, with n the least power of 2 that leaves ``most`` or fewer.
+def evenly_spaced(frames: Iterable[Any], limit: int) -> list[Any]:
+    """Every n-th frame, starting with the first. n is the smallest power of 2 that leaves at most ``limit`` frames.
 
-    The number of frames need not be known before; no more than ``most`` are held.
+    The number of frames need not be known; at most ``limit`` frames are in memory.
     """
     kept, step = [], 1
     for index, frame in enumerate(frames):
         if index % step:
             continue
-        if len(kept) == most:
+        if len(kept) == limit:
             kept, step = kept[::2], step * 2
             if index % step:
                 continue
@@ -208,7 +208,7 @@ def evenly_spaced(frames: Iterable[Any], most: int) -> list[Any]:
 
 
 def _windows(blocks: Iterable[np.ndarray], length: int) -> Iterator[np.ndarray]:
-    """The samples of the blocks in windows of ``length``; the last has what is left, which may be nothing."""
+    """The samples of the blocks in windows of ``length``; the last window has the rest, which may be empty."""
     waiting = np.empty(0, np.float32)
     for block in blocks:
         waiting = np.concatenate([waiting, block])
@@ -219,7 +219,7 @@ def _windows(blocks: Iterable[np.ndarray], length: int) -> Iterator[np.ndarray]:
 
 
 def _digest(model: torch.nn.Module, missing: set[str], processor: Any) -> str:
-    """Tells weights and processors apart: a folder's or a name's may change. What was filled at random is left out."""
+    """Hash of weights and processor, which can change under the same name. Weights filled at random are left out."""
     digest = hashlib.sha256(processor.to_json_string().encode())
     for key, value in sorted(model.state_dict().items()):
         if key not in missing:
@@ -230,5 +230,5 @@ def _digest(model: torch.nn.Module, missing: set[str], processor: Any) -> str:
 
 def _finite(vector: np.ndarray) -> np.ndarray:
     if not np.isfinite(vector).all():
-        raise MediaError("gives numbers that are not finite")
+        raise MediaError("gives a vector with inf or nan")
     return vector

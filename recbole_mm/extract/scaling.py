@@ -1,4 +1,4 @@
-"""One scale for numbers of different units: columns are standardised, and what that took is kept for later movies."""
+"""One scale for numbers of different units: columns are standardised; mean and deviation are kept for later movies."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pandas as pd
 from recbole_mm.data.vectors import replacing
 from recbole_mm.errors import InputError
 
-_LIMIT = 5  # deviations: one strange trailer shall not outweigh all others
+_LIMIT = 5  # standard deviations: one unusual trailer must not outweigh all others
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Scaling:
 
     @classmethod
     def of(cls, values: np.ndarray) -> Scaling:
-        """That of values [n, d]."""
+        """The scaling of values [n, d]."""
         return cls(values.mean(axis=0), values.std(axis=0))
 
     def apply(self, values: np.ndarray) -> np.ndarray:
@@ -40,21 +40,22 @@ class Scaling:
 
 
 def read_scaling(path: Path, names: list[str]) -> Scaling:
-    """What `Scaling.write` wrote.
+    """Read a file of `Scaling.write`.
 
     Raises:
-        InputError: the file is absent, or is not one of the columns ``names``.
+        InputError: the file is missing, or has other columns than ``names``.
     """
     if not path.is_file():
-        raise InputError(f"{path}: no such file; --scale-from is the folder 'extract.NAME' beside vectors made before")
+        raise InputError(f"{path}: no such file; --scale-from is the folder 'extract.NAME' beside the earlier vectors")
     try:
         table = pd.read_csv(path, dtype={"name": str, "mean": np.float64, "deviation": np.float64})
         scaling = Scaling(table["mean"].to_numpy(), table["deviation"].to_numpy())
-        fits = table["name"].tolist() == names and np.isfinite([scaling.mean, scaling.deviation]).all()
+        is_valid = table["name"].tolist() == names and np.isfinite([scaling.mean, scaling.deviation]).all()
     except (KeyError, ValueError):
-        fits = False
-    if not fits:
+        is_valid = False
+    if not is_valid:
         raise InputError(
-            f"{path}: does not hold the {len(names)} columns {names[0]} … {names[-1]} with mean and deviation"
+            f"{path}: does not hold mean and deviation of the {len(names)} columns {names[0]} … {names[-1]}; give "
+            "another folder (--scale-from)"
         )
     return scaling

@@ -1,4 +1,4 @@
-"""What vectors are made from: one source for each movie, found before anything is decoded."""
+"""Sources of vectors: one text or media file for each movie, found before the first file is decoded."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from recbole_mm.errors import InputError
 
 @dataclass(frozen=True)
 class Source:
-    """One movie's raw material.
+    """The text or media file of one movie.
 
     Attributes:
         item_id: the movie's token.
-        name: what messages call it.
+        name: used in messages.
         content: a path, or a text.
-        fingerprint: changes when the content does.
+        fingerprint: changes with the content.
     """
 
     item_id: str
@@ -33,18 +33,18 @@ class Source:
 
 @dataclass
 class Sources:
-    """The sources of one field, and what was passed over: (name, reason)."""
+    """The sources of one field, and (name, reason) of skipped sources."""
 
     usable: list[Source] = field(default_factory=list)
     skipped: list[tuple[str, str]] = field(default_factory=list)
     _name_of: dict[str, str] = field(default_factory=dict)
 
     def add(self, source: Source) -> None:
-        """Take it, unless its item id is taken or cannot stand in an atomic file."""
+        """Add the source to ``usable``, or to ``skipped`` if its item id is a repeat or not valid in an atomic file."""
         if source.item_id in self._name_of:
             reason = f"item '{source.item_id}' has {self._name_of[source.item_id]} already"
             self.skipped.append((source.name, reason))
-        elif not _can_be_written(source.item_id):
+        elif not _is_valid_token(source.item_id):
             self.skipped.append((source.name, f"{source.item_id!r} cannot be an item_id; rename it"))
         else:
             self.usable.append(source)
@@ -55,15 +55,15 @@ def media_files(folder: Path, field_name: str, suffixes: Iterable[str]) -> Sourc
     """The media files in ``folder``, sorted by name; a file's stem is the item_id of its movie.
 
     Raises:
-        InputError: there is no such folder, or no file with one of the suffixes in it.
+        InputError: there is no such folder, or it has no file with one of the suffixes.
     """
     if not folder.is_dir():
-        raise InputError(f"--{field_name}={folder}: no such folder; it must hold one file for each movie, ITEM_ID.mp4")
+        raise InputError(f"--{field_name}={folder}: no such folder; give a folder with one file a movie, ITEM_ID.mp4")
     sources = Sources()
     for path in sorted(folder.iterdir()):
         if path.suffix.lower() in suffixes and path.is_file() and not path.name.startswith("."):
-            facts = path.stat()
-            sources.add(Source(path.stem, path.name, path, f"{path.name}:{facts.st_size}:{facts.st_mtime_ns}"))
+            stat = path.stat()
+            sources.add(Source(path.stem, path.name, path, f"{path.name}:{stat.st_size}:{stat.st_mtime_ns}"))
     if not sources.usable:
         raise InputError(
             f"--{field_name}={folder}: no media file there; each must be named ITEM_ID with one of the suffixes "
@@ -73,23 +73,23 @@ def media_files(folder: Path, field_name: str, suffixes: Iterable[str]) -> Sourc
 
 
 def check_known(sources: Sources, field_name: str, folder: Path, dataset: str) -> str | None:
-    """Compare the item ids with those of the dataset's .item (or .inter) file in ``folder``, where there is one.
+    """Compare the item ids with the ids in the dataset's .item (or .inter) file in ``folder``, if there is one.
 
     Returns:
         a note on ids outside the dataset, or None.
 
     Raises:
-        InputError: the dataset knows none of them.
+        InputError: all ids are outside the dataset.
     """
     path = next((p for p in (folder / f"{dataset}.item", folder / f"{dataset}.inter") if p.is_file()), None)
     if path is None:
         return None
-    known = set(column(path, "item_id"))
-    unknown = [source for source in sources.usable if source.item_id not in known]
+    item_ids = set(column(path, "item_id"))
+    unknown = [source for source in sources.usable if source.item_id not in item_ids]
     if len(unknown) == len(sources.usable):
         raise InputError(
             f"--{field_name}: none of {len(unknown)} item ids (first: '{unknown[0].item_id}' of {unknown[0].name}) "
-            f"is in {path}; files must be named, and rows numbered, by its item_id"
+            f"is in {path}; name the files, or the rows of a csv file, by its item_id"
         )
     if not unknown:
         return None
@@ -100,7 +100,7 @@ def column(path: Path, name: str) -> list[str]:
     """One column of an atomic file.
 
     Raises:
-        InputError: the file is absent or has no such column.
+        InputError: the file is missing or has no such column.
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file")
@@ -113,8 +113,8 @@ def column(path: Path, name: str) -> list[str]:
     return table.iloc[:, 0].tolist()
 
 
-def _can_be_written(item_id: str) -> bool:
-    """Whether it can be a token of an atomic file: not empty, one cell, and UTF-8 (a file's name may not be)."""
+def _is_valid_token(item_id: str) -> bool:
+    """Whether ``item_id`` can be a token of an atomic file: not empty, one cell, UTF-8 (a file name may not be)."""
     try:
         item_id.encode("utf-8")
     except UnicodeEncodeError:

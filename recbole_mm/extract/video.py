@@ -1,7 +1,7 @@
-"""A trailer's pictures as 7 numbers, in the manner of the mise-en-scène features.
+"""A trailer's pictures as 7 numbers, similar to the mise-en-scène features.
 
 Deldjoo, Elahi, Cremonesi, Garzotto, Piazzolla, Quadrana: Content-based video recommendation system based on stylistic
-visual features, Journal on Data Semantics 5, 2016. docs/extract.md says where this departs from it.
+visual features, Journal on Data Semantics 5, 2016. docs/extract.md lists the differences from the paper.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from recbole_mm.extract.decode import MediaError, pictures
 from recbole_mm.extract.moments import Moments
 
 RATE = 4  # pictures a second
-WIDTH, HEIGHT = 128, 72  # to which each is scaled
+WIDTH, HEIGHT = 128, 72  # pixels of a scaled picture
 
-# A cut changes the colours and the picture; a pan changes the picture alone, a slow fade each a little.
-CUT_COLOUR_CHANGE = 0.35  # half the L1 distance of the colour histograms: 0 the same, 1 nothing in common
-CUT_PICTURE_CHANGE = 0.06  # mean absolute change of the brightness or of a colour, of a full scale of 1
+# A cut changes colours and picture; a pan changes only the picture; a slow fade changes both, but little at a time.
+CUT_COLOUR_CHANGE = 0.35  # half the L1 distance of the colour histograms: 0 is equal, 1 is nothing in common
+CUT_PICTURE_CHANGE = 0.06  # mean absolute change of the RGB values, which are in 0..1
 
 COLUMNS = [
     "log_shot_length",
@@ -39,28 +39,28 @@ def video_statistics(path: Path, seconds: float | None = None) -> np.ndarray:
         seconds: use the first seconds only.
 
     Raises:
-        MediaError: the pictures cannot be decoded, or are fewer than two.
+        MediaError: the pictures cannot be decoded, or there are fewer than two.
     """
-    shots, last_time, last, last_colours = 1, 0.0, None, None
+    shots, last_time, last_rgb, last_colours = 1, 0.0, None, None
     colour, motion, lighting = Moments(), Moments(), Moments()
     for time, picture in pictures(path, RATE, WIDTH, HEIGHT, seconds):
         rgb = picture.reshape(-1, 3) / np.float32(255)  # [pixels, 3]
         colours = colour_histogram(picture)
-        if last is not None:
-            change = float(np.abs(rgb - last).mean())
+        if last_rgb is not None:
+            change = float(np.abs(rgb - last_rgb).mean())
             if change > CUT_PICTURE_CHANGE and np.abs(colours - last_colours).sum() / 2 > CUT_COLOUR_CHANGE:
                 shots += 1
             else:
                 motion.add(np.array([change]))
         colour.add(np.log1p([colour_variance(rgb)]))
         lighting.add(np.array([lighting_key(rgb)]))
-        last_time, last, last_colours = time, rgb, colours
-    if colour.count < 2:
+        last_time, last_rgb, last_colours = time, rgb, colours
+    if colour.n_rows < 2:
         raise MediaError("has fewer than two pictures, a quarter of a second apart")
-    length = (last_time + 1 / RATE) / shots
+    shot_length = (last_time + 1 / RATE) / shots  # seconds
     return np.array(
         [
-            np.log(length),
+            np.log(shot_length),
             colour.mean,
             colour.deviation,
             motion.mean,
@@ -73,13 +73,13 @@ def video_statistics(path: Path, seconds: float | None = None) -> np.ndarray:
 
 
 def colour_histogram(picture: np.ndarray) -> np.ndarray:
-    """Shares of 8 × 8 × 8 RGB boxes in a picture, uint8 [height, width, 3]; [512], they sum to 1."""
+    """Part of the pixels in each of 8 × 8 × 8 RGB boxes, [512], sum 1; of a picture, uint8 [height, width, 3]."""
     box = (picture >> 5).reshape(-1, 3).astype(np.int64) @ [64, 8, 1]
     return np.bincount(box, minlength=512) / len(box)
 
 
 def colour_variance(rgb: np.ndarray) -> float:
-    """Generalised variance of the colours [pixels, 3]: determinant of their covariance in L*u*v*; 0 if all are one."""
+    """Generalised variance of the colours [pixels, 3]: determinant of their covariance in L*u*v*; 0 if equal."""
     return max(float(np.linalg.det(np.cov(luv(rgb), rowvar=False))), 0.0)
 
 

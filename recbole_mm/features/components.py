@@ -9,15 +9,15 @@ from scipy.sparse import csr_matrix
 from scipy.sparse.linalg import eigsh, svds
 
 _EXPLAINED_VARIANCE = 0.95
-_FEW = 8  # components are few where Lanczos finds them sooner than a full decomposition
+_LANCZOS_FACTOR = 8  # Lanczos is faster than a full decomposition for fewer than 1/8 of the components
 
 
 @dataclass(frozen=True)
 class Rotation:
-    """x -> loadings @ (clip(x, low, high) - mean) / deviation, as `fit_rotation` found it.
+    """x -> loadings @ ((clip(x, low, high) - mean) / deviation), fitted by `fit_rotation`.
 
     Attributes:
-        low, high, mean, deviation: of each column, [d]; the deviation of a column that is dropped is inf.
+        low, high, mean, deviation: of each column, [d]; the deviation of a dropped column is inf.
         loadings: [k, d].
     """
 
@@ -35,20 +35,20 @@ class Rotation:
 def fit_rotation(raw: np.ndarray, max_components: int, explained_variance: float = 1.0) -> Rotation:
     """Clipping, standardising and rotating to principal components, with statistics of these vectors.
 
-    Values outside a column's 1st to 99th percentile are clipped: the aesthetic features hold a few like 3e15, where
-    a ratio was taken of almost nothing, and one of them would outweigh all movies. Columns that are constant, or as
-    good as (three of the sentence embeddings' vary by 1e-8 and less), are dropped rather than blown up.
+    Values outside a column's 1st to 99th percentile are clipped: the aesthetic features hold a few values like 3e15
+    (a ratio divided by almost 0), and one of them would outweigh all movies. Constant and almost constant columns are
+    dropped, because standardising would amplify noise (three columns of the sentence embeddings vary by 1e-8 or less).
 
     Args:
         raw: [n, d], finite.
-        explained_variance: as many components as explain this part, at most ``max_components`` (and n, and d).
+        explained_variance: keep the components that explain this part, at most ``max_components``, n and d.
     """
     low, high = np.quantile(raw, [0.01, 0.99], axis=0)
     clipped = np.clip(raw, low, high).astype(np.float64)
     mean, deviation = clipped.mean(axis=0), clipped.std(axis=0)
     deviation[deviation <= 1e-6 * deviation.max()] = np.inf
     standardised = (clipped - mean) / deviation
-    if explained_variance == 1 and max_components * _FEW < min(raw.shape):
+    if explained_variance == 1 and max_components * _LANCZOS_FACTOR < min(raw.shape):
         return Rotation(low, high, mean, deviation, with_fixed_signs(_first_loadings(standardised, max_components)))
     _, singular, loadings = np.linalg.svd(standardised, full_matrices=False)
     if explained_variance < 1:
@@ -60,13 +60,13 @@ def fit_rotation(raw: np.ndarray, max_components: int, explained_variance: float
 def _first_loadings(standardised: np.ndarray, components: int) -> np.ndarray:
     """The first right singular vectors [k, d], from the products of columns or of rows, whichever are fewer.
 
-    Lanczos reads its matrix some hundred times, and the products are several times smaller than the vectors. Their
-    eigenvalues are the squares of the singular values, so they lose digits only of components far behind the first.
+    Lanczos reads its matrix about a hundred times, and the products are several times smaller than the vectors. Their
+    eigenvalues are squares of the singular values. So only components much smaller than the first lose precision.
     """
     rows_are_fewer = len(standardised) < standardised.shape[1]
     products = standardised @ standardised.T if rows_are_fewer else standardised.T @ standardised
     _, vectors = eigsh(products, k=components, v0=np.ones(len(products)))
-    first = vectors.T[::-1]  # eigsh gives the smallest first
+    first = vectors.T[::-1]  # eigsh returns the smallest first
     if rows_are_fewer:
         first = first @ standardised
         first /= np.linalg.norm(first, axis=1, keepdims=True)
@@ -76,8 +76,8 @@ def _first_loadings(standardised: np.ndarray, components: int) -> np.ndarray:
 def principal_components(raw: np.ndarray, max_components: int) -> np.ndarray:
     """Clip, standardise, rotate to principal components (`fit_rotation`), divide by the first one's deviation.
 
-    The components keep their relative variances (no whitening). They are as many as explain 95 % of the variance, at
-    most ``max_components``.
+    The components keep their relative variances (no whitening). The first components that explain 95 % of the variance
+    are kept, at most ``max_components``.
 
     Args:
         raw: [n, d], finite.
@@ -91,7 +91,7 @@ def principal_components(raw: np.ndarray, max_components: int) -> np.ndarray:
 
 
 def word_components(texts: list[str], components: int) -> np.ndarray:
-    """tf-idf over the words that three or more texts use, then truncated SVD, centred; see `semantic_components`."""
+    """tf-idf over the words in three or more texts, then truncated SVD, centred; see `semantic_components`."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     return semantic_components(
@@ -100,18 +100,18 @@ def word_components(texts: list[str], components: int) -> np.ndarray:
 
 
 def semantic_components(tf_idf: csr_matrix, components: int) -> np.ndarray:
-    """Truncated SVD of tf-idf rows [n, words], centred and divided by the largest deviation of a component.
+    """Truncated SVD of tf-idf rows [n, words], centred and divided by the largest standard deviation of a component.
 
     Returns:
         float64 [n, components].
     """
     _, _, loadings = svds(tf_idf, k=components, v0=np.ones(min(tf_idf.shape)))
-    values = tf_idf @ with_fixed_signs(loadings[::-1]).T  # svds gives the smallest first
+    values = tf_idf @ with_fixed_signs(loadings[::-1]).T  # svds returns the smallest first
     values -= values.mean(axis=0)
     return values / values.std(axis=0).max()
 
 
 def with_fixed_signs(loadings: np.ndarray) -> np.ndarray:
-    """Loadings [k, d] with the largest of each row made positive: libraries differ in the sign they happen to give."""
+    """Loadings [k, d] with the largest value of each row made positive: the signs differ between libraries."""
     largest = np.abs(loadings).argmax(axis=1)
     return loadings * np.sign(loadings[np.arange(len(loadings)), largest])[:, None]

@@ -1,15 +1,15 @@
-"""Numbers in text to float32, a column of digits of many numbers at a time."""
+"""Decimal numbers in text to float32. Digits at the same place of many numbers are parsed together."""
 
 from __future__ import annotations
 
 import numpy as np
 
-_MOST_DIGITS = 18  # what an int64 holds; a number with more is left to float()
-_POWERS_OF_TEN = 10.0 ** np.arange(_MOST_DIGITS + 1)
+_MAX_DIGITS = 18  # that fit an int64; float() parses longer numbers
+_POWERS_OF_TEN = 10.0 ** np.arange(_MAX_DIGITS + 1)
 
 
 class NotANumber(ValueError):
-    """A piece of text is not a number: ``index`` says which one, ``text`` what it is."""
+    """A piece of text is not a number: ``text``, number ``index`` of the input."""
 
     def __init__(self, index: int, text: str) -> None:
         super().__init__(f"{text!r} is not a number")
@@ -20,35 +20,36 @@ class NotANumber(ValueError):
 def parse_decimals(text: bytes, ends: np.ndarray) -> np.ndarray:
     """The numbers of ``text``, about six times faster than float() on each.
 
-    Plain decimals (``-12.345``, ``7``) are read together: their i-th digits are one operation for all numbers. What is
-    written otherwise (``1e-05``, ``inf``, ``+1``, more than 18 digits) goes through float() one by one.
+    Plain decimals (``-12.345``, ``7``) are parsed together: the i-th digits of all numbers in one operation. Other
+    forms (``1e-05``, ``inf``, ``+1``, more than 18 digits) go through float() one by one.
 
     Args:
-        ends: int [n], ascending; number i lies before the one-byte separator at ``ends[i]`` and after the one before.
+        ends: int [n], ascending; number i ends before the one-byte separator at ``ends[i]`` and starts after the
+            separator at ``ends[i - 1]``.
 
     Returns:
-        float32 [n]; beyond the range of float32 is inf.
+        float32 [n]; numbers beyond the range of float32 become inf.
 
     Raises:
-        NotANumber: for the first that float() refuses.
+        NotANumber: for the first text that float() refuses.
     """
     characters = np.frombuffer(text, np.uint8)
     starts = np.concatenate(([0], ends[:-1] + 1))
     points = _points(characters, starts, ends)
     negative = characters[starts] == ord("-")
     whole = points - starts - negative  # digits before the point
-    fraction = np.maximum(ends - points - 1, 0)  # and after it
-    irregular = (whole + fraction < 1) | (whole + fraction > _MOST_DIGITS)
+    fraction = np.maximum(ends - points - 1, 0)  # digits after the point
+    irregular = (whole + fraction < 1) | (whole + fraction > _MAX_DIGITS)
 
     digits = np.zeros(len(ends), np.int64)
-    for offset in range(-min(int(whole.max()), _MOST_DIGITS), 0):
+    for offset in range(-min(int(whole.max()), _MAX_DIGITS), 0):
         digit = characters.take(points + offset, mode="clip") - np.uint8(ord("0"))
         if whole.min() < -offset:
             digit[whole < -offset] = 0
         irregular |= digit > 9
         digits *= 10
         digits += digit
-    for offset in range(1, min(int(fraction.max()), _MOST_DIGITS) + 1):
+    for offset in range(1, min(int(fraction.max()), _MAX_DIGITS) + 1):
         digit = characters.take(points + offset, mode="clip") - np.uint8(ord("0"))
         if fraction.min() >= offset:
             irregular |= digit > 9
@@ -68,7 +69,7 @@ def parse_decimals(text: bytes, ends: np.ndarray) -> np.ndarray:
 
 
 def _points(characters: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """Where each number's (first) decimal point is, or its end if it has none."""
+    """Position of each number's first decimal point, or its end if it has no point."""
     points = np.flatnonzero(characters == ord("."))
     if len(points) == len(ends) and (points >= starts).all() and (points < ends).all():
         return points
@@ -78,7 +79,7 @@ def _points(characters: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.
 
 def _float(text: bytes, index: int) -> float:
     try:
-        if b"_" not in text:  # Python takes 1_000 for a number, a data file does not mean it
+        if b"_" not in text:  # Python accepts 1_000 as a number; in a data file it is an error
             return float(text)
     except ValueError:
         pass

@@ -1,12 +1,12 @@
-"""Taking genre words out of a text: genre is a target of the models, so it must not be an input."""
+"""Removes genre words from a text: genre is a target of the models, so it must not be an input."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
 
-# Per MovieLens genre, the words that name it: inflections and common variants, without what only resembles them
-# (Romania, documents, Crimea, warrior). Words for a theme that is not a genre of MovieLens (spy, superhero) are kept.
+# For each MovieLens genre, the words that name it: inflections and common variants, but not similar words (Romania,
+# documents, Crimea, warrior). Words for a theme that is not a MovieLens genre (spy, superhero) stay in the text.
 GENRE_WORDS = {
     "Action": r"action(?:s|ers?)?",
     "Adventure": r"(?:mis)?adventur\w*|swashbuckl\w*",
@@ -37,9 +37,9 @@ def genre_pattern(other_genres: Iterable[str] = ()) -> re.Pattern[str]:
     """
     others = [_name(genre) for genre in other_genres if genre]
     word = "(?:" + "|".join([*GENRE_WORDS.values(), *others]) + ")(?:['’]s)?"
-    # A genre word inside a hyphenated compound takes the compound along: computer-animated, neo-noir.
+    # A compound with a hyphen is removed with its genre word: computer-animated, neo-noir.
     compound = rf"(?:\w+[-–/])*\b{word}(?:[-–/]\w+)*"
-    # 'family' is the usual name of the children's genre only in front of 'film' or of another genre word.
+    # 'family' names the children's genre only before 'film' or another genre word.
     family = rf"family(?=[\s/,-]+(?:(?:films?|movies?|picture|feature)\b|{compound}))"
     return re.compile(rf"(?<!\w)(?:{family}|{compound})(?!\w)", re.IGNORECASE)
 
@@ -54,7 +54,7 @@ _GENRE_WORD = genre_pattern()
 
 
 def mask_genre_words(text: str) -> str:
-    """``text`` without the words that name a MovieLens genre; spaces left behind are closed up.
+    """``text`` without the words that name a MovieLens genre, and without the spaces that they leave.
 
     >>> mask_genre_words("Toy Story is a 1995 American computer-animated comedy film.")
     'Toy Story is a 1995 American film.'
@@ -63,12 +63,12 @@ def mask_genre_words(text: str) -> str:
 
 
 def mask_and_count(text: str, pattern: re.Pattern[str]) -> tuple[str, int]:
-    """``text`` without what a `genre_pattern` finds, spaces left behind closed up; and how many words that were."""
+    """``text`` without the matches of a `genre_pattern` and their spaces, and the number of removed words."""
     previous, masked = None, 0
-    while text != previous:  # words that come together may form another genre word
+    while text != previous:  # words that are now side by side may form another genre word
         previous = text
-        text, found = pattern.subn(" ", text)
-        masked += found
+        text, n_words = pattern.subn(" ", text)
+        masked += n_words
         text = re.sub(r"\s+", " ", text)
         text = re.sub(r"\s+([.,;:!?)])", r"\1", text).strip()
     return text, masked

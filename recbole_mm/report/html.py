@@ -1,4 +1,4 @@
-"""The results of a benchmark as one HTML file that opens without a network: tables to sort, figures to look into.
+"""The results of a benchmark as one HTML file that needs no network: sortable tables and interactive figures.
 
 python -m recbole_mm.report.html --dataset=ml-100k-mm
 """
@@ -24,9 +24,12 @@ from recbole_mm.report.results import Line, Run, Suite, better, is_ours, read_su
 from recbole_mm.report.tables import FOLD
 
 TEMPLATE = "report.html.jinja"
-RUNS_ABSENT = "This is drawn from the files of the runs, which are not here (the repository has none). What makes them:"
+RUNS_MISSING = (
+    "This figure needs the files of the runs. They are missing (the repository has none). This command makes them:"
+)
 COLD = "cold-item"
-COMPARED = ("rmse", "genre_map")  # warm with cold; ranks among the cold movies are no ranks among all
+# Metrics compared between warm and cold movies. Ranks among cold movies cannot be compared with ranks among all movies.
+COMPARED = ("rmse", "genre_map")
 
 
 @dataclass(frozen=True)
@@ -34,10 +37,10 @@ class Cell:
     """One cell of a table.
 
     Attributes:
-        value: what it is sorted by; None sorts last.
-        deviation: standard deviation shown beside it.
-        best: of its column, under the same protocol.
-        failure: it says why there are no numbers, over ``span`` columns.
+        value: used for sorting; None sorts last.
+        deviation: standard deviation shown beside ``text``.
+        best: whether it is the best of its column under the same protocol.
+        failure: whether ``text`` is the reason for missing numbers, over ``span`` columns.
     """
 
     text: str
@@ -50,16 +53,16 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """A table to sort; ``columns`` are (name, order at the first click, whether of numbers)."""
+    """A sortable table; ``columns`` are (name, order after the first click, whether numeric)."""
 
     label: str
     columns: list[tuple[str, str, bool]]
-    lines: list[tuple[bool, list[Cell]]]  # (a row of ours, its cells)
+    lines: list[tuple[bool, list[Cell]]]  # (whether it is a model of this package, its cells)
 
 
 @dataclass(frozen=True)
 class Plot:
-    """One place for figures of which one is shown; ``missing`` says why there is none, ``command`` makes them."""
+    """Variants of a figure, one shown at a time. If there are none: ``missing`` says why, ``command`` makes them."""
 
     key: str
     title: str
@@ -70,7 +73,7 @@ class Plot:
 
 
 def write_html(out: Path, dataset: str) -> Path:
-    """Write ``out/report.html`` from the tables in ``out`` and, as far as they are there, the runs in ``out/runs``.
+    """Write ``out/report.html`` from the tables in ``out`` and the runs in ``out/runs``, if there are any.
 
     Args:
         out: folder that `recbole-mm benchmark` wrote.
@@ -80,7 +83,7 @@ def write_html(out: Path, dataset: str) -> Path:
         The file.
 
     Raises:
-        InputError: no table of a suite in the folder, or a file there that cannot be read.
+        InputError: the folder has no table of a suite, or a file in it cannot be read.
     """
     suites = read_suites(out)
     environment = jinja2.Environment(
@@ -107,7 +110,7 @@ def write_html(out: Path, dataset: str) -> Path:
             for suite in suites
         ],
         plots=[_confusion(suites, dataset), _map(suites, dataset), _warm_and_cold(suites)],
-        figure_json=lambda figure: figure.to_json().replace("<", "\\u003c"),  # no text may end the script
+        figure_json=lambda figure: figure.to_json().replace("<", "\\u003c"),  # so that no text can end the script
         plotly=get_plotlyjs(),
     )
     path = out / "report.html"
@@ -116,7 +119,7 @@ def write_html(out: Path, dataset: str) -> Path:
 
 
 def metrics_table(suite: Suite) -> Table:
-    """Means ± standard deviations over seeds; the best of each column is marked under each protocol."""
+    """Means ± standard deviations over seeds; the best of each column and protocol is marked."""
     lines = suite.lines()
     names = [*suite.metrics, *suite.costs]
     columns = [("row", "ascending", False), ("protocol", "ascending", False)]
@@ -136,21 +139,21 @@ def metrics_table(suite: Suite) -> Table:
 
 
 def tests_table(suite: Suite) -> Table | None:
-    """Paired tests against the best baseline, as they lie in the folder."""
+    """Paired tests against the best baseline, from the file in the folder."""
     if suite.tests is None or suite.tests.empty:
         return None
-    tests = suite.tests[sorted(suite.tests, key=lambda name: name != "row")]  # a line's first cell is its name
+    tests = suite.tests[sorted(suite.tests, key=lambda name: name != "row")]  # the row's name is the first cell
     numbers = set(tests.select_dtypes("number"))
     columns = [(name, "ascending", name in numbers) for name in tests]
     lines = []
     for record in tests.to_dict("records"):
-        cells = [_tested_cell(name, value) for name, value in record.items()]
+        cells = [_test_cell(name, value) for name, value in record.items()]
         lines.append((is_ours(str(record.get("row"))), cells))
     return Table(f"{suite.name}: paired tests", columns, lines)
 
 
 def _best(lines: Sequence[Line], protocol: str, name: str) -> float | None:
-    """The best mean as it is printed, so that what looks equal is marked alike; None where nothing is compared."""
+    """The best mean, rounded as printed so that equal texts are marked alike; None if there is nothing to compare."""
     means = (line.mean.get(name, np.nan) for line in lines if line.protocol == protocol)
     values = [mean for mean in means if np.isfinite(mean)]
     if len(values) < 2 or not better(name):
@@ -167,7 +170,7 @@ def _number_cell(line: Line, name: str, best: float | None) -> Cell:
     return Cell(text, float(mean), shown, best is not None and round(mean, 4) == best)
 
 
-def _tested_cell(name: str, value: str | float) -> Cell:
+def _test_cell(name: str, value: str | float) -> Cell:
     if pd.isna(value):
         return Cell("–")
     if isinstance(value, str):
@@ -183,9 +186,9 @@ def _bars(suite: Suite) -> Plot:
     lines = suite.lines()
     names = [name for name in suite.metrics if better(name)]
     names += [name for name in suite.costs if name in suite.columns]
-    names.sort(key=lambda name: suite.table[name].isna().sum())  # first what most rows have
+    names.sort(key=lambda name: suite.table[name].isna().sum())  # first the metrics that most rows have
     variants = {name: figures.bars(lines, name) for name in names}
-    text = "Mean over seeds; the line is the standard deviation over seeds. Our models are in bold."
+    text = "Mean over seeds. The line is the standard deviation over seeds. Our models are in bold."
     return Plot(f"{suite.name}-bars", "Bars", text, variants, "" if variants else "No run of this suite has a metric.")
 
 
@@ -197,92 +200,92 @@ def _curves(suite: Suite, dataset: str) -> Plot:
             by_protocol.setdefault(run.protocol, {}).setdefault(run.row, run)
     variants = _present({name: figures.curves(list(runs.values())) for name, runs in by_protocol.items()})
     text = (
-        "Validation metrics and the accuracy of MMASP's discriminator by epoch, of the first seed of each row; "
-        "a dot marks the epoch that was kept. Click a name to hide it, twice to see it alone."
+        "Validation metrics and the accuracy of MMASP's discriminator by epoch, for the first seed of each row. "
+        "A dot marks the best epoch. Click a name to hide it, double-click to see it alone."
     )
     command = _command(dataset, suite.name)
-    return Plot(f"{suite.name}-curves", "Training curves", text, variants, "" if variants else RUNS_ABSENT, command)
+    return Plot(f"{suite.name}-curves", "Training curves", text, variants, "" if variants else RUNS_MISSING, command)
 
 
 def _confusion(suites: Sequence[Suite], dataset: str) -> Plot:
-    found = {}
+    variants = {}
     for label, runs in _runs_by_row(suites).items():
-        made = figures.confusion(runs)
-        if made:
-            found[f"{label}: {made[1]:,} movies in {len(runs)} run{'s' * (len(runs) > 1)}"] = made[0]
+        if drawn := figures.confusion(runs):
+            figure, n_movies = drawn
+            variants[f"{label}: {n_movies:,} movies in {len(runs)} run{'s' * (len(runs) > 1)}"] = figure
     text = (
-        "For the held-out movies of each true genre (lines) the mean predicted probability of each genre (columns), "
-        "divided by the line's sum. A movie of several genres counts in the line of each."
+        "Mean predicted probability of each genre (columns) for held-out movies of each true genre (rows), divided by "
+        "the row's sum. A movie of several genres counts in the row of each genre."
     )
     command = _command(dataset, "ranking")
-    return Plot("confusion", "Genre confusion", text, found, "" if found else RUNS_ABSENT, command)
+    return Plot("confusion", "Genre confusion", text, variants, "" if variants else RUNS_MISSING, command)
 
 
 def _map(suites: Sequence[Suite], dataset: str) -> Plot:
-    """One map for each model: of the first row and run that has embeddings, where all tasks were trained if any was."""
-    found: dict[str, go.Figure] = {}
+    """One map for each model: its first row whose first run has embeddings. Runs of protocol ranking come first."""
+    variants: dict[str, go.Figure] = {}
     models: set[str] = set()
-    for label, runs in sorted(_runs_by_row(suites).items(), key=lambda one: one[1][0].protocol != "ranking"):
+    for label, runs in sorted(_runs_by_row(suites).items(), key=lambda entry: entry[1][0].protocol != "ranking"):
         model = (runs[0].result or {}).get("model")
         if model is None or model in models:
             continue
-        made = figures.movie_map(runs[0])
-        if made:
+        if drawn := figures.movie_map(runs[0]):
+            figure, n_movies = drawn
             models.add(model)
-            found[f"{label}: {made[1]:,} movies, seed {runs[0].seed}"] = made[0]
+            variants[f"{label}: {n_movies:,} movies, seed {runs[0].seed}"] = figure
     text = (
-        "Each dot is a movie by its representation z, which user profiles are averages of, in two dimensions (t-SNE: "
-        "near means alike, distances between groups mean little). The colour is the rarest of the movie's genres; "
-        "genres are what the models learn to predict, never an input. Click a genre to hide it, twice to see it alone."
+        "Each dot is a movie's representation z in two dimensions (user profiles are averages of z). t-SNE places "
+        "similar movies near each other; distances between groups mean little. The colour is the movie's rarest genre. "
+        "Genres are a target of the models, never an input. Click a genre to hide it, double-click to see it alone."
     )
     command = _command(dataset, "ranking")
-    return Plot("map", "Map of movies", text, found, "" if found else RUNS_ABSENT, command)
+    return Plot("map", "Map of movies", text, variants, "" if variants else RUNS_MISSING, command)
 
 
 def _warm_and_cold(suites: Sequence[Suite]) -> Plot:
     lines: dict[str, dict[str, Line]] = {}
-    places: dict[str, list[str]] = {}  # suite -> rows whose cold line it has
+    cold_rows: dict[str, list[str]] = {}  # suite -> its rows with a cold-item line
     for suite in suites:
         for line in suite.lines() if suite.part == "test" else ():
             if lines.setdefault(line.row, {}).setdefault(line.protocol, line) is line and line.protocol == COLD:
-                places.setdefault(suite.name, []).append(line.row)
+                cold_rows.setdefault(suite.name, []).append(line.row)
     variants = {}
-    for suite_name, rows in places.items():
+    for suite_name, rows in cold_rows.items():
         pairs = [(figures.row_label(row), [*_warm(lines[row]), lines[row][COLD]]) for row in rows]
-        made = {f"{suite_name}: {name}": figures.warm_and_cold(pairs, name) for name in COMPARED}
-        variants |= _present(made)
+        drawn = {f"{suite_name}: {name}": figures.warm_and_cold(pairs, name) for name in COMPARED}
+        variants |= _present(drawn)
     text = (
-        "The same rows where the movies have training ratings and where they have none (cold-item). Ranking is left "
-        "out: among the cold movies it is another task than in the full catalogue."
+        "The same rows for movies with training ratings (warm) and movies without (cold-item). Ranking metrics are "
+        "left out: ranking the cold movies is another task than ranking the full catalogue."
     )
-    missing = "" if variants else "No row has been run both under cold-item and under ranking or the folds."
+    missing = "" if variants else "No row has runs both under cold-item and under ranking or the folds."
     return Plot("warm-cold", "Warm and cold movies", text, variants, missing)
 
 
 def _warm(lines: dict[str, Line]) -> list[Line]:
-    """Lines under ranking and over the folds; of one fold where that is all there is."""
-    whole = [line for name, line in lines.items() if name == "ranking" or name.startswith("mean of")]
-    return whole or [line for name, line in lines.items() if FOLD.fullmatch(name)]
+    """Lines of ranking and of the mean over folds; if there are none, lines of one fold."""
+    warm = [line for name, line in lines.items() if name == "ranking" or name.startswith("mean of")]
+    return warm or [line for name, line in lines.items() if FOLD.fullmatch(name)]
 
 
 def _runs_by_row(suites: Sequence[Suite]) -> dict[str, list[Run]]:
-    """Runs of our models by row and protocol, as the first suite has them; of the test part, as predictions are.
+    """Runs of our models by row and protocol, from the first suite that has them. Only the test part has predictions.
 
-    Folds are left out: genres are held out by the other protocols.
+    Folds are left out: only the other protocols hold out genres.
     """
-    found: dict[str, list[Run]] = {}
+    by_label: dict[str, list[Run]] = {}
     for suite in suites:
-        own: dict[str, list[Run]] = {}
+        of_suite: dict[str, list[Run]] = {}
         for run in suite.runs() if suite.part == "test" else ():
             if is_ours(run.row) and not FOLD.fullmatch(run.protocol):
-                own.setdefault(f"{run.row}, {run.protocol}", []).append(run)
-        for label, runs in own.items():
-            found.setdefault(label, runs)
-    return found
+                of_suite.setdefault(f"{run.row}, {run.protocol}", []).append(run)
+        for label, runs in of_suite.items():
+            by_label.setdefault(label, runs)
+    return by_label
 
 
-def _present(made: dict[str, go.Figure | None]) -> dict[str, go.Figure]:
-    return {name: figure for name, figure in made.items() if figure is not None}
+def _present(variants: dict[str, go.Figure | None]) -> dict[str, go.Figure]:
+    return {name: figure for name, figure in variants.items() if figure is not None}
 
 
 # ---------------------------------------------------------------------- heading
@@ -299,30 +302,30 @@ def _dates(suites: Sequence[Suite]) -> str:
 
 
 def _versions(suites: Sequence[Suite]) -> str:
-    """Each package with every version that a run had."""
+    """Each package with its versions in all runs."""
     versions: dict[str, list[str]] = {}
     for text in _values(suites, "versions"):
         for name, version in json.loads(text).items():
             if version not in versions.setdefault(name, []):
                 versions[name].append(version)
-    return ", ".join(f"{name} {' and '.join(found)}" for name, found in versions.items())
+    return ", ".join(f"{name} {' and '.join(of_package)}" for name, of_package in versions.items())
 
 
 def _machines(suites: Sequence[Suite]) -> str:
-    named = _values(suites, "machine")
-    if named:
-        return "; ".join(named)
+    machines = _values(suites, "machine")
+    if machines:
+        return "; ".join(machines)
     return f"not recorded (this report: {platform.system()} {platform.machine()}, {os.cpu_count()} cores)"
 
 
 def _values(suites: Sequence[Suite], column: str) -> list[str]:
-    """Distinct values of a column of the tables, in their order."""
+    """Distinct values of a column of all tables, in order."""
     columns = [suite.table[column].dropna().astype(str) for suite in suites if column in suite.table]
     return list(dict.fromkeys(value for values in columns for value in values))
 
 
 def main() -> None:
-    """Write the report again from what a benchmark left."""
+    """Write the report again from the files of a benchmark."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--dataset", default="ml-100k-mm")
     parser.add_argument("--out", type=Path, help="folder of the tables (default: results/DATASET)")

@@ -1,4 +1,4 @@
-"""What a benchmark left in a folder: suites with one line for each run, and the files of the runs themselves."""
+"""Results of a benchmark in a folder: suites with one line for each run, and the files of the runs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ HIGHER_IS_BETTER = re.compile(r"genre_.*|(.*_)?(recall|mrr|ndcg|hit|precision|ma
 
 @dataclass(frozen=True)
 class Run:
-    """Files of one run: the `Result` as JSON and what its pairs, users and movies got, as far as they are there."""
+    """Files of one run, if they exist: the `Result` as JSON, and predictions for pairs, users and movies."""
 
     row: str
     protocol: str
@@ -40,26 +40,30 @@ class Run:
 
     @cached_property
     def result(self) -> dict | None:
-        """The run's `Result`; None if it is not there, or what made the line is no run of a model."""
+        """The run's `Result`; None if its file is missing, or the line does not come from the run of a model."""
         path = self.stem.with_name(f"{self.stem.name}.json")
         if not path.is_file():
             return None
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-            return found if "history" in found else None
+            result = json.loads(path.read_text(encoding="utf-8"))
+            return result if "history" in result else None
         except ValueError as error:
-            raise InputError(f"{path}: not the result of a run ({error}); delete it and run the suite again") from error
+            raise InputError(
+                f"{path}: is not the result of a run ({error}); delete it and run the suite again"
+            ) from error
 
     def predictions(self, *names: str) -> dict[str, np.ndarray] | None:
-        """Arrays of the run's predictions; None if the file is absent or lacks one of them."""
+        """Arrays of the run's predictions; None if the file or one of the arrays is missing."""
         path = self.stem.with_name(f"{self.stem.name}.npz")
         if not path.is_file():
             return None
         try:
-            with np.load(path, allow_pickle=False) as found:
-                return {name: found[name] for name in names} if set(names) <= set(found.files) else None
+            with np.load(path, allow_pickle=False) as arrays:
+                return {name: arrays[name] for name in names} if set(names) <= set(arrays.files) else None
         except (ValueError, OSError) as error:
-            raise InputError(f"{path}: no predictions of a run ({error}); delete it and run the suite again") from error
+            raise InputError(
+                f"{path}: does not hold predictions of a run ({error}); delete it and run the suite again"
+            ) from error
 
 
 @dataclass(frozen=True)
@@ -67,9 +71,10 @@ class Line:
     """One line of a table: a row under one protocol, or over the canonical folds together.
 
     Attributes:
-        mean, deviation: by column; the deviation is that of the seeds, NaN for one seed. Folds are averaged first.
-        runs: how many runs the line stands for.
-        failure: why it has no numbers.
+        mean: by column.
+        deviation: standard deviation over seeds, by column, NaN for one seed. Folds are averaged first.
+        runs: number of runs in the line.
+        failure: reason if there are no numbers.
     """
 
     row: str
@@ -87,7 +92,7 @@ class Suite:
     Attributes:
         table: one line for each run: row, protocol, seed, failure, metrics, costs.
         tests: paired tests against the best baseline; None without them.
-        plan: its file of properties/benchmark; empty if there is none.
+        plan: its file in properties/benchmark; empty if there is none.
         folder: of the files of the runs.
     """
 
@@ -99,24 +104,24 @@ class Suite:
 
     @property
     def part(self) -> str:
-        """Of the data that the numbers are of: "test" or "valid"."""
+        """Part of the data that was evaluated: "test" or "valid"."""
         return self.plan.get("part", "test")
 
     @property
     def columns(self) -> Sequence[str]:
-        """What the suite is about: the columns of its printed table."""
+        """The columns of its printed table."""
         return self.plan.get("columns", SHOWN)
 
     @property
     def metrics(self) -> list[str]:
-        """Columns of numbers other than costs, those of the printed table first."""
-        numbers = [name for name in self.table.select_dtypes("number") if self.table[name].notna().any()]
-        found = [name for name in numbers if name not in (*KEYS, *COSTS)]
-        return sorted(found, key=lambda name: self.columns.index(name) if name in self.columns else len(self.columns))
+        """Numeric columns other than costs; columns of the printed table come first."""
+        numeric = [name for name in self.table.select_dtypes("number") if self.table[name].notna().any()]
+        metrics = [name for name in numeric if name not in (*KEYS, *COSTS)]
+        return sorted(metrics, key=lambda name: self.columns.index(name) if name in self.columns else len(self.columns))
 
     @property
     def costs(self) -> list[str]:
-        """Columns of what a row costs."""
+        """Columns of costs."""
         return [name for name in COSTS if name in self.table and self.table[name].notna().any()]
 
     def lines(self) -> list[Line]:
@@ -134,13 +139,13 @@ class Suite:
     def _line(self, runs: pd.DataFrame, protocol: str) -> Line:
         row, failed = runs["row"].iloc[0], runs["failure"].dropna()
         if len(failed):
-            some = "" if len(failed) == len(runs) else f" ({len(failed)} of {len(runs)} runs)"
-            return Line(row, protocol, {}, {}, len(runs), f"failed{some}: {failed.iloc[0]}")
+            part = "" if len(failed) == len(runs) else f" ({len(failed)} of {len(runs)} runs)"
+            return Line(row, protocol, {}, {}, len(runs), f"failed{part}: {failed.iloc[0]}")
         by_seed = runs.groupby("seed")[[*self.metrics, *self.costs]].mean()
         return Line(row, protocol, by_seed.mean().to_dict(), by_seed.std(ddof=1).to_dict(), len(runs))
 
     def runs(self) -> Iterator[Run]:
-        """Runs that did not fail and are named by the table, whether or not their files are there."""
+        """Runs in the table that did not fail, with or without files."""
         if "cell" not in self.table:
             return
         for line in self.table[self.table["failure"].isna() & self.table["cell"].notna()].itertuples():
@@ -148,31 +153,31 @@ class Suite:
 
 
 def read_suites(out: Path) -> list[Suite]:
-    """Every suite that has a table in the folder; other csv files, and all suites in one, are passed over.
+    """Every suite with a table in the folder. Other csv files and results.csv (all suites together) are skipped.
 
     Raises:
-        InputError: there is none.
+        InputError: there is no table of a suite.
     """
     suites = []
     for path in sorted(out.glob("*.csv"), key=lambda path: (_position(path.stem), path.stem)):
         table = _read_table(path)
         if path.stem.endswith(".tests") or not {*KEYS, "failure"} <= set(table) or "suite" in table:
             continue
-        tests = path.with_suffix(".tests.csv")
-        found = _read_table(tests) if tests.is_file() else None
-        suites.append(Suite(path.stem, table, found, _plan(path.stem), out / "runs"))
+        tests_path = path.with_suffix(".tests.csv")
+        tests = _read_table(tests_path) if tests_path.is_file() else None
+        suites.append(Suite(path.stem, table, tests, _plan(path.stem), out / "runs"))
     if not suites:
-        raise InputError(f"{out}: no table of a suite there; recbole-mm benchmark --suite=NAME --out={out} writes one")
+        raise InputError(f"{out}: has no table of a suite; type: recbole-mm benchmark --suite=NAME --out={out}")
     return suites
 
 
 def is_ours(row: str) -> bool:
-    """Whether a row is one of this package's models, by its name."""
+    """Whether the name of a row begins with a model of this package."""
     return row.startswith(tuple(MODELS))
 
 
 def better(name: str) -> str:
-    """Whether a column is better "high" or "low"; "" where it is neither."""
+    """Returns "high" or "low", whichever is better in a column; "" for neither."""
     if LOWER_IS_BETTER.fullmatch(name):
         return "low"
     return "high" if HIGHER_IS_BETTER.fullmatch(name) else ""
@@ -182,7 +187,7 @@ def _read_table(path: Path) -> pd.DataFrame:
     try:
         return pd.read_csv(path, dtype=dict.fromkeys(TEXT, str))
     except ValueError as error:
-        raise InputError(f"{path}: not a table ({error}); delete it, or run the suite again") from error
+        raise InputError(f"{path}: is not a table ({error}); delete it, or run the suite again") from error
 
 
 def _position(suite: str) -> int:

@@ -1,4 +1,4 @@
-"""What a run prints."""
+"""The table that a run prints."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ FAMILIES = {"rating": ("rmse", "mae"), "genre": ("genre_",)}
 
 
 def result_table(result: Result) -> str:
-    """One table: every metric on the validation and the test part, then what the run cost."""
+    """One table: every metric on the validation and the test part, then the costs of the run."""
     rows = [[_family(name), name, result.valid.get(name), value] for name, value in result.test.items()]
     order = ["rating", "ranking", "genre"]
     rows.sort(key=lambda row: order.index(row[0]))
-    shown = ""
-    for row in rows:
-        row[0], shown = ("" if row[0] == shown else row[0]), row[0]
+    previous = ""
+    for row in rows:  # the name of a task is printed once
+        row[0], previous = ("" if row[0] == previous else row[0]), row[0]
     title = f"{result.model} on {result.dataset}, protocol {result.protocol}, seed {result.seed}"
     best = "" if result.best_epoch is None else f" (best: {result.best_epoch + 1})"
     cost = (

@@ -1,8 +1,8 @@
-"""Is a row better than the best baseline, beyond chance? Paired tests on the same ratings and the same users.
+"""Is a row significantly better than the best baseline? Paired tests on the same ratings and the same users.
 
-Ratings are paired by (user, movie) on squared error, ranking by user on recall@k and ndcg@k; what several seeds or
-folds say of one pair or user is averaged first, so that a unit counts once. Ratings of one user are not independent of
-each other, so the test of RMSE is a little too sure of itself.
+A unit is a (user, movie) pair with its squared error, or a user with recall@k or ndcg@k. Values of one unit from
+several seeds or folds are averaged first, so each unit counts once. Ratings of one user are not independent, so the
+p values of RMSE are a little too small.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ class Comparison:
 
     Attributes:
         difference: mean over units of row minus reference, of squared error or of the metric.
-        effect: the same in standard deviations of the paired differences (Cohen's d_z).
+        effect: difference divided by the standard deviation of the paired differences (Cohen's d_z).
         p: of the paired t-test, after Holm's correction.
-        units: how many pairs or users.
+        units: number of pairs or users.
         verdict: better, worse or tie.
     """
 
@@ -41,20 +41,20 @@ class Comparison:
 
 
 def units(files: Sequence[Path], metric: str) -> pd.Series | None:
-    """What each unit got, averaged over the files of a row's runs; None if they do not have the metric.
+    """The value of each unit, averaged over the files of a row's runs; None if the files do not have the metric.
 
     Args:
         files: ``predictions_file`` of each run.
-        metric: rmse (then squared errors by user and movie), or a metric of users such as ndcg@10.
+        metric: rmse (squared errors by user and movie), or a metric by user such as ndcg@10.
     """
     parts = []
     for file in files:
-        with np.load(file, allow_pickle=False) as found:
-            if metric == "rmse" and "predicted" in found:
-                error = (found["predicted"].astype(float) - found["rating"]) ** 2
-                parts.append(pd.DataFrame({"user": found["user"], "item": found["item"], "value": error}))
-            elif metric in found:
-                parts.append(pd.DataFrame({"user": found["ranked_user"], "item": b"", "value": found[metric]}))
+        with np.load(file, allow_pickle=False) as arrays:
+            if metric == "rmse" and "predicted" in arrays:
+                error = (arrays["predicted"].astype(float) - arrays["rating"]) ** 2
+                parts.append(pd.DataFrame({"user": arrays["user"], "item": arrays["item"], "value": error}))
+            elif metric in arrays:
+                parts.append(pd.DataFrame({"user": arrays["ranked_user"], "item": b"", "value": arrays[metric]}))
     if not parts:
         return None
     return pd.concat(parts).groupby(["user", "item"])["value"].mean()
@@ -64,29 +64,28 @@ def compare(values: Mapping[str, pd.Series], baselines: Sequence[str], metric: s
     """Each row against the best of the baselines, Holm-corrected over the rows.
 
     Args:
-        values: row -> `units` of the metric. Units that one of two rows lacks are left out of their comparison.
-        baselines: rows among which the reference is taken: the one that is best on average.
+        values: row -> `units` of the metric. A comparison uses only units that both rows have.
+        baselines: candidates for the reference, which is the candidate with the best mean.
     """
-    known = [row for row in baselines if row in values]
-    if not known:
+    candidates = [row for row in baselines if row in values]
+    if not candidates:
         return []
-    lower_is_better = metric == "rmse"
-    sign = -1.0 if lower_is_better else 1.0
-    reference = max(known, key=lambda row: sign * values[row].mean())
-    found = []
+    sign = -1.0 if metric == "rmse" else 1.0  # lower is better, or higher is better
+    reference = max(candidates, key=lambda row: sign * values[row].mean())
+    tested = []
     for row in values:
         if row == reference:
             continue
         pairs = pd.concat([values[row], values[reference]], axis=1, join="inner").to_numpy()
         difference = pairs[:, 0] - pairs[:, 1]
-        spread = difference.std(ddof=1) if len(difference) > 1 else 0.0
-        p = float(ttest_rel(pairs[:, 0], pairs[:, 1]).pvalue) if spread > 0 else 1.0
+        deviation = difference.std(ddof=1) if len(difference) > 1 else 0.0
+        p = float(ttest_rel(pairs[:, 0], pairs[:, 1]).pvalue) if deviation > 0 else 1.0
         mean = float(difference.mean()) if len(difference) else 0.0
-        found.append((row, mean, mean / spread if spread > 0 else 0.0, p, len(difference)))
-    corrected = holm([p for *_, p, _ in found])
+        tested.append((row, mean, mean / deviation if deviation > 0 else 0.0, p, len(difference)))
+    corrected = holm([p for *_, p, _ in tested])
     return [
-        Comparison(row, metric, reference, mean, effect, p, count, _verdict(sign * mean, p))
-        for (row, mean, effect, _, count), p in zip(found, corrected)
+        Comparison(row, metric, reference, mean, effect, p, n_units, _verdict(sign * mean, p))
+        for (row, mean, effect, _, n_units), p in zip(tested, corrected)
     ]
 
 

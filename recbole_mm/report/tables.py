@@ -1,4 +1,4 @@
-"""Tables of a suite's runs as markdown and LaTeX: means over seeds, differences and tests against a reference."""
+"""Tables of a suite's runs as markdown and LaTeX: means over seeds, differences from a reference, tests against it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FOLD = re.compile(r"u[1-5]")
 
 @dataclass(frozen=True)
 class Tests:
-    """Significance tests of a suite: one line for each, and as markdown (empty without a baseline)."""
+    """Significance tests of a suite: as a table with one line for each, and as markdown (empty without a baseline)."""
 
     table: pd.DataFrame
     markdown: str
@@ -29,15 +29,15 @@ class Tests:
 def summary(table: pd.DataFrame, plan: Mapping) -> tuple[list[str], list[list[str]]]:
     """Headers and lines of a table: mean ± standard deviation over seeds.
 
-    Folds are averaged first, so that the deviation is that of the seeds.
+    Folds are averaged first, so the deviation is over seeds only.
 
     Args:
-        table: one line for each run with row, protocol, seed, failure and its metrics.
+        table: one line for each run with row, protocol, seed, failure and metrics.
         plan: the suite, which may name ``columns``.
     """
     metrics = _shown(table, plan)
     lines = []
-    for (row, name), runs in table.groupby(["row", _place_of(table["protocol"])], sort=False):
+    for (row, name), runs in table.groupby(["row", _protocol_names(table["protocol"])], sort=False):
         folds = runs["protocol"].nunique() > 1
         failed = runs["failure"].dropna()
         if len(failed):
@@ -52,33 +52,33 @@ def summary(table: pd.DataFrame, plan: Mapping) -> tuple[list[str], list[list[st
     return ["row", "protocol", *metrics], lines
 
 
-def _place_of(protocols: pd.Series) -> pd.Series:
-    """Protocol of each run as tables name it; folds are one place, where there are several of them."""
+def _protocol_names(protocols: pd.Series) -> pd.Series:
+    """Protocol of each run as tables name it; several folds have one name."""
     is_fold = protocols.str.fullmatch(FOLD)
     folds = protocols[is_fold].nunique()
-    return protocols.mask(is_fold & (folds > 1), f"mean of {folds} folds").rename("place")
+    return protocols.mask(is_fold & (folds > 1), f"mean of {folds} folds").rename("protocol_name")
 
 
 def markdown(suite: str, dataset: str, table: pd.DataFrame, plan: Mapping) -> str:
-    """The summary under a heading that says how, when and with what it was measured."""
+    """The summary under a heading with command, date, versions and machine."""
     headers, lines = summary(table, plan)
     seeds = ", ".join(map(str, plan["seeds"]))
     versions = {} if "versions" not in table else json.loads(table["versions"].dropna().iloc[0])
-    measured = "" if "date" not in table else table["date"].dropna().max()
+    date = "" if "date" not in table else table["date"].dropna().max()
     stack = ", ".join(f"{name} {version}" for name, version in versions.items())
     machines = [] if "machine" not in table else table["machine"].dropna().unique().tolist()
     files = f" --config_files='{' '.join(plan['config_files'])}'" if plan.get("config_files") else ""
     return (
         f"# {dataset}: {suite}\n\n`recbole-mm benchmark --dataset={dataset} --suite={suite}{files}`; "
-        f"{plan.get('part', 'test')} part, mean ± standard deviation over seeds {seeds}. {measured}, "
+        f"{plan.get('part', 'test')} part, mean ± standard deviation over seeds {seeds}. {date}, "
         f"{'; '.join([*machines, stack])}.\n\n{_github(headers, lines)}\n{_failures(table)}"
     )
 
 
 def _failures(table: pd.DataFrame) -> str:
-    """Why rows failed, each reason once."""
-    reasons = table.dropna(subset="failure").groupby("row", sort=False)["failure"].unique()
-    return "".join(f"\n{row} failed: {'; '.join(found)}\n" for row, found in reasons.items())
+    """Reasons of failed rows, each reason once."""
+    by_row = table.dropna(subset="failure").groupby("row", sort=False)["failure"].unique()
+    return "".join(f"\n{row} failed: {'; '.join(reasons)}\n" for row, reasons in by_row.items())
 
 
 def latex(table: pd.DataFrame, plan: Mapping) -> str:
@@ -97,43 +97,43 @@ def differences(table: pd.DataFrame, plan: Mapping) -> str:
     Folds are averaged first.
     """
     metrics, reference = _shown(table, plan), plan["against"]
-    done = table[table["failure"].isna()]
-    done = done.groupby(["row", _place_of(done["protocol"]), "seed"], sort=False)[metrics].mean()
-    base = done.loc[reference]
+    runs = table[table["failure"].isna()]
+    by_seed = runs.groupby(["row", _protocol_names(runs["protocol"]), "seed"], sort=False)[metrics].mean()
+    base = by_seed.loc[reference]
+    others = by_seed.drop(index=reference, level="row")
     lines = []
-    for (row, place), runs in done.drop(index=reference, level="row").groupby(level=["row", "place"], sort=False):
-        difference = runs.droplevel("row") - base.reindex(runs.droplevel("row").index)
-        lines.append([row, place, *(_mean_and_deviation(difference[name], sign="+") for name in metrics)])
+    for (row, protocol), values in others.groupby(level=["row", "protocol_name"], sort=False):
+        difference = values.droplevel("row") - base.reindex(values.droplevel("row").index)
+        lines.append([row, protocol, *(_mean_and_deviation(difference[name], sign="+") for name in metrics)])
     text = _github(["row", "protocol", *metrics], lines)
     return f"\nDifference from {reference} under the same seed, mean ± standard deviation over seeds.\n\n{text}\n"
 
 
 def significance(predictions: Mapping[str, Mapping[str, Sequence[Path]]], baselines: Sequence[str]) -> Tests:
-    """Each row against the best baseline of each metric, under each protocol; the folds are one.
+    """Each row against the best baseline of each metric, under each protocol; all folds together are one protocol.
 
     Args:
         predictions: protocol -> row -> ``predictions_file`` of its runs.
-        baselines: rows among which the reference is taken.
+        baselines: candidates for the reference.
     """
-    runs = [
-        (protocol, file, row) for protocol, rows in predictions.items() for row, files in rows.items() for file in files
-    ]
-    places = _place_of(pd.Series([protocol for protocol, *_ in runs], dtype=str))
-    found: list[tuple[str, Comparison]] = []
-    for place in places.unique():
-        here = [(file, row) for (_, file, row), its_place in zip(runs, places) if its_place == place]
-        files = {row: [file for file, its_row in here if its_row == row] for _, row in here}
+    protocols = [protocol for protocol, rows in predictions.items() if any(rows.values())]
+    by_name: dict[str, dict[str, list[Path]]] = {}
+    for protocol, name in zip(protocols, _protocol_names(pd.Series(protocols, dtype=str))):
+        for row, files in predictions[protocol].items():
+            by_name.setdefault(name, {}).setdefault(row, []).extend(files)
+    tests: list[tuple[str, Comparison]] = []
+    for name, rows in by_name.items():
         for metric in PAIRED:
-            values = {row: known for row, of_row in files.items() if (known := units(of_row, metric)) is not None}
-            found += [(place, one) for one in compare(values, baselines, metric)]
-    names = [one.name for one in fields(Comparison)]
-    table = pd.DataFrame([{"protocol": place, **asdict(one)} for place, one in found], columns=["protocol", *names])
-    if not found:
+            values = {row: per_unit for row, files in rows.items() if (per_unit := units(files, metric)) is not None}
+            tests += [(name, test) for test in compare(values, baselines, metric)]
+    columns = ["protocol", *(column.name for column in fields(Comparison))]
+    table = pd.DataFrame([{"protocol": name, **asdict(test)} for name, test in tests], columns=columns)
+    if not tests:
         return Tests(table, "")
     lines = []
-    for place, one in found:
-        numbers = f"{one.difference:+.4f}", f"{one.effect:+.3f}", f"{one.p:.2g}", one.units
-        lines.append([one.row, place, one.metric, one.reference, *numbers, one.verdict])
+    for name, test in tests:
+        numbers = f"{test.difference:+.4f}", f"{test.effect:+.3f}", f"{test.p:.2g}", test.units
+        lines.append([test.row, name, test.metric, test.reference, *numbers, test.verdict])
     headers = ["row", "protocol", "metric", "against", "difference", "effect (d_z)", "p (Holm)", "pairs or users"]
     reference = f"{baselines[0]}" if len(baselines) == 1 else "the best baseline of each metric"
     return Tests(
@@ -156,8 +156,8 @@ def _mean_and_deviation(values: pd.Series, sign: str = "") -> str:
     if values.isna().all():
         return "–"
     mean = values.mean()
-    counted = abs(mean) >= 1 and (values.dropna() % 1 == 0).all()  # epochs, parameters
-    decimals = 0 if counted or abs(mean) >= 1000 else 4 if abs(mean) < 10 else 1  # else metrics, seconds
+    are_integers = abs(mean) >= 1 and (values.dropna() % 1 == 0).all()  # epochs, parameters
+    decimals = 0 if are_integers or abs(mean) >= 1000 else 4 if abs(mean) < 10 else 1  # 4: metrics, 1: seconds
     if len(values) < 2:
         return f"{mean:{sign},.{decimals}f}"
     return f"{mean:{sign},.{decimals}f} ± {values.std(ddof=1):,.{decimals}f}"

@@ -1,10 +1,11 @@
 """Hyper-parameters of one model, chosen on the validation part by RecBole's HyperTuning with random search.
 
-Every model gets the same number of trials: the first is its default, so that tuning never ends below it on the
-validation part; the others are random, no two the same, each drawn from the seed and its number whatever the results.
-So any search can be repeated, resumed and extended, which one that learns from its trials (``bayes``) cannot.
+Every model gets the same number of trials. The first trial is the default, so tuning is never worse than the default on
+the validation part. The other trials are random and all different. A random trial depends only on the seed and its
+number, not on other results. So a search can be repeated, resumed and extended; a search that learns from its trials
+(``bayes``) cannot.
 
-The test part is never evaluated: a trial trains and returns what `fit` measured on the validation part.
+The test part is never evaluated: a trial trains and returns the validation metrics of `fit`.
 """
 
 from __future__ import annotations
@@ -29,9 +30,9 @@ from recbole_mm.errors import InputError
 from recbole_mm.training.session import check_writable, prepare_session
 from recbole_mm.tuning.search_space import SearchSpace, read_space
 
-USELESS = ("resume", "evaluate", "result_file", "predictions_file", "checkpoint_dir")
+FORBIDDEN_OPTIONS = ("resume", "evaluate", "result_file", "predictions_file", "checkpoint_dir")
 SHOWN = 5
-ATTEMPTS = 100  # draws until a small space counts as exhausted
+ATTEMPTS = 100  # after so many draws without a new trial, a small space is exhausted
 
 
 @dataclass(frozen=True)
@@ -40,10 +41,10 @@ class Trial:
 
     Attributes:
         number: from 1; 1 is the default.
-        options: values of the options that are searched.
+        options: values of the searched options.
         score: the run's ``valid_metric`` in its best epoch; None if the trial failed.
-        valid: every metric of the validation part in that epoch.
-        failure: why there is no score.
+        valid: all metrics of the validation part in that epoch.
+        failure: reason if there is no score.
     """
 
     number: int
@@ -57,11 +58,11 @@ class Trial:
 
 
 class Log:
-    """The trials of one search in a file of JSON lines, added as they end; the first line says what is searched.
+    """The finished trials of one search in a file of JSON lines. The first line describes the search.
 
     Args:
-        path: the file; read if it is there.
-        search: what decides the trials, as plain JSON values.
+        path: the file; read if it exists.
+        search: everything that decides the trials, as JSON values.
 
     Raises:
         InputError: the file holds another search, is not such a log, or cannot be written.
@@ -78,20 +79,20 @@ class Log:
             return
         try:
             first, *others = map(json.loads, path.read_text(encoding="utf-8").splitlines())
-            found = first["search"]
+            logged_search = first["search"]
             self.trials = {line["number"]: Trial(**line) for line in others}
         except (ValueError, LookupError, TypeError) as error:
             raise InputError(
-                f"{path}: not a log of trials ({' '.join(str(error).split())}); remove it, or give another --out"
+                f"{path}: is not a log of trials ({' '.join(str(error).split())}); remove it, or give another --out"
             ) from error
-        if found != search:
-            different = [key for key in search if search[key] != found.get(key)]
+        if logged_search != search:
+            different = [key for key in search if search[key] != logged_search.get(key)]
             raise InputError(
                 f"{path}: holds a search with other {', '.join(different)}; remove it, or give another --out"
             )
 
     def add(self, trial: Trial) -> None:
-        """Write a trial that has ended."""
+        """Write a finished trial."""
         self.trials[trial.number] = trial
         self._append(asdict(trial))
 
@@ -101,11 +102,11 @@ class Log:
 
 
 class Search(HyperTuning):
-    """RecBole's tuner with random trials, each drawn from a seed and its number, no two the same.
+    """RecBole's tuner with random trials, all different, each drawn from a seed and its number.
 
     Args:
-        objective: score of a run with the given options, and whether a larger one is better.
-        trials: how many in all, the default among them.
+        objective: score of a run with the given options, and whether a larger score is better.
+        trials: number of trials, including the default.
     """
 
     def __init__(
@@ -122,30 +123,30 @@ class Search(HyperTuning):
             for attempt in range(ATTEMPTS):
                 own_seed = int(np.random.SeedSequence([seed, *new_ids, attempt]).generate_state(1)[0])
                 documents = rand.suggest(new_ids, domain, drawn, own_seed)
-                values = documents[0]["misc"]["vals"]  # one at a time is asked for
+                values = documents[0]["misc"]["vals"]  # hyperopt asks for one trial at a time
                 if space.options({option: value[0] for option, value in values.items()}) not in self.tried:
                     return documents
-            return []  # hyperopt ends: a small space has no more
+            return []  # a small space is exhausted: hyperopt then stops
 
         def result(options: dict[str, Any], _) -> dict[str, Any]:
             score, bigger = objective(options)
             return {"model": model, "best_valid_score": score, "valid_score_bigger": bigger}
 
-        # early_stop at the budget: every model gets all of its trials.
+        # early_stop is the number of trials, so no search stops early.
         super().__init__(
             result, params_dict=space.for_recbole(), algo=draw, max_evals=trials - 1, early_stop=max(1, trials)
         )
-        self._of_drawn = space.options
+        self._options_of = space.options
         self.tried: list[dict[str, Any]] = []
 
     def start_from(self, options: dict[str, Any]) -> None:
-        """The first trial, before any is drawn."""
+        """Run the first trial, which is not random."""
         self.tried.append(options)
         super().trial(options)
 
     def trial(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """One that was drawn."""
-        self.tried.append(self._of_drawn(params))
+        """Run a random trial."""
+        self.tried.append(self._options_of(params))
         return super().trial(self.tried[-1])
 
     def run(self) -> None:
@@ -154,33 +155,33 @@ class Search(HyperTuning):
 
     @staticmethod
     def _print_result(result_dict: dict[str, Any]) -> None:
-        """RecBole's prints a test result."""
+        """Print nothing: RecBole's method prints a test result."""
 
 
 def tune(arguments: Sequence[str], trials: int = 12, out: Path = Path("properties/tuned")) -> Path:
     """Search, log every trial, and write the best options as a file for ``--config_files``.
 
     Args:
-        arguments: options of `recbole-mm run` (``--key=value``) that every trial shares; ``seed`` is also the search's.
-        trials: trained models in all, the default among them. A log that has some of them is gone on with.
-        out: the log is ``out/<dataset>/<protocol>/<model>.jsonl``, the chosen options are ``….yaml`` beside it.
+        arguments: options of `recbole-mm run` (``--key=value``) of all trials; ``seed`` is also the seed of the search.
+        trials: number of trained models, including the default. Trials that the log has are not repeated.
+        out: the log is ``out/<dataset>/<protocol>/<model>.jsonl``, the best options are ``….yaml`` beside it.
 
     Returns:
-        The file of the chosen options.
+        The file of the best options.
 
     Raises:
-        InputError: wrong options, no or a wrong search space, hyperopt is missing, or every trial failed.
+        InputError: wrong options, no search space or a wrong one, hyperopt is missing, or every trial failed.
     """
     if trials < 1:
-        raise InputError(f"trials is {trials}, but at least the default must be tried")
+        raise InputError(f"trials is {trials}, but must be at least 1 (the default options)")
     try:
         import hyperopt  # noqa: F401
     except ImportError as error:
-        raise InputError("tuning needs hyperopt, which is missing; pip install 'recbole-mm[hyper]'") from error
+        raise InputError("tuning needs hyperopt, which is missing; type: pip install 'recbole-mm[hyper]'") from error
     config = Config(arguments=arguments)
-    for option in USELESS:
+    for option in FORBIDDEN_OPTIONS:
         if config.given.get(option):
-            raise InputError(f"option '{option}' has no place in a search, which keeps no model; leave it out")
+            raise InputError(f"option '{option}' is not possible in a search, which saves no model; leave it out")
     space = read_space(find_file(f"tuning/{config['builtin_task']}.yaml"), config)
     check_writable(config)
 
@@ -197,7 +198,7 @@ def tune(arguments: Sequence[str], trials: int = 12, out: Path = Path("propertie
             trial = run_trial(number, options, arguments)
             log.add(trial)
         elif trial.options != options:
-            raise InputError(f"{log.path}: trial {number} had other options, so a default has changed; remove the file")
+            raise InputError(f"{log.path}: trial {number} has other options: a default has changed; remove the file")
         seen.append(trial)
         print(_line(trial, trials, metric, best(seen, bigger)), flush=True)
         worst = -np.inf if bigger else np.inf
@@ -216,20 +217,20 @@ def tune(arguments: Sequence[str], trials: int = 12, out: Path = Path("propertie
 
 
 def run_trial(number: int, options: Mapping[str, Any], arguments: Sequence[str]) -> Trial:
-    """Train once; the model is not kept, and the test part not looked at.
+    """Train once. The model is not saved, and the test part is not used.
 
     Raises:
-        InputError: the options or the data are wrong. What goes wrong in training is the trial's failure instead.
+        InputError: the options or the data are wrong. Errors in training become the trial's ``failure``.
     """
     start = perf_counter()
     session = prepare_session(Config(config_dict=options, arguments=arguments))
     trainer, score, valid, failure = session.trainer, None, {}, None
     try:
-        found, metrics = trainer.fit(session.train_data, session.valid_data, saved=False, show_progress=False)
-        if metrics is None or not np.isfinite(found):
+        best_score, metrics = trainer.fit(session.train_data, session.valid_data, saved=False, show_progress=False)
+        if metrics is None or not np.isfinite(best_score):
             failure = "no epoch was validated; check epochs and eval_step"
         else:
-            score, valid = float(found), {name: float(value) for name, value in metrics.items()}
+            score, valid = float(best_score), {name: float(value) for name, value in metrics.items()}
     except (ValueError, ArithmeticError, RuntimeError) as error:  # a loss that is nan, a matrix that is singular
         failure = " ".join(f"{type(error).__name__}: {error}".split())
     seconds = round(perf_counter() - start, 1)
@@ -237,19 +238,19 @@ def run_trial(number: int, options: Mapping[str, Any], arguments: Sequence[str])
 
 
 def best(trials: Sequence[Trial], bigger: bool) -> Trial | None:
-    """The trial of the best score, the first of equals; None if all failed."""
+    """The trial with the best score (the first of equal scores); None if all failed."""
     return next(iter(_ranked(trials, bigger)), None)
 
 
 def _ranked(trials: Sequence[Trial], bigger: bool) -> list[Trial]:
     scored = [trial for trial in trials if trial.score is not None]
-    return sorted(scored, key=lambda trial: -trial.score if bigger else trial.score)  # keeps the order of equals
+    return sorted(scored, key=lambda trial: -trial.score if bigger else trial.score)  # stable: equal scores keep order
 
 
-def _line(trial: Trial, trials: int, metric: str, chosen: Trial | None) -> str:
-    measured = f"failed: {trial.failure}" if trial.score is None else f"{metric} {trial.score:.4f}"
-    ahead = "" if chosen is None else f"; best {chosen.score:.4f} of trial {chosen.number}"
-    return f"trial {trial.number} of {trials}: {measured}, {trial.epochs} epochs, {trial.seconds:.0f} s{ahead}"
+def _line(trial: Trial, trials: int, metric: str, best_trial: Trial | None) -> str:
+    score = f"failed: {trial.failure}" if trial.score is None else f"{metric} {trial.score:.4f}"
+    best_score = "" if best_trial is None else f"; best {best_trial.score:.4f} of trial {best_trial.number}"
+    return f"trial {trial.number} of {trials}: {score}, {trial.epochs} epochs, {trial.seconds:.0f} s{best_score}"
 
 
 def _chosen_file(command: str, metric: str, chosen: Trial, trials: Sequence[Trial]) -> str:

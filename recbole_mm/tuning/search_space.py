@@ -1,4 +1,4 @@
-"""Search spaces of `recbole_mm.tuning.search`: which values of which options a model's search may try.
+"""Search spaces of `recbole_mm.tuning.search`: the options of a model that are searched, and their values.
 
 A space is an entry of ``properties/tuning/<task>.yaml``: model -> option -> one distribution, e.g.
 
@@ -21,7 +21,7 @@ from recbole_mm.config.sources import Given, read_packaged
 from recbole_mm.errors import InputError, nearest
 
 DISTRIBUTIONS = ("choice", "uniform", "loguniform")
-DIGITS = 3  # of a number that is drawn: more would say nothing, and the chosen values are read by people
+DIGITS = 3  # significant digits of a random number: more make no difference and are hard to read
 
 
 @dataclass(frozen=True)
@@ -29,17 +29,18 @@ class SearchSpace:
     """Distributions of one model's options.
 
     Attributes:
-        distributions: option -> its one distribution, as in the file.
-        file: where they stand.
+        distributions: option -> its distribution, as in the file.
+        file: of the distributions.
     """
 
     distributions: Mapping[str, Mapping[str, list]]
     file: Path
 
     def for_recbole(self) -> dict[str, dict[str, list]]:
-        """As ``params_dict`` of RecBole's HyperTuning: distribution -> option -> values.
+        """``params_dict`` of RecBole's HyperTuning: distribution -> option -> values.
 
-        Of a choice the positions: hyperopt takes lists apart. Of loguniform the logarithms, as hyperopt wants them.
+        A choice has the positions of its values, because hyperopt would change values that are lists. loguniform has
+        logarithms, as hyperopt expects.
         """
         space: dict[str, dict[str, list]] = {}
         for option, distribution in self.distributions.items():
@@ -52,7 +53,7 @@ class SearchSpace:
         return space
 
     def options(self, drawn: Mapping[str, Any]) -> dict[str, Any]:
-        """Options of a run from what HyperTuning drew, in the order of the file."""
+        """Options of a run from values drawn by HyperTuning, in the order of the file."""
         options = {}
         for option, distribution in self.distributions.items():
             ((name, values),) = distribution.items()
@@ -64,17 +65,17 @@ class SearchSpace:
 
 
 def read_space(file: Path, config: Config) -> SearchSpace:
-    """The space of a run's model, every value of which the model takes.
+    """The space of a run's model. The model accepts all its values.
 
     Raises:
         InputError: no space for the model, an unknown distribution or option, an empty choice, limits in the wrong
-            order, or a value that the option does not take; naming the file and the model.
+            order, or a value that the option does not accept. Names file and model.
     """
     spaces = read_packaged(file)
     model = config["model"]
     if model not in spaces:
         raise InputError(
-            f"{file}: no search space for model '{model}'.{nearest(model, spaces)} Add one, or tune another"
+            f"{file}: no search space for model '{model}'.{nearest(model, spaces)} Add one, or tune another model"
         )
     origin = f"{file}: {model}"
     options = spaces[model]
@@ -91,11 +92,11 @@ def read_space(file: Path, config: Config) -> SearchSpace:
 def _limits(origin: str, option: str, distribution: Any) -> list:
     """Every value of a choice, or both ends of a range."""
     if not isinstance(distribution, dict) or len(distribution) != 1:
-        raise InputError(f"{origin}: option '{option}' takes one distribution, e.g. {{choice: [1, 2]}}")
+        raise InputError(f"{origin}: option '{option}' must have one distribution, e.g. {{choice: [1, 2]}}")
     ((name, values),) = distribution.items()
     if name not in DISTRIBUTIONS:
         raise InputError(
-            f"{origin}: option '{option}': '{name}' is no distribution.{nearest(str(name), DISTRIBUTIONS)} "
+            f"{origin}: option '{option}': '{name}' is not a distribution.{nearest(str(name), DISTRIBUTIONS)} "
             f"Distributions: {', '.join(DISTRIBUTIONS)}"
         )
     if not isinstance(values, list) or not values:
@@ -107,4 +108,4 @@ def _limits(origin: str, option: str, distribution: Any) -> list:
         raise InputError(f"{origin}: option '{option}': {name} takes two numbers [low, high], not {values}")
     if name == "loguniform" and values[0] <= 0:
         raise InputError(f"{origin}: option '{option}': loguniform takes numbers above 0, not {values}")
-    return [float(value) for value in values]  # what is drawn is no whole number
+    return [float(value) for value in values]  # floats: the option must accept numbers that are not whole

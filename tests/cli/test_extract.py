@@ -90,7 +90,7 @@ def test_raw_numbers_and_a_scale_from_before(planted, trailers, tmp_path):
         (["--video=trailers", "--raw", "--scale-from=x"], "--raw and --scale-from exclude each other"),
         (["--video=trailers", "--scale-from=x"], "video.scaling.csv: no such file"),
         (["--video=trailers", "--genres=planted.item"], "--genres and --text-encoder belong to texts"),
-        (["--audio=trailers"], "planted.audio: holds vectors of field 'audio' that were not extracted here"),
+        (["--audio=trailers"], "planted.audio: holds vectors of field 'audio' that recbole-mm extract did not make"),
         (["--video=trailers", "--out=file/below"], "cannot write to file"),
         (["--video=strangers"], "--video: none of 1 item ids (first: 'YT_123' of YT_123.mp4) is in"),
         (["--video=broken"], "field 'video': none of 1 files can be used; the first, m1.mp4, cannot be decoded"),

@@ -52,7 +52,7 @@ def test_good_files_pass(planted):
         (lambda p: rewrite(p / "planted.inter", "rating:float", "stars:float"), "no field 'rating' in the header"),
         (lambda p: rewrite(p / "planted.inter", "rating:float", "rating"), "column 'rating' is not 'name:type'"),
         (lambda p: rewrite(p / "planted.inter", "rating:float", "rating:int"), "column 'rating:int' is not"),
-        (lambda p: rewrite(p / "planted.inter", "timestamp", "rating"), "field 'rating' stands twice"),
+        (lambda p: rewrite(p / "planted.inter", "timestamp", "rating"), "field 'rating' is twice"),
         (lambda p: rewrite(p / "planted.item", "class:", "klass:"), "no field 'class'.*Did you mean 'klass'"),
     ],
 )
@@ -70,7 +70,7 @@ def test_damage_is_named(planted, damage, message):
         ("\t5.0\t", "\tnan\t", r"planted.inter: line \d+: rating is 'nan'"),
         ("\t5.0\t", "\tinf\t", r"planted.inter: line \d+: rating is 'inf'"),
         ("\t5.0\t", "\t9\t", r"planted.inter: line \d+: rating is '9'.*option rating_scale"),
-        ("\t5.0\t", "\t5.0\tx\t", r"planted.inter: a row has other columns than the header"),
+        ("\t5.0\t", "\t5.0\tx\t", r"planted.inter: a row has more columns than the header"),
         ("rating:float", "rating:token", "field 'rating' is of type token, but must be rating:float"),
         ("item_id:token", "item_id:float", "field 'item_id' is of type float, but must be item_id:token"),
         ("user_id:token", "\ufeffuser_id:token", "begins with a byte order mark"),
@@ -93,7 +93,7 @@ def test_line_number_is_the_one_of_the_file(planted):
 def test_an_item_or_user_that_stands_twice_is_an_error(planted):
     lines = (planted.folder / "planted.item").read_text().splitlines()
     (planted.folder / "planted.item").write_text("\n".join([*lines, lines[5]]) + "\n")
-    with pytest.raises(InputError, match=r"planted.item: line 92: item_id 'm4' stands on line 6 already"):
+    with pytest.raises(InputError, match=r"planted.item: line 92: item_id 'm4' is already on line 6"):
         check(planted)
 
 

@@ -174,8 +174,8 @@ class TestWrongNpz:
     @pytest.mark.parametrize(
         ("arrays", "expected"),
         [
-            ({"item_id": np.array(["a"])}, "lacks an array"),
-            ({"vectors": np.ones((1, 2))}, "lacks an array"),
+            ({"item_id": np.array(["a"])}, "an array of field"),
+            ({"vectors": np.ones((1, 2))}, "an array of field"),
             ({"item_id": np.array(["a", "b"]), "vectors": np.ones((1, 2))}, "shape (2,), vectors of shape (1, 2)"),
             ({"item_id": np.array(["a"]), "vectors": np.ones(1)}, "vectors of shape (1,)"),
             ({"item_id": np.array([], str), "vectors": np.ones((0, 2))}, "no values"),
@@ -199,24 +199,24 @@ class TestWrongNpz:
         bomb = np.empty(1, object)
         bomb[0] = _Bomb(str(fired))
         np.savez(tmp_path / "d.text.npz", item_id=bomb, vectors=np.ones((1, 1)))
-        assert "no readable npz of plain arrays" in error_of(tmp_path)
+        assert "cannot be read as npz of plain arrays" in error_of(tmp_path)
         (tmp_path / "d.text.npz").write_bytes(pickle.dumps(_Bomb(str(fired))))
-        assert "no readable npz of plain arrays" in error_of(tmp_path)
+        assert "cannot be read as npz of plain arrays" in error_of(tmp_path)
         assert not fired.exists()
 
     @pytest.mark.parametrize("content", [b"", b"not a zip", b"PK\x03\x04 cut off"])
     def test_other_files(self, tmp_path: Path, content: bytes) -> None:
         (tmp_path / "d.text.npz").write_bytes(content)
-        assert "no readable npz of plain arrays" in error_of(tmp_path)
+        assert "cannot be read as npz of plain arrays" in error_of(tmp_path)
 
     def test_a_bare_npy_and_a_truncated_npz(self, tmp_path: Path) -> None:
         path = tmp_path / "d.text.npz"
         with open(path, "wb") as handle:
             np.save(handle, np.ones(3))
-        assert "no readable npz of plain arrays" in error_of(tmp_path)
+        assert "cannot be read as npz of plain arrays" in error_of(tmp_path)
         write_vectors_npz(path, ["a", "b"], np.ones((2, 50)))
         path.write_bytes(path.read_bytes()[:300])
-        assert "no readable npz of plain arrays" in error_of(tmp_path)
+        assert "cannot be read as npz of plain arrays" in error_of(tmp_path)
 
 
 class _Bomb:

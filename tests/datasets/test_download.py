@@ -101,7 +101,7 @@ def test_a_broken_connection_is_taken_up_where_it_broke(server: Server, tmp_path
 def test_the_next_call_goes_on(server: Server, tmp_path: Path) -> None:
     server.cut = [1000] * TRIES
     with pytest.raises(
-        InputError, match=f"broke off {TRIES} times .*{1000 * TRIES:,} bytes are in .*to go on from there"
+        InputError, match=f"interrupted {TRIES} times .*{1000 * TRIES:,} bytes are in .*to continue from there"
     ):
         fetch(remote(server), tmp_path, HELP)
     assert [path.name for path in tmp_path.iterdir()] == ["a.zip.part"]
@@ -130,7 +130,7 @@ def test_a_wrong_file_does_not_stay(server: Server, tmp_path: Path, changes, mes
 def test_of_unknown_size_a_complete_part_is_enough(server: Server, tmp_path: Path, capsys) -> None:
     (tmp_path / "a.zip.part").write_bytes(CONTENT)
     assert fetch(remote(server, size=None, md5=None), tmp_path, HELP).read_bytes() == CONTENT
-    assert "the publisher gives none" in capsys.readouterr().out
+    assert "no published MD5" in capsys.readouterr().out
 
 
 def test_refusals_and_no_network_say_what_to_do(server: Server, tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_refusals_and_no_network_say_what_to_do(server: Server, tmp_path: Path) 
 
 
 def test_no_room_is_told_before_the_transfer(server: Server, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="bytes of a.zip are to be fetched, but .* are free"):
+    with pytest.raises(InputError, match="a.zip needs .* more bytes, but .* are free"):
         fetch(remote(server, size=10**18), tmp_path, HELP)
     assert server.ranges == []
 
@@ -175,15 +175,12 @@ class TestReleases:
     def test_another_record_and_no_network(self, upstream: Server, tmp_path: Path, monkeypatch, capsys) -> None:
         upstream.files["record"] = b'{"entries": []}'
         assert main(self.command(tmp_path)) == 2
-        assert "not the description of a record" in capsys.readouterr().err
+        assert "the description of the record cannot be understood" in capsys.readouterr().err
         monkeypatch.setattr(mmtf_14k, "ZENODO_RECORD", "http://127.0.0.1:9/record")
         assert main(self.command(tmp_path)) == 2
         said = capsys.readouterr().err
         assert "http://127.0.0.1:9/record: cannot be read" in said and said.count("\n") == 1
-        assert (
-            "Where there is no network: on a machine that has one, fetch the files of https://zenodo.org/records/"
-            in said
-        )
+        assert "Without a network: on another machine, download the files of https://zenodo.org/records/" in said
         assert not (tmp_path / "dataset").exists()
 
 

@@ -112,17 +112,17 @@ def test_while_the_map_is_drawn_nobody_else_waits_for_it(recommender):
 @pytest.mark.parametrize(
     "given, message",
     [
-        ({"liked": ["m400"]}, "liked: holds what is not in the catalogue"),
-        ({"disliked": [4]}, "disliked: holds what"),
-        ({"liked": [["m4"]]}, "liked: holds what"),
+        ({"liked": ["m400"]}, "liked: holds values that are not in the catalogue"),
+        ({"disliked": [4]}, "disliked: holds values"),
+        ({"liked": [["m4"]]}, "liked: holds values"),
         ({"liked": "m4"}, "liked: must be a list"),
         ({"liked": {"m4": 1}}, "liked: must be a list"),
         ({"liked": None}, "liked: must be a list"),
         ({"liked": ["m4"] * (MAX_MOVIES + 1)}, "liked: must be a list of at most 1,000"),
         ({"liked": ["m4"], "disliked": ["m4"]}, "both liked and disliked"),
-        ({"modalities": ["smell"]}, "modalities: holds what"),
-        (["m4"], "a question is one JSON object"),
-        ("../../etc/passwd", "a question is one JSON object"),
+        ({"modalities": ["smell"]}, "modalities: holds values"),
+        (["m4"], "a question must be a JSON object"),
+        ("../../etc/passwd", "a question must be a JSON object"),
     ],
 )
 @pytest.mark.parametrize("path", ["/api/recommend", "/api/explain"])

@@ -109,11 +109,11 @@ def test_reasons_and_dislikes_by_keyboard(page):
     dialog = page.get_by_role("dialog")
     playwright.expect(dialog).to_be_visible()
     assert dialog.locator("#movie-genres li").count() == 3
-    assert dialog.locator("#movie-carriers .name").all_inner_texts() == ["its popularity"]
+    assert dialog.locator("#movie-carriers .name").all_inner_texts() == ["popularity"]
     assert dialog.locator("#movie-modalities .name").all_inner_texts() == [
         "plot summary",
         "trailer sound",
-        "what ratings taught",
+        "learned from ratings",
     ]
     page.keyboard.press("Escape")
     playwright.expect(dialog).to_be_hidden()
@@ -130,7 +130,7 @@ def test_what_comes_from_data_and_visitors_is_text(page, address, hostile):
     playwright.expect(page.locator("#liked li")).to_have_text([f"{hostile} (2026)"])
     playwright.expect(page.locator("#recommended .why b").first).to_have_text(hostile)
     page.fill("#search", "<img src=x onerror=alert(2)> and more")
-    playwright.expect(page.locator("#found")).to_have_text("No title has these words.")
+    playwright.expect(page.locator("#found")).to_have_text("No title contains these words.")
 
     liked = page.locator("#map .scatterlayer .trace").nth(-1).locator("path.point")  # nothing is disliked
     liked.hover(force=True)

@@ -22,7 +22,7 @@ def test_a_truncated_file_is_refused(tmp_path, write_clip, statistics, suffix):
     path = write_clip(tmp_path / f"clip{suffix}", field((9, 99, 9), 72), noise(3))
     assert statistics(path) is not None
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    with pytest.raises(MediaError, match="broken off|cannot be decoded"):
+    with pytest.raises(MediaError, match="is truncated|cannot be decoded"):
         statistics(path)
 
 

@@ -133,7 +133,7 @@ class TestScaling:
         assert later.vectors()["mb"] == both["mb"]
 
     def test_one_movie_alone_is_an_error(self, scaled):
-        with pytest.raises(InputError, match="one movie alone cannot be scaled; give more, --scale-from"):
+        with pytest.raises(InputError, match="one movie alone cannot be scaled; give more movies, --scale-from"):
             scaled.extract({"a": "1"})
 
     def test_nothing_is_beyond_five_deviations(self):
@@ -152,7 +152,9 @@ class TestScaling:
     )
     def test_wrong_files_are_named(self, tmp_path, content):
         (tmp_path / "audio.scaling.csv").write_text(content)
-        with pytest.raises(InputError, match=r"audio.scaling.csv: does not hold the 2 columns x … y with"):
+        with pytest.raises(
+            InputError, match=r"audio.scaling.csv: does not hold mean and deviation of the 2 columns x … y"
+        ):
             read_scaling(tmp_path / "audio.scaling.csv", ["x", "y"])
         with pytest.raises(InputError, match="no such file"):
             read_scaling(tmp_path / "none.csv", ["x", "y"])
@@ -161,7 +163,9 @@ class TestScaling:
 class TestOutput:
     def test_vectors_from_elsewhere_are_not_destroyed(self, tmp_path):
         write_vectors(tmp_path / "d.audio", "audio", ["1"], np.ones((1, 2)))
-        with pytest.raises(InputError, match=r"d.audio: holds vectors of field 'audio' that were not extracted here"):
+        with pytest.raises(
+            InputError, match=r"d.audio: holds vectors of field 'audio' that recbole-mm extract did not make"
+        ):
             Output(tmp_path, "d").check("audio")
         Output(tmp_path, "d", force=True).check("audio")
         Output(tmp_path, "d").check("video")

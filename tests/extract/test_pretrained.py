@@ -173,7 +173,7 @@ def test_a_model_of_another_kind_is_refused_before_the_work(library, audio_folde
     with pytest.raises(InputError, match=r"--video-encoder=.*wav2vec2: cannot be loaded"):
         VideoEncoder(str(audio_folder))
     library.Wav2Vec2FeatureExtractor().save_pretrained(video_folder)
-    with pytest.raises(InputError, match=r"--audio-encoder=.*vit: is no encoder of sound"):
+    with pytest.raises(InputError, match=r"--audio-encoder=.*vit: does not encode sound"):
         AudioEncoder(str(video_folder))
 
 

@@ -75,7 +75,7 @@ def test_map_keeps_kinds_together_and_is_the_same_each_time(suites):
 
 
 def test_a_large_catalogue_is_sampled(suites, monkeypatch):
-    monkeypatch.setattr(figures, "MOST_MOVIES", 12)
+    monkeypatch.setattr(figures, "MAX_MOVIES", 12)
     assert figures.movie_map(run_of(suites["ranking"], "MMFS"))[1] == 12
 
 

@@ -137,7 +137,7 @@ def test_what_needs_absent_runs_says_which_command_makes_them(out, absent):
             pd.read_csv(out / f"{suite}.csv").drop(columns="cell").to_csv(out / f"{suite}.csv", index=False)
     page = Page(write_html(out, "planted"))
     assert set(page.figures) == {"rating-bars", "ranking-bars", "cold-item-bars", "warm-cold"}
-    made = [f"What makes them: recbole-mm benchmark --dataset=planted --suite={suite}" for suite in SUITES]
+    made = [f"This command makes them: recbole-mm benchmark --dataset=planted --suite={suite}" for suite in SUITES]
     assert [page.text.count(command) for command in made] == [1, 3, 1]  # ranking: curves, confusion and map
 
 
@@ -192,9 +192,9 @@ def test_broken_files_are_named(out, tmp_path):
     with pytest.raises(InputError, match=r"MMASP-ranking-1.*not the result of a run"):
         write_html(out, "planted")
     (out / "rating.csv").write_text("")
-    with pytest.raises(InputError, match=r"rating\.csv: not a table"):
+    with pytest.raises(InputError, match=r"rating\.csv: is not a table"):
         write_html(out, "planted")
-    with pytest.raises(InputError, match="no table of a suite there"):
+    with pytest.raises(InputError, match="has no table of a suite"):
         write_html(tmp_path / "runs", "planted")
 
 

@@ -141,7 +141,7 @@ def test_every_trial_failed(arguments, quick_space, tmp_path):
             "0.yaml: BPR: option 'embedding_size': 'chioce' .*Did you mean 'choice'?",
         ),
         ({"embedding_size": {"choice": []}}, "0.yaml: BPR: option 'embedding_size': choice has no values"),
-        ({"embedding_size": [4]}, "takes one distribution"),
+        ({"embedding_size": [4]}, "must have one distribution"),
         ({"embedding_size": {"choice": [4, 0]}}, "option 'embedding_size' is 0, but must be >= 1"),
         ({"learning_rate": {"loguniform": [0.1, 0.01]}}, "takes two numbers"),
         ({"learning_rate": {"uniform": [0.1]}}, "takes two numbers"),
@@ -164,7 +164,7 @@ def test_a_wrong_space_is_an_error(arguments, own_space, options, message):
         (["--trials=0"], "trials is 0"),
         (["--model=PNN"], "rating.yaml: no search space for model 'PNN'.*Add one"),
         (["--model=BPRR"], "model 'BPRR' is unknown. Did you mean 'BPR'?"),
-        (["--result_file=a.json"], "option 'result_file' has no place in a search"),
+        (["--result_file=a.json"], "option 'result_file' is not possible in a search"),
         (["--learning_rat=1"], "unknown option 'learning_rat'"),
     ],
 )
@@ -189,7 +189,7 @@ def test_a_file_that_is_no_log_is_left_alone(arguments, quick_space, tmp_path):
     log = tmp_path / "tuned" / "planted" / "u1" / "BPR.jsonl"
     log.parent.mkdir(parents=True)
     log.write_text("mine\n")
-    with pytest.raises(InputError, match="not a log of trials"):
+    with pytest.raises(InputError, match="is not a log of trials"):
         tune(arguments, trials=1, out=tmp_path / "tuned")
     assert log.read_text() == "mine\n"
 

@@ -1,4 +1,4 @@
-"""MovieLens-100K with multimodal vectors: ratings, movies and users of the recbole wheel, vectors shipped with us."""
+"""MovieLens-100K with multimodal vectors: ratings, movies and users of the recbole wheel, vectors of this package."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ SHIPPED_FIELDS = ("text", "words", "audio", "avf", "mise", "meta", "facts")
 
 
 def build(folder: Path, source: Path | None = None, force: bool = False) -> None:
-    """Write the files of ml-100k-mm that ``folder`` lacks (all with ``force``; the vectors anew with ``source``)."""
+    """Write the missing files of ml-100k-mm into ``folder``: all files with ``force``, new vectors with ``source``."""
     folder.mkdir(parents=True, exist_ok=True)
 
     def needed(suffix: str) -> bool:
         return force or not _file(folder, suffix).is_file()
 
-    # Byte for byte: the canonical folds u1..u5 are blocks of rows of the .inter file.
+    # Unchanged copies: the canonical folds u1..u5 are blocks of rows of the .inter file.
     for suffix in ("inter", "user"):
         if needed(suffix):
             _copy(wheel_file(suffix), _file(folder, suffix))
@@ -39,7 +39,7 @@ def build(folder: Path, source: Path | None = None, force: bool = False) -> None
             continue
         if not shipped.is_file():
             raise InputError(f"{shipped}: the shipped vectors of field '{field}' are missing; reinstall the package")
-        if shipped != target.resolve():  # with force, the shipped folder itself is left as it is
+        if shipped != target.resolve():  # the shipped folder itself is not changed, even with force
             _copy(shipped, target)
 
 

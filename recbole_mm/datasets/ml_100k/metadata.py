@@ -1,8 +1,8 @@
-"""Metadata vectors of MovieLens-100K movies: who made them, where, when, in which language, for whom.
+"""Metadata vectors of MovieLens-100K movies: people, countries, languages, rating board, year.
 
-The knowledge graph is the one inside the recbole wheel (Freebase triples, KB4Rec). Its ``.link`` file names movies by
-their **MovieLens-20M** ids although it lies beside ml-100k.item: read as ml-100k ids it makes Event Horizon of Star
-Wars. So the links are followed through a table of ids.
+The knowledge graph comes with the recbole wheel (Freebase triples, KB4Rec). Its ``.link`` file has **MovieLens-20M**
+ids, although it belongs to ml-100k.item. Read as ml-100k ids, they turn Star Wars into Event Horizon. So a table of
+ids translates them.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ RELATIONS = (
     "film.film.language",
     "film.film.rating",
 )
-# Whose number is a fact about a movie.
-COUNTED = (
+# Relations whose number of triples is a fact about a movie.
+COUNTED_RELATIONS = (
     *("film.film.actor", "film.film.directed_by", "film.film.written_by", "film.film.produced_by"),
     *("film.film.cinematography", "film.film.production_companies", "film.film.country", "film.film.language"),
     *("film.film.rating", "film.film.subjects", "film.film.award_nomination", "film.film.award_won"),
 )
-GENRE_RELATION = "film.film.genre"  # the answer of the genre task: read to keep its entities out, or for an ablation
+GENRE_RELATION = "film.film.genre"  # the target of the genre task: read to exclude its entities, or for an ablation
 COMPONENTS = 64
 
 
 def metadata_vectors(ml_20m_ids: pd.Series, with_genres: bool = False) -> tuple[list[str], np.ndarray]:
-    """tf-idf over entities, then truncated SVD, centred and divided by the largest deviation of a component.
+    """tf-idf over entities, then truncated SVD, centred and divided by the largest standard deviation of a component.
 
     Args:
         ml_20m_ids: MovieLens-20M id by MovieLens-100K item id.
-        with_genres: let the genre entities in. Only for the ablation that shows how much they give away.
+        with_genres: include the genre entities. Only for the ablation that measures how much they reveal.
 
     Returns:
         item ids [n] of the movies with any entity, in the order of the .item file, and values float64 [n, 64].
@@ -44,39 +44,38 @@ def metadata_vectors(ml_20m_ids: pd.Series, with_genres: bool = False) -> tuple[
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     entities = movie_entities(ml_20m_ids, with_genres)
-    # An entity of a single movie says nothing about another movie.
+    # An entity of a single movie tells nothing about other movies.
     tf_idf = TfidfVectorizer(analyzer=list, min_df=2, dtype=np.float64).fit_transform(entities.values())
     return list(entities), semantic_components(tf_idf, COMPONENTS)
 
 
 def fact_vectors(ml_20m_ids: pd.Series) -> tuple[list[str], np.ndarray]:
-    """Numbers about a movie: how many credits of each kind, award nominations and awards it has, and how old it is.
+    """Numbers of a movie's credits of each kind, award nominations and awards, and its age.
 
-    Of the awards only the number counts. Which award it was would tell the genre (best science fiction film).
+    Only the number of awards is used: an award's name can name the genre (best science fiction film).
 
     Returns:
-        item ids [n] of the movies with any triple, in the order of the .item file, and values float64
-        [n, len(COUNTED) + 3]: log(1 + count) of each relation, year, its square and years before 1985, standardised.
+        item ids [n] of the movies with any triple, in the order of the .item file, and standardised values float64
+        [n, len(COUNTED_RELATIONS) + 3]: log(1 + number) of each relation, year, its square and years before 1985.
     """
     links, triples = read_wheel("link").set_index("item_id")["entity_id"], read_wheel("kg")
-    counted = triples[triples["relation_id"].isin(COUNTED)]
-    counts = pd.crosstab(counted["head_id"], counted["relation_id"]).reindex(columns=COUNTED, fill_value=0)
+    triples = triples[triples["relation_id"].isin(COUNTED_RELATIONS)]
+    numbers = pd.crosstab(triples["head_id"], triples["relation_id"]).reindex(columns=COUNTED_RELATIONS, fill_value=0)
     items = read_items().set_index("item_id")
     entity_of = ml_20m_ids.map(links).dropna()
-    entity_of = entity_of[entity_of.isin(counts.index)].reindex(items.index).dropna()
+    entity_of = entity_of[entity_of.isin(numbers.index)].reindex(items.index).dropna()
 
     year = pd.to_numeric(items["release_year"], errors="coerce")[entity_of.index]
     age = ((year - 1985) / 15).fillna(0.0).to_numpy()
-    columns = [np.log1p(counts.loc[entity_of].to_numpy()), age, age**2, np.minimum(age, 0)]
-    values = np.column_stack(columns)
+    values = np.column_stack([np.log1p(numbers.loc[entity_of].to_numpy()), age, age**2, np.minimum(age, 0)])
     deviation = values.std(axis=0)
     return entity_of.index.tolist(), (values - values.mean(axis=0)) / np.where(deviation > 0, deviation, 1.0)
 
 
 def movie_entities(ml_20m_ids: pd.Series, with_genres: bool = False) -> dict[str, list[str]]:
-    """Item id -> ``relation=entity`` names of its triples, plus its year and decade; movies without triples: left out.
+    """Item id -> ``relation=entity`` names of its triples, its year and decade. Movies without triples are left out.
 
-    An entity that is a genre anywhere in the graph is left out of every relation ("silent film" is also a language).
+    An entity that is a genre anywhere in the graph is left out of all relations ("silent film" is also a language).
     """
     links, triples = read_wheel("link").set_index("item_id")["entity_id"], read_wheel("kg")
     genres = set(triples.loc[triples["relation_id"] == GENRE_RELATION, "tail_id"])

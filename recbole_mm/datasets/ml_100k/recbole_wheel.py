@@ -1,6 +1,6 @@
 """The MovieLens-100K files inside the installed recbole package.
 
-GroupLens does not allow redistribution, so this package carries none of them and reads them where RecBole put them.
+GroupLens does not allow redistribution, so this package has no copy: it reads them from the recbole package.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def wheel_file(suffix: str) -> Path:
     """Path of ``ml-100k.<suffix>``, found without importing recbole.
 
     Raises:
-        InputError: recbole is not installed, or lacks the file.
+        InputError: recbole is not installed, or the file is missing.
     """
     spec = importlib.util.find_spec("recbole")
     if spec is None or spec.origin is None:
@@ -33,12 +33,12 @@ def wheel_file(suffix: str) -> Path:
         )
     path = Path(spec.origin).parent / "dataset_example" / "ml-100k" / f"ml-100k.{suffix}"
     if not path.is_file():
-        raise InputError(f"{path}: the installed recbole lacks this file; reinstall recbole==1.2.1")
+        raise InputError(f"{path}: this file of the recbole package is missing; reinstall recbole==1.2.1")
     return path
 
 
 def read_wheel(suffix: str) -> pd.DataFrame:
-    """The file as text columns, named without their types (``item_id``, not ``item_id:token``)."""
+    """The file as text columns; column names without types (``item_id``, not ``item_id:token``)."""
     table = pd.read_csv(wheel_file(suffix), sep="\t", dtype=str, keep_default_na=False, quoting=csv.QUOTE_NONE)
     return table.rename(columns=lambda column: column.partition(":")[0])
 

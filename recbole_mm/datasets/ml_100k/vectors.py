@@ -9,7 +9,7 @@
     visual/LLVisualFeatures13K_Log.csv                               mise-en-scène features of trailers
 
 Text, audio and video are clipped, standardised, rotated to their principal components and divided by one number, which
-keeps the proportions of distances; metadata has its own module. What is committed are numbers of ours, not the sources.
+keeps the ratios of distances. Metadata has its own module. The repository holds the computed vectors, not the sources.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ Rows = tuple[list[str], np.ndarray]  # item ids [n] and values [n, d]
 
 
 def build_vectors(source: Path, folder: Path, dataset: str, fields: Iterable[str] | None = None) -> None:
-    """Compute the vector files ``folder/<dataset>.<field>`` from the raw sources (all of `FIELDS`, or ``fields``).
+    """Compute the vector files ``folder/<dataset>.<field>`` from the raw sources: ``fields``, or all of `FIELDS`.
 
     Raises:
-        InputError: a source file is absent or malformed, or sentence-transformers is not installed.
+        InputError: a source file is missing or malformed, or sentence-transformers is not installed.
     """
     for field in FIELDS if fields is None else fields:
         item_ids, values = FIELDS[field](source)
@@ -42,30 +42,30 @@ def build_vectors(source: Path, folder: Path, dataset: str, fields: Iterable[str
 
 
 def read_text(source: Path) -> Rows:
-    """Sentence embeddings (all-MiniLM-L6-v2, 384-d) of the summaries, with the genre words taken out first."""
+    """Sentence embeddings (all-MiniLM-L6-v2, 384-d) of the summaries. Genre words are removed first."""
     item_ids, texts = read_summaries(source)
     masked = [mask_genre_words(text) for text in texts]
     return item_ids, load_encoder().encode(masked, batch_size=32, show_progress_bar=False)
 
 
 def word_vectors(source: Path) -> Rows:
-    """Which words the summaries use (tf-idf, truncated SVD), with the genre words taken out first.
+    """Words of the summaries (tf-idf, truncated SVD). Genre words are removed first.
 
-    The sentence embedding says what a summary is about; single words ("acclaimed", "award", "sequel") get lost in it.
+    The sentence embedding gives the topic of a summary, but loses single words ("acclaimed", "award", "sequel").
     """
     item_ids, texts = read_summaries(source)
     return item_ids, word_components([mask_genre_words(text) for text in texts], 128)
 
 
 def read_summaries(source: Path) -> tuple[list[str], list[str]]:
-    """Item ids and summaries of the movies that have one."""
+    """Item ids and summaries of the movies that have a summary."""
     table = _read_table(source / "text" / "ml100k_wikipedia_text.csv", ("item_id", "text"))
     table = table[table["text"].str.strip() != ""]
     return table["item_id"].tolist(), table["text"].tolist()
 
 
 def read_audio(source: Path) -> Rows:
-    """i-vectors of the trailers' sound (mixture of 128, 100-d). They were fitted per item fold; this is fold 1."""
+    """i-vectors of the trailers' sound (Gaussian mixture of 128, 100-d), fitted per item fold; this is fold 1."""
     path = source / "mmtf14k-subset" / "ivector" / "IVec_splitItem_fold_1_gmm_128_tvDim_100.csv"
     return _of_ml_100k(source, path, *_read_embeddings(path))
 
@@ -84,7 +84,7 @@ def read_mise_en_scene(source: Path) -> Rows:
     try:
         values = table[features].to_numpy(dtype=np.float64)
     except ValueError as error:
-        raise InputError(f"{path}: columns f1..f7 hold something that is not a number ({error})") from None
+        raise InputError(f"{path}: columns f1..f7 must hold numbers ({error})") from None
     return _of_ml_100k(source, path, table["ML_Id"].tolist(), values)
 
 
@@ -105,13 +105,13 @@ FIELDS: dict[str, Callable[[Path], Rows]] = {
     "mise": _rotated(read_mise_en_scene, 7),
     "meta": lambda source: metadata_vectors(read_ml_20m_ids(source)),
     "facts": lambda source: fact_vectors(read_ml_20m_ids(source)),
-    # For the ablation only, and not shipped: it holds what the genre task is to find out.
+    # For the ablation only, and not shipped: it contains the target of the genre task.
     "meta_genre": lambda source: metadata_vectors(read_ml_20m_ids(source), with_genres=True),
 }
 
 
 def read_ml_20m_ids(source: Path) -> pd.Series:
-    """MovieLens-20M id by MovieLens-100K item id; a movie that ml-100k lists twice has one id under both."""
+    """MovieLens-20M id by MovieLens-100K item id; a movie listed twice in ml-100k has the same id for both."""
     path = source / "ids" / "ml100k_to_ml20m.tsv"
     table = _read_table(path, ("ml100k_id", "ml20m_25m_id"), separator="\t").set_index("ml100k_id")["ml20m_25m_id"]
     return table[table != ""]
@@ -123,7 +123,7 @@ def _of_ml_100k(source: Path, path: Path, ml_20m_ids: list[str], values: np.ndar
     row = {ml_20m_id: i for i, ml_20m_id in enumerate(ml_20m_ids) if finite[i]}
     rows = read_ml_20m_ids(source).map(row).dropna().astype(int)
     if rows.empty:
-        raise InputError(f"{path}: none of its movies is in MovieLens-100K; its ids must be those of MovieLens-20M")
+        raise InputError(f"{path}: none of its movies is in MovieLens-100K; it needs MovieLens-20M movie ids")
     return rows.index.tolist(), values[rows.to_numpy()]
 
 
@@ -135,7 +135,7 @@ def _read_embeddings(path: Path) -> Rows:
         try:
             rows.append(np.array(text.split(","), dtype=np.float64))
         except ValueError as error:
-            raise InputError(f"{path}: the embedding of item '{item_id}' is not numbers ({error})") from None
+            raise InputError(f"{path}: the embedding of item '{item_id}' must be numbers ({error})") from None
         if len(rows[-1]) != len(rows[0]):
             raise InputError(
                 f"{path}: the embedding of item '{item_id}' has {len(rows[-1])} values, the first has {len(rows[0])}"
@@ -146,12 +146,12 @@ def _read_embeddings(path: Path) -> Rows:
 def _read_table(path: Path, columns: tuple[str, ...], separator: str = ",") -> pd.DataFrame:
     if not path.is_file():
         raise InputError(
-            f"{path}: this source file is missing; --source needs the layout of dataset/ml-100k-mm/PROVENANCE.md"
+            f"{path}: this source file is missing; --source needs the files listed in dataset/ml-100k-mm/PROVENANCE.md"
         )
     table = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False)
     missing = [column for column in columns if column not in table]
     if missing or table.empty:
         raise InputError(
-            f"{path}: needs rows with the columns {', '.join(columns)}; missing: {', '.join(missing) or 'rows'}"
+            f"{path}: must have rows with the columns {', '.join(columns)}; missing: {', '.join(missing) or 'rows'}"
         )
     return table

@@ -34,7 +34,7 @@ SOURCES = """\
 | MovieLens-20M (ratings.csv, movies.csv) | ratings and genres | Harper and Konstan, ACM TiiS 2015 | GroupLens: no redistribution |
 """  # noqa: E501 - a table
 WITHOUT_NETWORK = (
-    "Where there is no network: on a machine that has one, fetch the files of https://zenodo.org/records/1225406 and "
+    "Without a network: on another machine, download the files of https://zenodo.org/records/1225406 and "
     f"{ML_20M.url} with a browser, copy them into one folder DIR, and type: recbole-mm prepare {DATASET} --source DIR"
 )
 
@@ -42,20 +42,20 @@ WITHOUT_NETWORK = (
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of ``recbole-mm prepare mmtf-14k``."""
     add_descriptor_options(parser)
-    parser.add_argument(
-        "--ratings", type=Path, help="folder or zip of MovieLens-20M (default: looked for in --source too)"
-    )
+    parser.add_argument("--ratings", type=Path, help="folder or zip of MovieLens-20M (default: searched in --source)")
     parser.add_argument(
         "--tags", action="store_true", help="add the tag features as a field, without tags that name a genre"
     )
-    parser.add_argument("--download", action="store_true", help="fetch both releases into the folder --source first")
+    parser.add_argument("--download", action="store_true", help="download both releases into the folder --source first")
 
 
 def add_descriptor_options(parser: argparse.ArgumentParser) -> None:
     """``--audio`` and ``--visual``."""
     for kind, default in (("audio", AUDIO), ("visual", VISUAL)):
         parser.add_argument(
-            f"--{kind}", metavar="NAMES", help=f"{kind} descriptors, commas between; '' for none (default: {default})"
+            f"--{kind}",
+            metavar="NAMES",
+            help=f"{kind} descriptors, separated by commas; '' for none (default: {default})",
         )
 
 
@@ -69,17 +69,17 @@ def build(
     tags: bool = False,
     download: bool = False,
 ) -> None:
-    """Build the dataset in ``folder``, which appears whole or not at all; what was counted is printed.
+    """Build the dataset in ``folder``, which appears complete or not at all; prints what was built and left out.
 
     Args:
-        source: folder or zip of the release, nested zips included; MovieLens-20M may lie in it too.
+        source: folder or zip of the release, also with zips inside; it may hold MovieLens-20M too.
         ratings: folder or zip of MovieLens-20M.
-        audio, visual: names of descriptors, with commas between; None is the default, '' none.
-        tags: the tag features too.
-        download: fetch the releases into ``source`` first.
+        audio, visual: names of descriptors, separated by commas; None is the default, '' none.
+        tags: add the tag features.
+        download: download the releases into ``source`` first.
 
     Raises:
-        InputError: no release or ratings in the source, an unknown descriptor, a file that is damaged.
+        InputError: no release or ratings in the source, an unknown descriptor, or a damaged file.
     """
     if is_built(folder, DATASET) and not force:
         check_fields(folder, DATASET, [*names_of(audio, ""), *names_of(visual, ""), *([TAGS_FIELD] if tags else [])])
@@ -87,7 +87,7 @@ def build(
     if source is None:
         raise InputError(
             f"dataset '{DATASET}' is not in {folder} yet; type: recbole-mm prepare {DATASET} --source DIR_OR_ZIP "
-            f"--ratings ML20M_DIR_OR_ZIP --out {folder.parent} (--download fetches both into DIR)"
+            f"--ratings ML20M_DIR_OR_ZIP --out {folder.parent} (--download downloads both into DIR)"
         )
     if download:
         fetch_releases(source)
@@ -106,7 +106,7 @@ def build(
         rating_file = movielens.find("ratings.csv")
         if rating_file is None:
             raise InputError(
-                f"{ratings or source}: no ratings.csv in it (the release has none, only a pointer to MovieLens-20M); "
+                f"{ratings or source}: contains no ratings.csv (MMTF-14K has no ratings, it refers to MovieLens-20M); "
                 f"give the folder or zip of MovieLens-20M with --ratings"
             )
         movies = _movies(release, movielens)
@@ -119,13 +119,13 @@ def build(
 
 
 def fetch_releases(folder: Path) -> None:
-    """Fetch MMTF-14K and MovieLens-20M into ``folder``.
+    """Download MMTF-14K and MovieLens-20M into ``folder``.
 
     Raises:
         InputError: ``folder`` is a file, a server cannot be reached, or a file arrived damaged.
     """
     if folder.is_file():
-        raise InputError(f"--source: {folder} is a file; with --download it is the folder to fetch into")
+        raise InputError(f"--source: {folder} is a file; with --download, give the folder to download into")
     record = fetch_json(ZENODO_RECORD, WITHOUT_NETWORK)
     for remote in [*_files_of(record), ML_20M]:
         fetch(remote, folder, WITHOUT_NETWORK)
@@ -142,35 +142,35 @@ def _files_of(record: Any) -> list[RemoteFile]:
         ]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(
-            f"{ZENODO_RECORD}: not the description of a record that this version knows ({type(error).__name__}: "
+            f"{ZENODO_RECORD}: the description of the record cannot be understood ({type(error).__name__}: "
             f"{error}). {WITHOUT_NETWORK}"
         ) from None
     return files
 
 
 def check_fields(folder: Path, dataset: str, names: list[str]) -> None:
-    """The dataset that is there has the fields of these descriptors.
+    """Check that the dataset in ``folder`` has a field for each of these descriptors.
 
     Raises:
-        InputError: it lacks one.
+        InputError: a field is missing.
     """
     for name in names:
         field = name.strip().lower().removesuffix(":all").replace(":", "_")
         if not (folder / f"{dataset}.{field}.npz").is_file():
             raise InputError(
-                f"{folder} is there already, without '{name}'; add --force to build it again with the descriptors given"
+                f"{folder} exists, without '{name}'; add --force to build it again with the descriptors you gave"
             )
 
 
 def report(dataset: str, counts: Counts) -> None:
-    """Print what was counted, and how to run with the fields that were built."""
+    """Print the counts, and the command that runs with the new fields."""
     print(*counts.lines(), sep="\n")
     fields = ",".join(counts.fields)
     print(f"run: python run_recbole_mm.py --model=MMASP --dataset={dataset} --modalities=[{fields}]")
 
 
 def names_of(given: str | None, default: str) -> list[str]:
-    """Descriptors in an option: ``a,b``; None takes the default, '' has none."""
+    """Names in the option ``a,b``; None gives the default, '' no name."""
     return [name for name in (default if given is None else given).split(",") if name.strip()]
 
 

@@ -1,4 +1,4 @@
-"""PROVENANCE.md of a dataset made of MMTF-14K descriptors: what was built, from which files, with which counts."""
+"""PROVENANCE.md of a dataset made of MMTF-14K descriptors: fields, source files and counts."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from recbole_mm.datasets.mmtf_14k.release import Descriptor
 _TEXT = """\
 # Where {dataset} comes from
 
-Written by `recbole-mm prepare {dataset}`. Nothing here but this page may be committed or passed on: ratings and
-descriptors are third-party data.
+Written by `recbole-mm prepare {dataset}`. Do not commit or redistribute anything in this folder except this page:
+ratings and descriptors are third-party data.
 
 | field | descriptor | file | movies with a vector | values |
 |---|---|---|---|---|
 {fields}
 
-{folds}Vectors are as released, as float32, by MovieLens-20M movie id. Rows with inf or nan are dropped, which makes the
-vector missing. No statistic of any kind was computed: clipping, standardising and principal components
-(`pca_components`) are fitted by each run on its training movies.
+{folds}Vectors are the released values as float32, by MovieLens-20M movie id. Rows with inf or nan are dropped; their
+vectors are missing. No statistic was computed here: each run fits clipping, standardising and principal components
+(`pca_components`) on its training movies.
 
-Ratings are in a random order, the same at each building, where MovieLens orders them by user: the folds u1 … u5, which
-are blocks of rows, are random parts of them.
+Ratings are in a random order, the same in each build. So the folds u1 … u5, which are blocks of rows, are random parts
+of the ratings. MovieLens orders ratings by user.
 
-Genres (column `class`) are a target and no input. IMAX is a format and left out of them.{tags}
+Genres (column `class`) are a target, not an input. IMAX is a film format and is left out.{tags}
 
 ## Counts
 
@@ -32,24 +32,24 @@ Genres (column `class`) are a target and no input. IMAX is a format and left out
 
 {sources}"""
 _FOLD = """\
-**i-vectors were fitted per item fold** by their publisher, and those here are of {folds}: state it with every result.
-The name of the field does.
+**i-vectors were fitted per item fold** by their publisher. The i-vectors here are from {folds}: state the fold with
+every result. The name of the field contains it.
 
 """
 _TAGS = """
 
-Field `tags`: the release's tag features without the columns whose tag holds a word that names a genre. Tags were given
-by users at any time, also after a rating that is tested."""
+Field `tags`: the release's tag features, without tags that contain a genre word. Users gave tags at any time, also
+after a test rating."""
 
 
 def provenance(dataset: str, descriptors: list[Descriptor], counts: Counts, sources: str) -> str:
-    """The page as markdown. The same data give the same text, wherever and whenever they are built."""
+    """The page as markdown. It depends on the data only, not on the time or the machine."""
     rows, folds = [], []
     for descriptor in descriptors:
-        of = counts.fields[descriptor.field]
+        written = counts.fields[descriptor.field]
         rows.append(
-            f"| `{descriptor.field}` | {descriptor.name} | `{descriptor.file.name}` | {of.vectors:,} of "
-            f"{counts.movies:,} | {of.dimension} |"
+            f"| `{descriptor.field}` | {descriptor.name} | `{descriptor.file.name}` | {written.vectors:,} of "
+            f"{counts.movies:,} | {written.dimension} |"
         )
         folds += [f"fold {part[4:]}" for part in descriptor.name.split(":") if part.startswith("fold")]
     tags = counts.fields.get("tags")

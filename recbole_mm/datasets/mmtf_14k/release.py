@@ -1,6 +1,6 @@
-"""MMTF-14K's original release (Deldjoo et al., MMSys 2018): which file holds what, and its rows as they come.
+"""MMTF-14K's original release (Deldjoo et al., MMSys 2018): its files and their rows.
 
-All files are csv, comma, one header row, latin1; column 0 is a MovieLens-20M movieId and every other column a value.
+All files are csv: commas, one header row, latin1. Column 0 is a MovieLens-20M movieId, every other column a value.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from recbole_mm.features.genre_words import mask_genre_words
 
 DESCRIPTION = "movie_description.csv"
 TAGS = "TagFeatures.csv"
-# File name -> name of the descriptor, by kind. `All` is every group of aesthetic features together.
+# Pattern of a file name -> name of the descriptor, by kind. `All` means all groups of aesthetic features together.
 _FORMS = {
     "audio": {
         r"IVec_splitItem_fold_(\d+)_gmm_(\d+)_tvDim_(\d+)\.csv": "ivector:fold{}:gmm{}:tv{}",
@@ -42,7 +42,7 @@ class Descriptor:
     """Audio or visual features of the trailers.
 
     Attributes:
-        name: as it is asked for, e.g. ``ivector:fold1:gmm128:tv100``.
+        name: as the user writes it, e.g. ``ivector:fold1:gmm128:tv100``.
         kind: audio or visual.
     """
 
@@ -52,7 +52,7 @@ class Descriptor:
 
     @property
     def field(self) -> str:
-        """Its field in the data set: ``ivector_fold1_gmm128_tv100``, so that results name the fold."""
+        """Its field in the dataset: ``ivector_fold1_gmm128_tv100``, so that results name the fold."""
         return self.name.replace(":", "_")
 
 
@@ -73,11 +73,11 @@ def select(descriptors: dict[str, Descriptor], names: list[str], kind: str) -> l
     """The descriptors of these names, in that order.
 
     Args:
-        descriptors: what there is, by name.
-        kind: audio or visual, which is also the option that ``names`` were given with.
+        descriptors: all descriptors of the release, by name.
+        kind: audio or visual; also the name of the option that gave ``names``.
 
     Raises:
-        InputError: a name is unknown, of the other kind, without its fold, a similarity, or has no file here.
+        InputError: a name is unknown, repeated, of the other kind, without its fold, a similarity, or has no file.
     """
     selected = []
     for name in names:
@@ -93,19 +93,19 @@ def select(descriptors: dict[str, Descriptor], names: list[str], kind: str) -> l
     return selected
 
 
-def _unknown(name: str, here: list[str], kind: str) -> str:
+def _unknown(name: str, available: list[str], kind: str) -> str:
     if name == "blf" or "sim" in name:
-        components = [known for known in here if known.startswith("blf:")]
+        components = [other for other in available if other.startswith("blf:")]
         return (
-            f"--{kind}: '{name}': the release's blf_sim_matrix.csv holds similarities between movies, which are no "
-            f"features of a movie; choose among its components: {_listed(components)}"
+            f"--{kind}: '{name}': the release's blf_sim_matrix.csv holds similarities between movies, not features of "
+            f"a movie; choose one of its components: {_listed(components)}"
         )
     if name.startswith("ivector") and "fold" not in name:
         return (
-            f"--{kind}: '{name}' names no fold. i-vectors were fitted per item fold, so the fold must be stated, as in "
+            f"--{kind}: '{name}' names no fold. i-vectors were fitted per item fold, so state the fold: "
             f"ivector:fold1:gmm128:tv100"
         )
-    return f"--{kind}: no file of descriptor '{name}'.{nearest(name, here)} There are: {_listed(here)}"
+    return f"--{kind}: no file of descriptor '{name}'.{nearest(name, available)} Available: {_listed(available)}"
 
 
 class Release:
@@ -119,16 +119,16 @@ class Release:
         description = tree.find(DESCRIPTION)
         if description is None:
             raise InputError(
-                f"{source}: no {DESCRIPTION} in it, at any depth and in no zip, so it does not hold MMTF-14K; give the "
-                f"folder or zip of the release (Final_MMTF14K_Web.zip) with --source, or fetch it with --download"
+                f"{source}: contains no {DESCRIPTION}, also not in subfolders or zips, so it is not MMTF-14K; give the "
+                f"folder or zip of the release (Final_MMTF14K_Web.zip) with --source, or download it with --download"
             )
         self.description = description
         self._tree = tree
         self.descriptors: dict[str, Descriptor] = {}
         for name in tree.names():
             file = tree.find(name)
-            if found := descriptor_name(file.name):
-                kind, name = found
+            if kind_and_name := descriptor_name(file.name):
+                kind, name = kind_and_name
                 self.descriptors[name] = Descriptor(name, kind, file)
 
     # ------------------------------------------------------------------------------------------------- movies
@@ -141,10 +141,10 @@ class Release:
         """
         header, rows = self._table(self.description)
         if [column.lower() for column in header[:2]] != ["movieid", "title"]:
-            raise InputError(f"{self.description.path}: begins with {header[:2]}, but must begin with movieId, title")
+            raise InputError(f"{self.description.path}: the first columns are {header[:2]}, but must be movieId, title")
         titles = {movie: (cells[0] if cells else "") for movie, cells in rows}
         if not titles:
-            raise InputError(f"{self.description.path}: holds no movie")
+            raise InputError(f"{self.description.path}: contains no movie; download the release again")
         return titles
 
     def years(self) -> dict[str, str]:
@@ -154,7 +154,7 @@ class Release:
         return {movie: year for movie, cells in rows if cells and (year := _year(cells[0]))}
 
     def genres(self) -> dict[str, list[str]]:
-        """Genre names by movie id, from the 0/1 columns of GenreFeatures.csv; empty if they have no names."""
+        """Genre names by movie id, from the 0/1 columns of GenreFeatures.csv; empty if the columns have no names."""
         file = self._tree.find("GenreFeatures.csv")
         header, rows = self._table(file) if file else ([], [])
         names = header[1:]
@@ -164,10 +164,10 @@ class Release:
         return {movie: [name for name, cell in zip(names, cells) if cell.strip() in is_one] for movie, cells in rows}
 
     def tags(self) -> tuple[SourceFile, np.ndarray]:
-        """The file of tag features, and which of its columns may be an input: bool [d], no genre word in the tag.
+        """The file of tag features, and a mask bool [d] of its columns without a genre word, which may be an input.
 
         Raises:
-            InputError: there is no such file, or its columns have no names, so that genre words cannot be told.
+            InputError: there is no such file, or its columns have no names, so genre words cannot be found.
         """
         file = self._tree.find(TAGS)
         if file is None:
@@ -177,7 +177,7 @@ class Release:
         if not any(re.search("[A-Za-z]{3}", name) for name in names):
             raise InputError(
                 f"{file.path}: its columns have no names ('{names[0]}'), so tags that name a genre cannot be left out; "
-                f"genre is a target and no input: leave --tags out"
+                f"genre is a target, not an input: leave --tags out"
             )
         return file, np.array([mask_genre_words(name) == " ".join(name.split()) for name in names])
 
@@ -186,7 +186,7 @@ class Release:
         with file.open() as handle:
             rows = list(csv.reader(io.StringIO(_decode(handle.read()), newline="")))
         if not rows:
-            raise InputError(f"{file.path}: is empty; fetch the release again")
+            raise InputError(f"{file.path}: is empty; download the release again")
         table = []
         for number, row in enumerate(rows[1:], start=2):
             if row:
@@ -196,7 +196,7 @@ class Release:
 
 def _decode(content: bytes) -> str:
     try:
-        return content.decode("utf-8-sig")  # a copy that somebody saved again
+        return content.decode("utf-8-sig")  # a copy that a user saved again
     except UnicodeDecodeError:
         return content.decode("latin1")
 
@@ -212,15 +212,15 @@ def _listed(names: list[str]) -> str:
 
 
 def movie_id(text: bytes, file: SourceFile, number: int) -> str:
-    """The id as MovieLens writes it.
+    """The movie id as MovieLens writes it.
 
     Raises:
-        InputError: it is not a whole number.
+        InputError: ``text`` is not a whole number.
     """
     match = _MOVIE_ID.fullmatch(text.strip())
     if match is None:
         shown = text[:30].decode("latin1")
-        raise InputError(f"{file.path} line {number}: '{shown}' is no movieId, which is a whole number; mend the row")
+        raise InputError(f"{file.path} line {number}: '{shown}' is not a movieId (a whole number); correct the row")
     return match.group(1).decode()
 
 
@@ -246,11 +246,11 @@ class VectorRows:
 
 @contextmanager
 def vector_rows(file: SourceFile, progress: bool = True) -> Iterator[VectorRows]:
-    """Open a file of values; memory is that of one block, whatever the number of rows.
+    """Open a file of values. Memory use is one block, for any number of rows.
 
     Raises:
-        InputError: the first column is not movieId, a row has another number of values than the header, or holds
-            something that is no number. Names file and line.
+        InputError: the first column is not movieId, a row has more or fewer values than the header, or a value is not
+            a number. Names file and line.
     """
     with (
         file.open() as handle,
@@ -270,34 +270,34 @@ def vector_rows(file: SourceFile, progress: bool = True) -> Iterator[VectorRows]
             shown = columns[0][:30] if columns else ""
             raise InputError(f"{file.path}: the first column is '{shown}', but must be movieId, with a header row")
         if len(columns) < 2:
-            raise InputError(f"{file.path}: the header names no value beside movieId")
+            raise InputError(f"{file.path}: the header has no column besides movieId; download the file again")
         names = [column.strip() for column in columns[1:]]
         yield VectorRows(file, names, _blocks(handle, file, len(names), bar))
 
 
 def _blocks(handle, file: SourceFile, dimension: int, bar: tqdm) -> Iterator[tuple[list[str], np.ndarray]]:
-    number = 2
+    first_line = 2
     while lines := handle.readlines(_BLOCK_BYTES):
         bar.update(sum(map(len, lines)))
-        ids, texts, numbers = [], [], []
-        for line_number, line in enumerate(lines, start=number):
-            identity, _, text = line.strip().partition(b",")
-            if not identity:
+        ids, texts, line_numbers = [], [], []
+        for line_number, line in enumerate(lines, start=first_line):
+            id_text, _, text = line.strip().partition(b",")
+            if not id_text:
                 continue
             if text.count(b",") + 1 != dimension:
                 raise InputError(
                     f"{file.path} line {line_number}: {text.count(b',') + 1} values, but the header names {dimension}; "
-                    f"the file is cut off or damaged, fetch it again"
+                    f"the file is truncated or damaged: download it again"
                 )
-            ids.append(movie_id(identity, file, line_number))
+            ids.append(movie_id(id_text, file, line_number))
             texts.append(text.replace(b" ", b""))
-            numbers.append(line_number)
-        number += len(lines)
+            line_numbers.append(line_number)
+        first_line += len(lines)
         if ids:
-            yield ids, _parse(texts, numbers, dimension, file)
+            yield ids, _parse(texts, line_numbers, dimension, file)
 
 
-def _parse(texts: list[bytes], numbers: list[int], dimension: int, file: SourceFile) -> np.ndarray:
+def _parse(texts: list[bytes], line_numbers: list[int], dimension: int, file: SourceFile) -> np.ndarray:
     text = b",".join(texts) + b","
     ends = np.flatnonzero(np.frombuffer(text, np.uint8) == ord(","))
     try:
@@ -305,5 +305,6 @@ def _parse(texts: list[bytes], numbers: list[int], dimension: int, file: SourceF
     except NotANumber as error:
         row, column = divmod(error.index, dimension)
         raise InputError(
-            f"{file.path} line {numbers[row]}: value {column + 1} is '{error.text}', not a number; fetch the file again"
+            f"{file.path} line {line_numbers[row]}: value {column + 1} is '{error.text}', not a number; download the "
+            f"file again"
         ) from None

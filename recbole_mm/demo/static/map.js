@@ -1,9 +1,9 @@
-// The map of all movies, by plotly (served from its wheel): a trace for each frequent genre, then the marks.
+// The map of all movies, drawn by plotly (served from its Python package): a trace for each frequent genre, then marks.
 const COLOURS = ["#4c78a8", "#f58518", "#54a24b", "#b279a2", "#9d755d", "#72b7b2", "#e0a100", "#ff8fa3"];
 const OTHER = "#9aa0a6";
 const POINT = { size: 5, opacity: 0.65 };
 
-// plotly reads a few tags in texts.
+// plotly interprets a few HTML tags in texts.
 const asText = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 const colourOf = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
@@ -12,12 +12,12 @@ function hover(movie) {
   return `${asText(movie.title)}${year}<br>${asText(movie.genre)}`;
 }
 
-const points = (of) => ({
-  x: of.map((movie) => movie.x), y: of.map((movie) => movie.y), customdata: of.map((movie) => [movie.id, hover(movie)]),
+const points = (movies) => ({
+  x: movies.map((movie) => movie.x), y: movies.map((movie) => movie.y), customdata: movies.map((movie) => [movie.id, hover(movie)]),
 });
 
-const trace = (of, name, marker) => ({
-  type: "scatter", mode: "markers", name: asText(name), marker, hovertemplate: "%{customdata[1]}<extra></extra>", ...points(of),
+const trace = (movies, name, marker) => ({
+  type: "scatter", mode: "markers", name: asText(name), marker, hovertemplate: "%{customdata[1]}<extra></extra>", ...points(movies),
 });
 
 const marks = () => ({
@@ -40,19 +40,19 @@ function layout() {
 function load() {
   return new Promise((loaded, failed) => {
     const script = Object.assign(document.createElement("script"), { src: "/plotly.js", onload: loaded });
-    script.onerror = () => failed(new Error("plotly.js could not be loaded; no map is drawn"));
+    script.onerror = () => failed(new Error("plotly.js cannot be loaded, so there is no map; reload the page"));
     document.head.append(script);
   });
 }
 
-/** Draw it; `select` gets the id of a movie whose point was selected. */
+/** Draw the map; `select` gets the id of a movie when its point is selected. */
 export async function drawMap(where, { x, y, genre }, movies, select) {
   await load();
   const all = [...movies.values()];
   for (const movie of all) Object.assign(movie, { x: x[movie.row], y: y[movie.row], genre: genre[movie.row] });
-  const count = new Map();
-  for (const name of genre) count.set(name, (count.get(name) ?? 0) + 1);
-  const frequent = [...count.keys()].sort((one, other) => count.get(other) - count.get(one)).slice(0, COLOURS.length);
+  const frequency = new Map();
+  for (const name of genre) frequency.set(name, (frequency.get(name) ?? 0) + 1);
+  const frequent = [...frequency.keys()].sort((a, b) => frequency.get(b) - frequency.get(a)).slice(0, COLOURS.length);
   const traces = frequent.map((name, i) =>
     trace(all.filter((movie) => movie.genre === name), name, { ...POINT, color: COLOURS[i] }));
   const others = all.filter((movie) => !frequent.includes(movie.genre));
@@ -69,7 +69,7 @@ export async function drawMap(where, { x, y, genre }, movies, select) {
 
 const firstMark = (where) => where.data.length - Object.keys(marks()).length;
 
-/** Mark movies, given by id for each kind of mark; in a recommended one stands its rank. Before the map, nothing. */
+/** Mark movies: `ids` has the movies of each kind of mark. Recommended movies show their rank. Does nothing before the map is drawn. */
 export function markMap(where, ids, movies) {
   if (!where.data) return;
   Object.keys(marks()).forEach((kind, i) => {

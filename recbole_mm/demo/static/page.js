@@ -1,16 +1,16 @@
-// What visitors choose, the list they get, and why. Everything that comes from data is set as text, never as markup.
+// Movies that visitors choose, the list they get, and the reasons. Text from data is always set as text, never as markup.
 import { drawMap, markMap } from "./map.js";
 
 const LABELS = {
   text: "plot summary", words: "plot words", audio: "trailer sound", avf: "trailer look", mise: "camera work",
-  meta: "cast and crew", facts: "year and awards", ratings: "what ratings taught",
+  meta: "cast and crew", facts: "year and awards", ratings: "learned from ratings",
 };
 const label = (modality) => LABELS[modality] ?? modality;
-const place = (id) => document.getElementById(id);
+const byId = (id) => document.getElementById(id);
 const MAX_FOUND = 8, MAX_GENRES = 3;
 
 const chosen = { liked: [], disliked: [], off: new Set() };
-let catalogue, movies, ratings = null, shown = [], asked = 0;
+let catalogue, movies, ratings = null, shown = [], lastRequest = 0;
 
 function element(tag, properties = {}, ...children) {
   const made = Object.assign(document.createElement(tag), properties);
@@ -18,12 +18,12 @@ function element(tag, properties = {}, ...children) {
   return made;
 }
 
-// New content of a list; the keyboard's focus stays at its place.
+// Replace the rows of a list; the keyboard focus stays at its place.
 function refill(list, rows) {
   const buttons = () => [...list.querySelectorAll("button")];
   const at = buttons().indexOf(document.activeElement);
   list.replaceChildren(...rows);
-  if (at >= 0) (buttons()[at] ?? buttons().at(-1) ?? place("search")).focus();
+  if (at >= 0) (buttons()[at] ?? buttons().at(-1) ?? byId("search")).focus();
 }
 
 async function ask(path, question) {
@@ -45,18 +45,18 @@ const question = () => ({
 async function attempt(work) {
   try {
     await work();
-    place("problem").hidden = true;
+    byId("problem").hidden = true;
   } catch (error) {
-    place("problem").textContent = error.message;
-    place("problem").hidden = false;
+    byId("problem").textContent = error.message;
+    byId("problem").hidden = false;
   }
 }
 
-// ------------------------------------------------------------------ movies and what is chosen
+// ------------------------------------------------------------------ movies and choices
 
 const withYear = (movie) => (movie.year === null ? movie.title : `${movie.title} (${movie.year})`);
 
-// Case and accents do not matter, nor does the place of words: "usual suspects" finds "Usual Suspects, The".
+// The search ignores case, accents and word order: "the usual suspects" finds "Usual Suspects, The".
 const plain = (text) => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
 
 function readMovies({ item_id, title, year }) {
@@ -83,13 +83,13 @@ function search(text) {
 }
 
 function choose(list, id) {
-  const had = chosen[list].includes(id);
+  const wasChosen = chosen[list].includes(id);
   for (const name of ["liked", "disliked"]) chosen[name] = chosen[name].filter((other) => other !== id);
-  if (!had) chosen[list].push(id);
+  if (!wasChosen) chosen[list].push(id);
   return update();
 }
 
-// The choice is part of the address: a reload keeps it, and a link passes it on.
+// The choices are part of the address, so a reload keeps them and a link contains them.
 function remember() {
   const parts = { like: chosen.liked, dislike: chosen.disliked, off: [...chosen.off] };
   const hash = new URLSearchParams();
@@ -122,33 +122,33 @@ function titleButton(movie) {
 
 // ------------------------------------------------------------------ drawing
 
-const percent = (share) => `${Math.round(100 * share)}\u00a0%`;
+const percent = (probability) => `${Math.round(100 * probability)}\u00a0%`;
 const predicted = (movie) => (ratings ? ratings[movie.row].toFixed(1) : "");
 
 function drawFound() {
-  const found = search(place("search").value);
+  const found = search(byId("search").value);
   const rows = found.map((movie) => element("li", {},
     titleButton(movie), element("span", { className: "predicted", textContent: predicted(movie), title: "predicted rating" }),
     chooseButtons(movie)));
-  if (!found.length && place("search").value.trim()) rows.push(element("li", { className: "note", textContent: "No title has these words." }));
-  refill(place("found"), rows);
+  if (!found.length && byId("search").value.trim()) rows.push(element("li", { className: "note", textContent: "No title contains these words." }));
+  refill(byId("found"), rows);
 }
 
 function drawChosen() {
-  for (const [list, hint] of [["liked", "Nothing yet. Search, or take a ♥ from the list."], ["disliked", "Nothing yet."]]) {
+  for (const [list, hint] of [["liked", "Nothing yet. Search, or select a ♥ in the list."], ["disliked", "Nothing yet."]]) {
     const chips = chosen[list].map((id) => {
       const movie = movies.get(id);
       const chip = element("button", { type: "button", textContent: withYear(movie), onclick: () => choose(list, id) });
-      chip.ariaLabel = `Take away: ${withYear(movie)}`;
+      chip.ariaLabel = `Remove: ${withYear(movie)}`;
       return element("li", {}, chip);
     });
-    refill(place(list), chips.length ? chips : [element("li", { className: "none", textContent: hint })]);
+    refill(byId(list), chips.length ? chips : [element("li", { className: "none", textContent: hint })]);
   }
-  place("clear").hidden = !chosen.liked.length && !chosen.disliked.length && !chosen.off.size;
+  byId("clear").hidden = !chosen.liked.length && !chosen.disliked.length && !chosen.off.size;
 }
 
 function drawModalities() {
-  place("modalities").replaceChildren(...catalogue.modalities.map((name) => {
+  byId("modalities").replaceChildren(...catalogue.modalities.map((name) => {
     const box = element("input", { type: "checkbox", checked: !chosen.off.has(name), value: name });
     box.onchange = () => {
       box.checked ? chosen.off.delete(name) : chosen.off.add(name);
@@ -160,11 +160,11 @@ function drawModalities() {
 
 function movedSince(before, id, rank) {
   if (!before.length) return "";
-  const was = before.indexOf(id) + 1;
-  if (!was) return element("span", { className: "moved new", textContent: "new" });
-  if (was === rank) return "";
-  const up = was > rank;
-  return element("span", { className: `moved ${up ? "up" : "down"}`, textContent: `${up ? "▲" : "▼"} ${Math.abs(was - rank)}` });
+  const oldRank = before.indexOf(id) + 1;
+  if (!oldRank) return element("span", { className: "moved new", textContent: "new" });
+  if (oldRank === rank) return "";
+  const up = oldRank > rank;
+  return element("span", { className: `moved ${up ? "up" : "down"}`, textContent: `${up ? "▲" : "▼"} ${Math.abs(oldRank - rank)}` });
 }
 
 function ratingOf(value) {
@@ -188,7 +188,7 @@ function whyOf(row) {
 function drawRecommended(rows) {
   const before = shown;
   shown = rows.map((row) => row.item_id);
-  refill(place("recommended"), rows.map((row) => {
+  refill(byId("recommended"), rows.map((row) => {
     const movie = movies.get(row.item_id);
     const genres = row.genres.slice(0, MAX_GENRES).map(({ genre, probability }) => `${genre} ${percent(probability)}`).join(", ");
     return element("li", {},
@@ -196,12 +196,12 @@ function drawRecommended(rows) {
       element("div", { className: "about" }, titleButton(movie), element("p", { className: "genres", textContent: genres }), whyOf(row)),
       ratingOf(row.rating), chooseButtons(movie));
   }));
-  const nobody = !chosen.liked.length && !chosen.disliked.length;
-  const start = nobody
-    ? "Nothing chosen yet, so this is what suits most people. Choose two movies to make it yours."
-    : "Best first by the model's score; the number is the rating it predicts.";
-  const blind = chosen.off.size === catalogue.modalities.length ? " The model sees no content now, only what ratings taught." : "";
-  place("summary").textContent = rows.length ? `${start}${blind} Select a title for the reasons.` : "No movie is left to recommend.";
+  const nothingChosen = !chosen.liked.length && !chosen.disliked.length;
+  const order = nothingChosen
+    ? "Nothing chosen yet, so this list is for most people. Choose two movies to get your own list."
+    : "Sorted by the model's score, best first. The number is the predicted rating.";
+  const noContent = chosen.off.size === catalogue.modalities.length ? " The model uses no content now, only what it learned from ratings." : "";
+  byId("summary").textContent = rows.length ? `${order}${noContent} Select a title to see the reasons.` : "No movie is left to recommend.";
 }
 
 async function update() {
@@ -209,9 +209,9 @@ async function update() {
   drawChosen();
   drawFound();
   await attempt(async () => {
-    const mine = ++asked;
+    const request = ++lastRequest;
     const answer = await ask("/api/recommend", question());
-    if (mine !== asked) return; // a later choice is being answered
+    if (request !== lastRequest) return; // the visitor has chosen again since
     ratings = answer.ratings;
     drawRecommended(answer.recommendations);
     drawFound();
@@ -221,19 +221,19 @@ async function update() {
 
 // ------------------------------------------------------------------ one movie
 
-// A bar for each row; `most` is the value of a full one, by default the largest.
-function bars(list, rows, most = Math.max(...rows.map((row) => Math.abs(row.value)), 1e-9)) {
+// A bar for each row; `full` is the value of a full bar, by default the largest.
+function bars(list, rows, full = Math.max(...rows.map((row) => Math.abs(row.value)), 1e-9)) {
   const signed = rows.some((row) => row.value < 0);
   const drawn = rows.map(({ name, value, text, absent }) => {
     const bar = element("span", { className: value < 0 ? "minus" : "" });
-    const width = (Math.abs(value) / most) * (signed ? 50 : 100);
+    const width = (Math.abs(value) / full) * (signed ? 50 : 100);
     bar.style.width = `${width}%`;
     bar.style.left = `${!signed ? 0 : value < 0 ? 50 - width : 50}%`;
     return element("li", { className: absent ? "absent" : "" },
       element("span", { className: "name", textContent: name, title: name }), element("span", { className: "track" }, bar),
       element("span", { className: "value", textContent: text }));
   });
-  place(list).replaceChildren(...drawn);
+  byId(list).replaceChildren(...drawn);
 }
 
 const signedText = (value) => (value < 0 ? "−" : "+") + Math.abs(value).toFixed(2);
@@ -242,60 +242,60 @@ async function show(id) {
   const movie = movies.get(id);
   await attempt(async () => {
     const answer = await ask("/api/explain", { ...question(), item: id });
-    place("movie-title").textContent = withYear(movie);
-    place("movie-rating").replaceChildren(answer.rating === null ? "" : `Predicted rating ${answer.rating.toFixed(2)} of ${catalogue.rating_scale[1]}. `);
+    byId("movie-title").textContent = withYear(movie);
+    byId("movie-rating").replaceChildren(answer.rating === null ? "" : `Predicted rating ${answer.rating.toFixed(2)} of ${catalogue.rating_scale[1]}. `);
     const buttons = chooseButtons(movie);
-    buttons.addEventListener("click", () => place("movie").close());
-    place("movie-choose").replaceChildren(buttons);
+    buttons.addEventListener("click", () => byId("movie").close());
+    byId("movie-choose").replaceChildren(buttons);
     bars("movie-genres", answer.genres.map((row) => ({ name: row.genre, value: row.probability, text: percent(row.probability) })), 1);
     const parts = answer.movies.map((row) => ({ name: `${row.liked ? "♥" : "✕"} ${row.title}`, value: row.contribution, text: signedText(row.contribution) }));
-    if (answer.popularity !== null) parts.push({ name: "its popularity", value: answer.popularity, text: signedText(answer.popularity) });
+    if (answer.popularity !== null) parts.push({ name: "popularity", value: answer.popularity, text: signedText(answer.popularity) });
     bars("movie-carriers", parts);
-    place("movie-method").textContent = answer.movies_method === "exact"
-      ? `Exact: these sum to its score, ${answer.score.toFixed(2)}.`
-      : "An approximation: what the score loses when that movie is left out.";
+    byId("movie-method").textContent = answer.movies_method === "exact"
+      ? `Exact: the sum is the score, ${answer.score.toFixed(2)}.`
+      : "An approximation: how much the score loses without that movie.";
     bars("movie-modalities", answer.modalities.map((row) => ({
       name: label(row.modality), value: row.difference, absent: !row.present, text: row.present ? signedText(row.difference) : "none",
     })));
-    if (!place("movie").open) place("movie").showModal();
-    place("movie").scrollTop = 0;
+    if (!byId("movie").open) byId("movie").showModal();
+    byId("movie").scrollTop = 0;
   });
 }
 
 // ------------------------------------------------------------------ start
 
-const drawMarks = () => markMap(place("map"), { recommended: shown, liked: chosen.liked, disliked: chosen.disliked }, movies);
+const drawMarks = () => markMap(byId("map"), { recommended: shown, liked: chosen.liked, disliked: chosen.disliked }, movies);
 
-place("search").oninput = drawFound;
-place("search").onkeydown = (event) => {
-  const [first] = search(place("search").value);
+byId("search").oninput = drawFound;
+byId("search").onkeydown = (event) => {
+  const [first] = search(byId("search").value);
   if (event.key === "Enter" && first && !chosen.liked.includes(first.id)) {
-    place("search").value = "";
+    byId("search").value = "";
     choose("liked", first.id);
   } else if (event.key === "Escape") {
-    place("search").value = "";
+    byId("search").value = "";
     drawFound();
   } else if (event.key === "ArrowDown") {
-    place("found").querySelector("button")?.focus();
+    byId("found").querySelector("button")?.focus();
     event.preventDefault();
   }
 };
-place("clear").onclick = () => {
+byId("clear").onclick = () => {
   chosen.liked = [];
   chosen.disliked = [];
   chosen.off.clear();
   drawModalities();
   update();
-  place("search").focus();
+  byId("search").focus();
 };
-place("movie").onclick = (event) => {
-  if (event.target === place("movie")) place("movie").close(); // the backdrop
+byId("movie").onclick = (event) => {
+  if (event.target === byId("movie")) byId("movie").close(); // the backdrop
 };
 
 await attempt(async () => {
   catalogue = await ask("/api/catalogue");
   movies = readMovies(catalogue.movies);
-  place("about").textContent = `${catalogue.model} on ${catalogue.dataset}, ${movies.size.toLocaleString("en")} movies`;
+  byId("about").textContent = `${catalogue.model} on ${catalogue.dataset}, ${movies.size.toLocaleString("en")} movies`;
   recall();
   drawModalities();
   await update();
@@ -307,10 +307,10 @@ window.onhashchange = () => {
 };
 await attempt(async () => {
   let positions = await ask("/api/map");
-  while (!positions.x) { // another page waits for it already
+  while (!positions.x) { // the server is computing the map for another page
     await new Promise((wake) => setTimeout(wake, 1000));
     positions = await ask("/api/map");
   }
-  await drawMap(place("map"), positions, movies, show);
+  await drawMap(byId("map"), positions, movies, show);
   drawMarks();
 });

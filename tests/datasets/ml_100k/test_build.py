@@ -15,7 +15,7 @@ import pytest
 from recbole_mm.data.vectors import read_vectors
 from recbole_mm.datasets.ml_100k import build as ml_100k_mm
 from recbole_mm.datasets.ml_100k import vectors as ml_100k_vectors
-from recbole_mm.datasets.ml_100k.metadata import COUNTED, GENRE_RELATION, fact_vectors, movie_entities
+from recbole_mm.datasets.ml_100k.metadata import COUNTED_RELATIONS, GENRE_RELATION, fact_vectors, movie_entities
 from recbole_mm.datasets.ml_100k.recbole_wheel import read_items, read_wheel, wheel_file
 from recbole_mm.datasets.ml_100k.vectors import FIELDS, build_vectors, read_summaries
 from recbole_mm.datasets.registry import prepare
@@ -164,15 +164,15 @@ class TestMetadata:
         assert relations == people | {"film.film.country", "film.film.language", "film.film.rating", "year", "decade"}
 
     def test_facts_are_numbers_of_credits_and_awards_and_no_genre(self) -> None:
-        assert GENRE_RELATION not in COUNTED
+        assert GENRE_RELATION not in COUNTED_RELATIONS
         item_ids, values = fact_vectors(pd.Series({"50": "260", "51": "1", "52": "no such movie"}))
-        assert item_ids == ["50", "51"] and values.shape == (2, len(COUNTED) + 3)
+        assert item_ids == ["50", "51"] and values.shape == (2, len(COUNTED_RELATIONS) + 3)
         assert np.isfinite(values).all(), "a number that is the same for all is 0"
         item_ids, values = fact_vectors(self.EVERY_LINK)
         triples, links = read_wheel("kg"), read_wheel("link").set_index("item_id")["entity_id"]
         awards = triples[triples["relation_id"] == "film.film.award_won"].groupby("head_id").size()
         of_movie = awards.reindex(links[item_ids]).fillna(0).to_numpy()
-        column = COUNTED.index("film.film.award_won")
+        column = COUNTED_RELATIONS.index("film.film.award_won")
         assert np.corrcoef(values[:, column], np.log1p(of_movie))[0, 1] == pytest.approx(1)
 
 
@@ -269,7 +269,7 @@ class TestSources:
             ("visual/LLVisualFeatures13K_Log.csv", "ML_Id,f1,f2,f3,f4,f5,f6,f7\n", "mise", "missing: rows"),
             ("visual/LLVisualFeatures13K_Log.csv", "ML_Id,f1,f2,f3,f4,f5,f6,f7\n11,1,2,3,4,5,6,x\n", "mise", "number"),
             ("mmtf14k-subset/avf_avg.csv", 'itemId,embedding\n11,"1,2"\n12,"1"\n', "avf", "item '12' has 1 values"),
-            ("mmtf14k-subset/avf_avg.csv", 'itemId,embedding\n11,"1,x"\n', "avf", "item '11' is not numbers"),
+            ("mmtf14k-subset/avf_avg.csv", 'itemId,embedding\n11,"1,x"\n', "avf", "item '11' must be numbers"),
             ("mmtf14k-subset/avf_avg.csv", 'itemId,embedding\n99,"1,2"\n', "avf", "none of its movies"),
             ("ids/ml100k_to_ml20m.tsv", "a\tb\n1\t99\n", "mise", "missing: ml100k_id, ml20m_25m_id"),
         ],

@@ -80,7 +80,7 @@ class TestConverter:
             "movies without any vector: 0",
         ):
             assert line in printed and line in kept
-        assert "fitted per item fold** by their publisher, and those here are of fold 1" in kept
+        assert "fitted per item fold** by their publisher. The i-vectors here are from fold 1" in kept
         assert f"--modalities=[{IVECTOR},{AVF}]" in printed
 
     def test_every_descriptor_by_name(self, release: Path, ratings: Path, out: Path) -> None:

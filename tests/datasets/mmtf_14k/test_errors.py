@@ -85,7 +85,7 @@ class TestErrors:
     @pytest.mark.parametrize(
         ("damage", "options", "message"),
         [
-            (remove("movie_description.csv"), {}, "no movie_description.csv in it.*--download"),
+            (remove("movie_description.csv"), {}, "contains no movie_description.csv.*--download"),
             (None, {"audio": "ivector:fold1:gmm128:tv40"}, "no file of .*tv40'. Did you mean 'ivector:fold1:gmm128:tv"),
             (remove(FILE), {}, "no file of descriptor 'ivector:fold1:gmm128:tv100'. Did you mean"),
             (None, {"audio": "ivector:gmm128:tv100"}, "names no fold"),
@@ -103,8 +103,8 @@ class TestErrors:
             (edit(FILE, "movieId", "1"), {}, "first column is '1'"),
             (edit(FILE, FIRST_ROW, "1,x,"), {}, f"{FILE} line 2: value 1 is 'x'"),
             (edit(FILE, FIRST_ROW, "1,"), {}, f"{FILE} line 2: 99 values, but the header names 100"),
-            (edit(FILE, FIRST_ROW, f"tt1,{FIRST_ROW[2:]}"), {}, f"{FILE} line 2: 'tt1' is no movieId"),
-            (edit("movie_description.csv", "movieId,title", "id,name"), {}, "must begin with movieId, title"),
+            (edit(FILE, FIRST_ROW, f"tt1,{FIRST_ROW[2:]}"), {}, f"{FILE} line 2: 'tt1' is not a movieId"),
+            (edit("movie_description.csv", "movieId,title", "id,name"), {}, "must be movieId, title"),
         ],
     )
     def test_of_the_release(self, release, ratings, out, damage, options, message) -> None:
@@ -118,11 +118,11 @@ class TestErrors:
     @pytest.mark.parametrize(
         ("damage", "message"),
         [
-            (remove("ratings.csv"), "no ratings.csv in it.*--ratings"),
+            (remove("ratings.csv"), "contains no ratings.csv.*--ratings"),
             (edit("ratings.csv", "timestamp", "time"), "needs the columns userId, movieId, rating, timestamp"),
             (edit("ratings.csv", ",4.5,", ",4.25,"), "rating 4.25 is not on the scale 0.5, 1, … 5"),
-            (edit("ratings.csv", ",4.5,", ",many,"), "ratings.csv: not MovieLens's ratings"),
-            (edit("movies.csv", "genres", "kinds"), "movies.csv: not MovieLens's movies"),
+            (edit("ratings.csv", ",4.5,", ",many,"), "ratings.csv: is not MovieLens's ratings"),
+            (edit("movies.csv", "genres", "kinds"), "movies.csv: is not MovieLens's movies"),
         ],
     )
     def test_of_the_ratings(self, release, ratings, out, damage, message) -> None:
@@ -134,7 +134,7 @@ class TestErrors:
     def test_unknown_ids(self, release, ratings, out) -> None:
         text = (ratings / "ratings.csv").read_text().splitlines()
         (ratings / "ratings.csv").write_text("\n".join([text[0], "1,777777,4.0,1"]) + "\n")
-        with pytest.raises(InputError, match="none of the 1 ratings is of one of the 60 movies"):
+        with pytest.raises(InputError, match="none of the 1 ratings belongs to one of the 60 movies"):
             prepare(NAME, out, release, ratings=ratings)
         (ratings / "ratings.csv").write_text("\n".join(text) + "\n")
         path = next(release.rglob(FILE))
@@ -146,9 +146,9 @@ class TestErrors:
     def test_wrong_folders(self, release, ratings, tmp_path, out) -> None:
         with pytest.raises(InputError, match="nowhere: no such folder or file"):
             prepare(NAME, out, tmp_path / "nowhere")
-        with pytest.raises(InputError, match=r"ml-20m: no movie_description\.csv"):
+        with pytest.raises(InputError, match=r"ml-20m: contains no movie_description\.csv"):
             prepare(NAME, out, ratings)
-        with pytest.raises(InputError, match="MMTF14K: no ratings.csv in it"):
+        with pytest.raises(InputError, match="MMTF14K: contains no ratings.csv"):
             prepare(NAME, out, release)
         assert_nothing_left(out)
 

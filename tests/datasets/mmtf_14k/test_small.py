@@ -85,6 +85,6 @@ class TestSmall:
         monkey = pd.DataFrame([[1, 1, 4.0, 5]], columns=["userId", "movieId", "rating", "timestamp"])
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("recbole_mm.datasets.mmtf_14k.small._ratings", lambda: monkey)
-            with pytest.raises(InputError, match=r"avf_avg\.csv line 3: the embedding is not numbers"):
+            with pytest.raises(InputError, match=r"avf_avg\.csv line 3: the embedding must be numbers"):
                 prepare(SMALL, out, tmp_path / "s", audio="")
         assert_nothing_left(out)
