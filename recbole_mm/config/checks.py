@@ -1,16 +1,16 @@
-"""Checks of one run's options against each other, before any data are read; all raise `InputError`."""
+"""Checks of one run's options against each other, before any data are read; all raise `InputError`.
+
+Each takes the `recbole_mm.config.config.Config` of the run.
+"""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from recbole.utils import EvaluatorType, ModelType
 
 from recbole_mm.errors import InputError
-
-if TYPE_CHECKING:
-    from recbole_mm.config.config import Config
 
 # RecBole options that would silently do nothing for a model that reads its own vectors and draws no negatives.
 UNUSED_BY_OURS = (
@@ -27,7 +27,7 @@ UNUSED_BY_OURS = (
 )
 
 
-def check_mode(config: Config) -> None:
+def check_mode(config) -> None:
     """Ranking metrics need candidates beside the rows themselves."""
     modes = config.final_config_dict["eval_args"]["mode"]
     if config.final_config_dict["eval_type"] == EvaluatorType.RANKING and "labeled" in modes.values():
@@ -42,7 +42,7 @@ def check_mode(config: Config) -> None:
         )
 
 
-def check_multitask(config: Config) -> None:
+def check_multitask(config) -> None:
     """Options of RecBole that our models' data and training have no use for: better refused than ignored."""
     final = config.final_config_dict
     for option in UNUSED_BY_OURS:
@@ -57,7 +57,7 @@ def check_multitask(config: Config) -> None:
         raise InputError(f"option 'learner': sparse_adam needs sparse gradients, {config.model} has none; use adam")
 
 
-def check_modalities(config: Config) -> None:
+def check_modalities(config) -> None:
     """Names that can be those of fields."""
     names = config.final_config_dict["modalities"]
     wrong = [name for name in names if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", str(name))]
@@ -68,7 +68,7 @@ def check_modalities(config: Config) -> None:
         )
 
 
-def check_labels(config: Config) -> None:
+def check_labels(config) -> None:
     """Labels and ratings must reach the model as they are in the file."""
     final = config.final_config_dict
     negatives = final["train_neg_sample_args"]
@@ -88,7 +88,7 @@ def check_labels(config: Config) -> None:
         )
 
 
-def check_split(config: Config) -> None:
+def check_split(config) -> None:
     """The split must leave rows to train on, and movies that the model can know something of."""
     final = config.final_config_dict
     if final["split_by"] == "file_fold" and final["test_fold"] is None:

@@ -48,16 +48,19 @@ class Answers:
         self.recommend({})  # encodes the movies now, so that the first visitor does not wait for it
 
     def catalogue(self) -> dict[str, Any]:
-        """Names of model, dataset and modalities, the rating scale [lowest, highest], and the movies by column."""
+        """Names of model, dataset and modalities, the rating scale [lowest, highest] (null without
+        predicted ratings), and the movies by column.
+        """
         return {
             **self._recommender.about,
             "modalities": self._recommender.modalities,
-            "rating_scale": self._recommender.model.rating_scale.tolist(),
+            "rating_scale": self._recommender.rating_scale,
             "movies": self._movies,
         }
 
     def map(self) -> dict[str, Any]:
-        """Positions x and y of all movies and the most likely genre of each.
+        """Positions x and y of all movies and the most likely genre of each (empty text without
+        the genre task).
 
         The first call computes the map, which takes seconds to minutes. Calls during that time return an empty answer,
         so that only one of the server's threads is busy.
@@ -73,9 +76,11 @@ class Answers:
     def _compute_map(self) -> dict[str, Any]:
         with self._model_lock:
             vectors = self._recommender.movie_embeddings().to_numpy()
-            genres = self._recommender.genres(self._movies["item_id"])
+            genres = [""] * len(vectors)
+            if self._recommender.predicts_genres:
+                genres = self._recommender.genres(self._movies["item_id"]).idxmax(axis=1).tolist()
         x, y = two_dimensions(vectors).round(2).T.tolist()
-        return {"x": x, "y": y, "genre": genres.idxmax(axis=1).tolist()}
+        return {"x": x, "y": y, "genre": genres}
 
     def recommend(self, question: Any) -> dict[str, Any]:
         """The best movies for a person with reasons, as in `recommend --json`, and predicted ratings of all movies
@@ -98,7 +103,7 @@ class Answers:
             if not isinstance(item, str) or item not in self._allowed["liked"]:
                 raise InputError("item: must be the id of a movie of the catalogue")
             reason = recommender.explain(item, liked=liked, disliked=disliked)
-            genres = recommender.genres(item).iloc[0].nlargest(GENRES)
+            genres = recommender.genres(item).iloc[0].nlargest(GENRES) if recommender.predicts_genres else {}
             return {
                 "rating": reason.rating if recommender.rates else None,
                 "score": reason.score,

@@ -99,6 +99,11 @@ class Recommender:
         return "rating" in self._tasks
 
     @property
+    def rating_scale(self) -> list[float] | None:
+        """Lowest and highest rating of one of this package's models; None if it predicts no ratings."""
+        return self.model.task("rating").rating_scale.tolist() if self.multimodal and self.rates else None
+
+    @property
     def predicts_genres(self) -> bool:
         """Whether the model predicts genres."""
         return "genre" in self._tasks

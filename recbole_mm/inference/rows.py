@@ -27,7 +27,7 @@ def recommendation_rows(
         Dicts with rank, item_id, title, year, score, rating, genres, because, because_method and modality;
         ``recbole-mm recommend --help`` says what each of them is.
     """
-    genres = recommender.likely_genres(found["item_id"]) if recommender.multimodal else [[]] * len(found)
+    genres = recommender.likely_genres(found["item_id"]) if recommender.predicts_genres else [[]] * len(found)
     rows = []
     for movie, likely, reason in zip(found.to_dict("records"), genres, reasons):
         carriers = [] if reason is None else reason.carriers(CARRIERS).to_dict("records")

@@ -18,7 +18,7 @@ import torch
 from recbole_mm.errors import InputError
 
 FORMAT = "recbole-mm checkpoint"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _KEYS = {
     "config",
     "epoch",
@@ -63,6 +63,11 @@ def load_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> dic
     version, config = content.get("format_version"), content["config"]
     if not isinstance(version, int) or not isinstance(config, dict) or not {"model", "dataset"} <= set(config):
         raise InputError(refusal)
+    if version < FORMAT_VERSION:
+        raise InputError(
+            f"{path}: written by an older recbole-mm (format {version}, this one reads {FORMAT_VERSION}); its "
+            f"options and weights have other names; train again, or use recbole-mm 0.1 for it"
+        )
     if version > FORMAT_VERSION:
         raise InputError(
             f"{path}: written by a newer recbole-mm (format {version}, this one reads {FORMAT_VERSION}); upgrade it"

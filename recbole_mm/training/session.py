@@ -181,6 +181,8 @@ def prepare_data(config: Config) -> tuple[Dataset, Split]:
         dataset = MultimodalDataset(config) if config.is_multitask else create_dataset(config)
         if config.reads_vectors and not config.is_multitask:
             dataset.modalities = read_modalities(dataset)
+        for note in config.notes:
+            getLogger().info(note)
         getLogger().info(dataset)
         return dataset, build_split(dataset, config)
 

@@ -9,8 +9,9 @@ import pytest
 from recbole_mm.cli.main import main
 from recbole_mm.config.config import Config
 from recbole_mm.errors import InputError
+from recbole_mm.inference.load import load
 from recbole_mm.training.checkpoint import load_checkpoint
-from recbole_mm.training.session import load, run
+from recbole_mm.training.session import run
 
 COLUMNS = """\
 load_col:

@@ -106,6 +106,13 @@ def test_an_absent_file_and_a_newer_format_are_errors(tmp_path):
 @pytest.mark.parametrize("damage", [{"config": {}}, {"config": 3}, {"format_version": "x"}])
 def test_a_checkpoint_with_a_broken_head_is_refused(tmp_path, damage):
     path = tmp_path / "model.pt"
-    torch.save({**to_plain(CONTENT), "format": "recbole-mm checkpoint", "format_version": 1, **damage}, path)
+    torch.save({**to_plain(CONTENT), "format": "recbole-mm checkpoint", "format_version": 2, **damage}, path)
     with pytest.raises(InputError, match="not a checkpoint of recbole-mm"):
+        load_checkpoint(path)
+
+
+def test_a_checkpoint_of_the_first_build_is_refused(tmp_path):
+    path = tmp_path / "old.pt"
+    torch.save({**to_plain(CONTENT), "format": "recbole-mm checkpoint", "format_version": 1}, path)
+    with pytest.raises(InputError, match="written by an older recbole-mm .*train again"):
         load_checkpoint(path)

@@ -169,7 +169,7 @@ function movedSince(before, id, rank) {
 
 function ratingOf(value) {
   if (value === null) return element("span", { className: "rating" });
-  const [lowest, highest] = catalogue.rating_scale;
+  const [lowest, highest] = catalogue.rating_scale ?? [0, 1];
   const bar = element("span");
   bar.style.width = `${(100 * (value - lowest)) / (highest - lowest)}%`;
   const shownAs = element("span", { className: "rating", title: "predicted rating" }, value.toFixed(1), element("span", { className: "track" }, bar));
