@@ -185,6 +185,7 @@ def test_extending(tmp_path, monkeypatch):
             return
         registry = Path("recbole_mm/model/registry.py")
         before, line, after = registry.read_text("utf-8").partition('    "MMFS": "recbole_mm.model.mmfs:MMFS",\n')
+        assert line
         registry.write_text(before + line + block.text + after, encoding="utf-8")
 
     monkeypatch.setattr(reader, "do", do)

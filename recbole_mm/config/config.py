@@ -299,7 +299,12 @@ class Config(RecBoleConfig):
         final, given = self.final_config_dict, self._given.get("metrics")
         of_tasks = {task.family.name: task.family for task in self.capabilities.tasks.values()}
         origin = given.origin if given else "metrics"
-        request = MetricRequest.split(final["metrics"], {**FAMILIES, **of_tasks}, given is not None, origin)
+        names = list(final["metrics"])
+        if given is None:  # a protocol does not know the families that a model adds
+            names += [
+                name for task in self.task_classes if task.family.name not in FAMILIES for name in task.family.metrics
+            ]
+        request = MetricRequest.split(names, {**FAMILIES, **of_tasks}, given is not None, origin)
         reported = self._reported()
         possible = {*reported, "ranking"} if "rating" in reported else set(reported)
         reasons = {

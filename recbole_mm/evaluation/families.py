@@ -142,3 +142,8 @@ FAMILIES: dict[str, MetricFamily] = {family.name: family for family in (RATING, 
 def bigger_is_better(metric: str) -> bool:
     """Whether a larger value is the better one; of a name such as NDCG@10."""
     return metric.split("@")[0].lower() not in smaller_metrics
+
+
+def family_of(result: str) -> str:
+    """Family of a name in a result file, such as ``ndcg@10``; of one unknown here, the text before the first '_'."""
+    return next((name for name, family in FAMILIES.items() if family.owns(result)), result.split("_")[0])

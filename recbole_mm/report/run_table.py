@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from tabulate import tabulate
 
+from recbole_mm.evaluation.families import family_of
 from recbole_mm.training.result import Result
-
-FAMILIES = {"rating": ("rmse", "mae"), "genre": ("genre_",)}
 
 
 def result_table(result: Result) -> str:
     """One table: every metric on the validation and the test part, then the costs of the run."""
-    rows = [[_family(name), name, result.valid.get(name), value] for name, value in result.test.items()]
-    order = ["rating", "ranking", "genre"]
-    rows.sort(key=lambda row: order.index(row[0]))
+    rows = [[family_of(name), name, result.valid.get(name), value] for name, value in result.test.items()]
     previous = ""
     for row in rows:  # the name of a task is printed once
         row[0], previous = ("" if row[0] == previous else row[0]), row[0]
@@ -29,10 +26,3 @@ def result_table(result: Result) -> str:
     )
     saved = f"\ncheckpoint {result.checkpoint}" if result.checkpoint else ""
     return f"\n{title}\n{table}\n{cost}{saved}"
-
-
-def _family(metric: str) -> str:
-    return next(
-        (family for family, names in FAMILIES.items() if metric.startswith(names)),
-        "ranking",
-    )
