@@ -18,12 +18,12 @@ from recbole.utils import EvaluatorType, ModelType
 from recbole_mm.config import processes
 from recbole_mm.config.builtin import quick_start_files, task_options
 from recbole_mm.config.checks import check_labels, check_modalities, check_mode, check_multitask, check_split
+from recbole_mm.config.metrics import reported_families, requested_metrics, split_metrics
 from recbole_mm.config.schema import DERIVED, RECBOLE_PROPERTIES, Schema, model_property_file
 from recbole_mm.config.sources import FILE_OPTIONS, Given, dataset_options, given_options, read_packaged
 from recbole_mm.config.tasks import choose_tasks, default_columns, reads_field
 from recbole_mm.errors import InputError, nearest
-from recbole_mm.evaluation.families import FAMILIES, bigger_is_better
-from recbole_mm.evaluation.requested import MetricRequest
+from recbole_mm.evaluation.families import bigger_is_better
 from recbole_mm.model.baselines.vector_fields import VectorFields
 from recbole_mm.model.capabilities import capabilities_of
 from recbole_mm.model.registry import get_model
@@ -192,7 +192,9 @@ class Config(RecBoleConfig):
         """What the data set's own file sets, typed."""
         own = self.schema.check_dataset(self._of_dataset)
         if "metrics" in own:
-            MetricRequest.split(own["metrics"], self._of_dataset["metrics"])  # a wrong name is an error of the file
+            split_metrics(
+                own["metrics"], self.capabilities, self._of_dataset["metrics"]
+            )  # a wrong name is an error of the file
         if "eval_args" in own:
             own["eval_args"] = {**options["eval_args"], **own["eval_args"]}
         return own
@@ -214,7 +216,7 @@ class Config(RecBoleConfig):
     @property
     def predicts_ratings(self) -> bool:
         """Whether the trained model predicts ratings."""
-        return "rating" in self._reported()
+        return "rating" in reported_families(self.capabilities, self.task_classes)
 
     @property
     def trains_on_rows(self) -> bool:
@@ -224,12 +226,6 @@ class Config(RecBoleConfig):
     def origin(self, option: str) -> str:
         """Where the user set an option (a file, the command line), for messages."""
         return self._given[option].origin
-
-    def _reported(self) -> list[str]:
-        """Metric families that the run reports without being asked for them."""
-        if self.is_multitask:
-            return [task.family.name for task in self.task_classes]
-        return ["rating", "ranking"] if self.capabilities.predicts_ratings else ["ranking"]
 
     @property
     def reads_vectors(self) -> bool:
@@ -241,7 +237,10 @@ class Config(RecBoleConfig):
         data_path = final["data_path"]
         self._eval_args = final["eval_args"]
         self._choose_tasks()
-        request = self._requested_metrics()
+        request = requested_metrics(
+            *(self.model, self.capabilities, self.task_classes, final["metrics"], self._given.get("metrics")),
+            self.reads_ratings,
+        )
         if request.empty:
             raise InputError(
                 f"protocol '{final['protocol']}' reports {', '.join(final['metrics'])}, of which {self.model} can do "
@@ -293,28 +292,6 @@ class Config(RecBoleConfig):
             self.notes += [note] if note else []
         else:
             self.reads_ratings |= self.capabilities.predicts_ratings
-
-    def _requested_metrics(self) -> MetricRequest:
-        """The metrics of the run, those of a protocol without what the model does not report."""
-        final, given = self.final_config_dict, self._given.get("metrics")
-        of_tasks = {task.family.name: task.family for task in self.capabilities.tasks.values()}
-        origin = given.origin if given else "metrics"
-        names = list(final["metrics"])
-        if given is None:  # a protocol does not know the families that a model adds
-            names += [
-                name for task in self.task_classes if task.family.name not in FAMILIES for name in task.family.metrics
-            ]
-        request = MetricRequest.split(names, {**FAMILIES, **of_tasks}, given is not None, origin)
-        reported = self._reported()
-        possible = {*reported, "ranking"} if "rating" in reported else set(reported)
-        reasons = {
-            "rating": f"{self.model} predicts no ratings; use --builtin_task=rating or a model that does",
-            "genre": f"{self.model} predicts no genres; use MMFS, MMSP or MMASP",
-        }
-        if self.is_multitask:
-            tasks = ", ".join(final["tasks"])
-            reasons = {name: f"task '{name}' is off (tasks: {tasks}); add it to the option tasks" for name in of_tasks}
-        return request.restrict(reported, possible, reasons, self.reads_ratings)
 
     def _as_input_error(self, function, *arguments: Any) -> None:
         try:

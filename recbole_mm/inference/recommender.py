@@ -122,10 +122,7 @@ class Recommender:
         Raises:
             InputError: the model predicts no ratings, an unknown user or movie, or lists of different lengths.
         """
-        if not self.rates:
-            raise InputError(
-                f"{type(self.model).__name__} predicts no ratings; use recommend(), or train another model"
-            )
+        self._only_with_ratings()
         users, items = self._users.resolve(user_ids), self._movies.resolve(item_ids)
         if len(users) != len(items) and 1 not in (len(users), len(items)):
             raise InputError(f"predict: {len(users)} users but {len(items)} movies; give as many, or one of either")

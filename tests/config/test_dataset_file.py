@@ -76,10 +76,10 @@ def test_it_lies_below_data_path_or_in_dataset_of_the_current_folder(own, plante
 def test_a_protocol_that_is_given_keeps_its_split_and_metrics(own):
     data_path = own("protocol: temporal\nmetrics: [RMSE]\neval_args: {mode: uni10}\n")
     config = read(data_path)
-    assert (config["protocol"], config["rating_metrics"], config["metrics"]) == ("temporal", ["RMSE"], [])
+    assert (config["protocol"], config["metrics_of"], config["metrics"]) == ("temporal", {"rating": ["RMSE"]}, [])
     given = read(data_path, "--protocol=ranking")
     assert given["eval_args"]["order"] == "RO" and given["eval_args"]["mode"]["test"] == "full"
-    assert given["metrics"] and given["genre_metrics"]
+    assert given["metrics"] and given["metrics_of"]["genre"]
     ranked = read(own("topk: 5\neval_args: {mode: uni10}\n"), "--metrics=[NDCG]")
     assert (ranked["topk"], ranked["eval_args"]["order"], ranked["eval_args"]["mode"]["test"]) == ([5], "RO", "uni10")
 

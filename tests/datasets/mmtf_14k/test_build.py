@@ -187,7 +187,7 @@ class TestCommandLine:
         trained = recbole_mm.load(recbole_mm.run("MMASP", NAME, config_dict=options).checkpoint).model
         pair = Interaction({"user_id": torch.tensor([1]), "item_id": torch.tensor([1])})
         for mean, clipped in ((-99.0, 0.5), (99.0, 5.0)):
-            trained.mean_rating.fill_(mean)
+            trained.tasks["rating"].mean_rating.fill_(mean)
             assert trained.predict_rating(pair).tolist() == [clipped]
         builtin = Config("DeepFM", NAME, config_dict={**options, "builtin_task": "rating"})
         assert prepare_session(builtin).model.rating_scale.tolist() == [0.5, 5]
