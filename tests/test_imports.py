@@ -6,6 +6,7 @@ itself, `recbole_mm`, stands outside: it looks its public names up when they are
 
 from __future__ import annotations
 
+import ast
 from graphlib import CycleError, TopologicalSorter
 
 from recbole_mm.benchmark.imports import modules_of, read_imports
@@ -81,3 +82,23 @@ def test_an_upward_import_and_a_circle_are_found() -> None:
     assert circle({up, down}) == []
     found = circle({up, down, (down[1], "recbole_mm.data.dataset")})
     assert found[0] == found[-1] and set(found) == {*up, *down}
+
+
+def test_no_module_reaches_into_private_members_of_another() -> None:
+    """``other._name``, unless the module itself has a class or function that defines ``_name``, or it is RecBole's."""
+    of_recbole = {"_change_feat_format", "_drop_unused_col", "_update", "_data_dict", "_foreach_lerp_"}
+    reached = []
+    for module, path in modules_of().items():
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        own = {node.name for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
+        own |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and is_self(node.value)}
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.Attribute) or not node.attr.startswith("_") or node.attr.startswith("__"):
+                continue
+            if not is_self(node.value) and node.attr not in own | of_recbole:
+                reached.append(f"{module}:{node.lineno}: {ast.unparse(node)}")
+    assert reached == []
+
+
+def is_self(node: ast.expr) -> bool:
+    return isinstance(node, ast.Name) and node.id in ("self", "cls")

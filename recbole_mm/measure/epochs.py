@@ -33,9 +33,7 @@ def measure(dataset: str, rounds: int, options: dict | None = None) -> list[dict
     seconds: dict[str, list[float]] = {model: [] for model in MODELS}
     for epoch in range(rounds + 1):
         for model, session in sessions.items():
-            start = perf_counter()
-            session.trainer._train_epoch(session.train_data, epoch, show_progress=False)
-            seconds[model].append(perf_counter() - start)
+            seconds[model].append(session.trainer.train_epoch(session.train_data, epoch))
     rows = []
     for model, session in sessions.items():
         times = seconds[model][1:]

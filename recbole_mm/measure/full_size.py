@@ -98,6 +98,8 @@ def _train(folder: Path, model: str) -> dict:
     import torch
 
     from recbole_mm.config.config import Config
+    from recbole_mm.data.dataloader import EvaluationData
+    from recbole_mm.evaluation.families import RATING
     from recbole_mm.training.session import prepare_session
 
     start = perf_counter()
@@ -111,12 +113,12 @@ def _train(folder: Path, model: str) -> dict:
     }
     session = prepare_session(Config(model, DATASET, config_dict=options))
     loaded = perf_counter()
-    session.trainer._train_epoch(session.train_data, 0)
+    session.trainer.train_epoch(session.train_data, 0)
     trained = perf_counter()
     session.model.eval()
     rows = session.split.test
     with torch.no_grad():
-        rating_metrics = session.trainer._evaluate_ratings(rows)
+        rating_metrics = RATING.evaluate(session.trainer, EvaluationData(rows, None, None, {}), ["RMSE"], False)
         ranking = _rank(session)
     return {
         "users": session.split.train.user_num - 1,
@@ -142,9 +144,9 @@ def _rank(session) -> dict:
     users = rows.inter_feat[rows.uid_field]
     chosen = users.unique()[:RANKED_USERS]
     part = rows.copy(rows.inter_feat[users <= chosen[-1]])
-    data = EvaluationData(part, CatalogueLoader(session.config, part, [split.train, split.valid]), None, None, None)
+    data = EvaluationData(part, CatalogueLoader(session.config, part, [split.train, split.valid]), None, {})
     start = perf_counter()
-    metrics = session.trainer._evaluate_ranking(data)
+    metrics = session.trainer.rank_catalogue(data)
     seconds = perf_counter() - start
     return {"ranked_users": len(chosen), "users_per_second": len(chosen) / seconds, "ndcg@10": metrics["ndcg@10"]}
 

@@ -50,14 +50,15 @@ def _in_fresh_process(*arguments: object) -> dict[str, float]:
     command = [
         sys.executable,
         "-c",
-        "from recbole_mm.measure import loading; loading._worker()",
+        "from recbole_mm.measure import loading; loading.measure_in_this_process()",
         *map(str, arguments),
     ]
     finished = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return json.loads(finished.stdout.splitlines()[-1])
 
 
-def _worker() -> None:
+def measure_in_this_process() -> None:
+    """Measure what the command line asks for and print it as JSON: `measure` calls this in a new process."""
     task, folder, *size = sys.argv[1:]
     sys.argv = sys.argv[:1]  # RecBole's Config reads it
     load = {"write": _write, "recbole": _recbole, "text": _text, "npz": _npz}[task](Path(folder), *map(int, size))

@@ -61,6 +61,11 @@ class EvaluationMixin:
         self.history.append({"epoch": epoch_idx, "seconds": perf_counter() - start, "losses": _by_name(losses)})
         return losses
 
+    def train_epoch(self, train_data, epoch: int) -> float:
+        """One epoch without validation, for measurements; returns its seconds."""
+        self._train_epoch(train_data, epoch, show_progress=False)
+        return self.history[-1]["seconds"]
+
     def _seed_epoch(self, train_data, epoch_idx: int) -> None:
         """The random numbers of an epoch depend on seed and epoch only, so resuming equals never having stopped.
 
