@@ -13,7 +13,6 @@ imported, since it needs ray.
 from __future__ import annotations
 
 import importlib
-import sys
 from importlib import metadata
 from typing import TYPE_CHECKING
 
@@ -51,11 +50,10 @@ def _check_requirements() -> None:
     """
     found = _installed("recbole")
     if found != _RECBOLE:
-        # RecBole pins ray<=2.6.3, which has no wheel for Python 3.12, so pip can resolve it only without dependencies.
-        option = "--no-deps " if sys.version_info >= (3, 12) else ""
+        # Without its dependencies: RecBole pins an old ray, which this package does not need (pyproject.toml).
         raise ImportError(
             f"recbole_mm needs RecBole {_RECBOLE}, but {f'{found} is' if found else 'none is'} installed; "
-            f"type: pip install {option}recbole=={_RECBOLE}"
+            f"type: pip install --no-deps recbole=={_RECBOLE}"
         )
     pandas = _installed("pandas")
     if pandas is None or int(pandas.split(".")[0]) >= 3:

@@ -225,10 +225,11 @@ def check_requirements(arguments: list[str]) -> None:
     """``pip install``: names of this package, its extras, or requirements that pyproject.toml has."""
     requirements = [argument for argument in arguments if argument not in ("-e", "--no-deps")]
     assert requirements
+    recbole = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["dependency-groups"]["dev"]
     declared = [requirement.split(";")[0] for requirement in [*project()["dependencies"], *sum(extras().values(), [])]]
     for requirement in requirements:
         own = re.fullmatch(r"(?:\.|recbole-mm)(?:\[([\w,]+)\])?", requirement)
         if own is None:
-            assert requirement in declared, requirement
+            assert requirement in [*declared, *recbole], requirement
         elif own[1]:
             assert set(own[1].split(",")) <= set(extras()), requirement
