@@ -6,6 +6,7 @@ Each takes the `recbole_mm.config.config.Config` of the run.
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 from recbole.utils import EvaluatorType, ModelType
@@ -25,6 +26,16 @@ UNUSED_BY_OURS = (
     "enable_scaler",
     "threshold",
 )
+
+
+def check_name(dataset: str) -> None:
+    """The name of a data set is not a path."""
+    folder = Path(dataset)
+    if len(folder.parts) != 1 or folder.name != dataset:
+        raise InputError(
+            f"option 'dataset' is '{dataset}', but takes the name of a folder; type --dataset={folder.name} "
+            f"--data_path={folder.parent}"
+        )
 
 
 def check_mode(config) -> None:

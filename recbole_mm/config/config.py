@@ -17,7 +17,14 @@ from recbole.utils import EvaluatorType, ModelType
 
 from recbole_mm.config import processes
 from recbole_mm.config.builtin import quick_start_files, task_options
-from recbole_mm.config.checks import check_labels, check_modalities, check_mode, check_multitask, check_split
+from recbole_mm.config.checks import (
+    check_labels,
+    check_modalities,
+    check_mode,
+    check_multitask,
+    check_name,
+    check_split,
+)
 from recbole_mm.config.metrics import reported_families, requested_metrics, split_metrics
 from recbole_mm.config.schema import DERIVED, RECBOLE_PROPERTIES, Schema, model_property_file
 from recbole_mm.config.sources import FILE_OPTIONS, Given, dataset_options, given_options, read_packaged
@@ -83,6 +90,7 @@ class Config(RecBoleConfig):
         overall = read_packaged(resource_dir("properties") / "overall.yaml")
         self._protocol = self._read_protocol(overall["protocol"])
         self.model, self.model_class, self.dataset = self._get_model_and_dataset(model, dataset)
+        check_name(self.dataset)
         self.capabilities = capabilities_of(self.model_class)
         self.schema = Schema(self.model, self.model_class.type)
         self.given: dict[str, Any] = self.schema.check(self._given)
@@ -285,7 +293,9 @@ class Config(RecBoleConfig):
         final, self.notes = self.final_config_dict, []
         self.task_classes: list[type[Task]] = []
         options = {**final, "dataset": self.dataset}
-        self.reads_ratings = reads_field(options, "RATING_FIELD", "inter") is None
+        # RecBole's threshold turns the ratings into labels and drops them.
+        labelled = final["RATING_FIELD"] in (final["threshold"] or {})
+        self.reads_ratings = not labelled and reads_field(options, "RATING_FIELD", "inter") is None
         if self.is_multitask:
             self.task_classes, note = choose_tasks(self.capabilities.tasks, options, self.given)
             final["tasks"] = [task.name for task in self.task_classes]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from time import perf_counter
 
@@ -57,9 +58,27 @@ class EvaluationMixin:
     def _train_epoch(self, train_data, epoch_idx, loss_func=None, show_progress=False):
         start = perf_counter()
         self._seed_epoch(train_data, epoch_idx)
-        losses = super()._train_epoch(train_data, epoch_idx, loss_func, show_progress)
+        with self._asking_for_fields(train_data):
+            losses = super()._train_epoch(train_data, epoch_idx, loss_func, show_progress)
         self.history.append({"epoch": epoch_idx, "seconds": perf_counter() - start, "losses": _by_name(losses)})
         return losses
+
+    @contextmanager
+    def _asking_for_fields(self, data) -> Iterator[None]:
+        """A field that a model of RecBole asks its batches for and that they lack, as one line that names options."""
+        try:
+            yield
+        except KeyError as error:
+            field = str(error).strip("'")
+            fields = {self.config[name] for name in self.config.parameters["Dataset"] if name.endswith("_FIELD")}
+            prefix = self.config["NEG_PREFIX"]
+            if field not in fields and not field.startswith(prefix):
+                raise
+            held = ", ".join(data.dataset.inter_feat.columns)
+            raise InputError(
+                f"{self.config['model']} asks for field '{field}', but this run's data have {held}; check the options "
+                f"load_col, train_neg_sample_args, threshold and LABEL_FIELD"
+            ) from error
 
     def train_epoch(self, train_data, epoch: int) -> float:
         """One epoch without validation, for measurements; returns its seconds."""

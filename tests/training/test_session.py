@@ -121,3 +121,35 @@ def test_unknown_model_is_an_error(planted, model, message):
 def test_missing_dataset_is_an_error_with_the_nearest_name(planted):
     with pytest.raises(InputError, match="dataset 'plantd': no folder.*Did you mean 'planted'"):
         run("MMFS", "plantd", config_dict=planted.options())
+
+
+# ---------------------------------------------------------------------- what a built-in model asks of its data
+
+
+@pytest.mark.parametrize("model", ["BPR", "LightGCN", "ItemKNN"])
+def test_rankers_run_on_data_without_ratings(planted, model):
+    del planted.ratings["rating:float"]
+    planted.write()
+    options = planted.data_options(epochs=1)
+    del options["load_col"]
+    result = run(model, planted.name, config_dict=options, saved=False)
+    assert set(result.test) == {"recall@10", "mrr@10", "ndcg@10", "hit@10", "precision@10"}
+
+
+def test_a_threshold_leaves_no_ratings_to_order_by(planted):
+    result = run("BPR", planted.name, config_dict=planted.data_options(epochs=1, threshold={"rating": 4}), saved=False)
+    assert "rated_ndcg@10" not in result.test and "ndcg@10" in result.test
+
+
+def test_a_field_that_a_model_asks_for_and_does_not_get_is_named(planted):
+    options = planted.data_options(epochs=1, train_neg_sample_args=None)
+    with pytest.raises(InputError, match="BPR asks for field 'neg_item_id', .* check the options load_col, train_neg"):
+        run("BPR", planted.name, config_dict=options, saved=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "typed"), [("dataset/x", "--dataset=x --data_path=dataset"), ("/a/b/x/", "--dataset=x --data_path=/a/b")]
+)
+def test_a_path_in_place_of_a_name_says_what_to_type(name, typed):
+    with pytest.raises(InputError, match=f"takes the name of a folder; type {typed}"):
+        Config("MMFS", name)
