@@ -18,6 +18,8 @@ from collections.abc import Callable, Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType, SimpleNamespace
 
+from recbole_mm import unsafe_calls
+
 
 def numpy_scalar_names(numpy: ModuleType) -> bool:
     """numpy >= 2.0: "`np.float_` was removed in the NumPy 2.0 release" at every ``Config()``.
@@ -168,12 +170,14 @@ PATCHES: tuple[tuple[str, Callable[[ModuleType], bool]], ...] = (
     ("recbole.data.interaction", interaction_index),
     ("recbole.evaluator.collector", collector_counts),
     ("recbole.trainer.trainer", trainer_amp),
+    *unsafe_calls.PATCHES,
 )
 """(module, function that patches it); the order does not matter."""
 
 
 def apply() -> None:
     """Patch the modules of :data:`PATCHES`: imported modules now, other modules at their import. Idempotent."""
+    unsafe_calls.keep_weights_only()
     for name, patch in PATCHES:
         if name in sys.modules:
             patch(sys.modules[name])

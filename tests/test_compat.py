@@ -17,7 +17,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recbole_mm import compat
+from recbole_mm import compat, unsafe_calls
 
 PACKAGE_PARENT = str(Path(compat.__file__).parents[1])
 
@@ -94,7 +94,8 @@ def test_no_break_with_the_package(imports: str, tmp_path: Path) -> None:
 
 
 def test_every_patch_has_its_break_here() -> None:
-    assert {patch.__name__ for _, patch in compat.PATCHES} == {name.split()[0] for name in BREAKS}
+    patches = set(compat.PATCHES) - set(unsafe_calls.PATCHES)  # these have tests of their own
+    assert {patch.__name__ for _, patch in patches} == {name.split()[0] for name in BREAKS}
 
 
 def test_applying_again_changes_nothing() -> None:

@@ -13,7 +13,9 @@ from recbole_mm.benchmark.imports import modules_of, read_imports
 
 # Lowest first. Packages of one line do not import each other.
 LAYERS = (
-    ("errors", "resources", "environment", "compat"),
+    ("errors", "resources", "environment"),
+    ("unsafe_calls",),
+    ("compat",),
     ("features",),
     ("data",),
     ("evaluation",),

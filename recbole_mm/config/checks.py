@@ -12,14 +12,11 @@ from typing import Any
 from recbole.utils import EvaluatorType, ModelType
 
 from recbole_mm.errors import InputError
+from recbole_mm.unsafe_calls import PICKLED
 
 # RecBole options that would silently do nothing for a model that reads its own vectors and draws no negatives.
 UNUSED_BY_OURS = (
     "train_neg_sample_args",
-    "save_dataset",
-    "save_dataloaders",
-    "dataset_save_path",
-    "dataloaders_save_path",
     "alias_of_item_id",
     "transform",
     "enable_amp",
@@ -36,6 +33,16 @@ def check_name(dataset: str) -> None:
             f"option 'dataset' is '{dataset}', but takes the name of a folder; type --dataset={folder.name} "
             f"--data_path={folder.parent}"
         )
+
+
+def check_pickled(config) -> None:
+    """Options that name files of pickled Python objects, which can run code when they are read."""
+    for option in PICKLED:
+        if config.final_config_dict.get(option):
+            raise InputError(
+                f"{config.origin(option)}: option '{option}' is for files of pickled Python objects, which can run "
+                f"code when they are read; leave it out (data are read from the atomic files each time)"
+            )
 
 
 def check_mode(config) -> None:

@@ -23,6 +23,7 @@ from recbole_mm.config.checks import (
     check_mode,
     check_multitask,
     check_name,
+    check_pickled,
     check_split,
 )
 from recbole_mm.config.metrics import reported_families, requested_metrics, split_metrics
@@ -233,7 +234,7 @@ class Config(RecBoleConfig):
 
     def origin(self, option: str) -> str:
         """Where the user set an option (a file, the command line), for messages."""
-        return self._given[option].origin
+        return self._set_by_user(option).origin
 
     @property
     def reads_vectors(self) -> bool:
@@ -276,6 +277,7 @@ class Config(RecBoleConfig):
             )
         if final["dataset"] == "ml-100k" and data_path != self.internal_config_dict["data_path"]:
             final["data_path"] = os.path.join(data_path, self.dataset)  # RecBole takes its own copy whatever is asked
+        check_pickled(self)
         check_labels(self)
         check_split(self)
         processes.check_options(final, self.model, self.is_multitask)

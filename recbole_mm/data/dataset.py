@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import recbole.data.dataset
 import torch
 from recbole.data.dataset import Dataset
+from recbole.utils import ModelType
 
 from recbole_mm.data.corruption import corrupt
 from recbole_mm.data.labels import MovieLabels
@@ -61,6 +63,18 @@ class MultimodalDataset(Dataset):
     def join(self, df):
         """Interactions as they are: models of this package look features up by id, batches need no copy."""
         return df
+
+
+def dataset_class_of(config) -> type[Dataset]:
+    """Class of a run's data set: ours for a multitask model, RecBole's for any other.
+
+    RecBole's own `create_dataset` reads a pickled data set instead where it finds one, and that can run code.
+    """
+    if config.is_multitask:
+        return MultimodalDataset
+    of_type = {ModelType.SEQUENTIAL: "SequentialDataset", ModelType.KNOWLEDGE: "KnowledgeBasedDataset"}
+    own = getattr(recbole.data.dataset, f"{config['model']}Dataset", None)
+    return own or getattr(recbole.data.dataset, of_type.get(config["MODEL_TYPE"], "Dataset"))
 
 
 def read_modalities(dataset: Dataset) -> dict[str, Modality]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import pickle
 import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
@@ -15,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from recbole.data import create_dataset
 from recbole.data.dataset import Dataset
 from recbole.utils import init_logger, init_seed
 
@@ -23,7 +23,7 @@ from recbole_mm.config.config import Config
 from recbole_mm.config.processes import of_several, process_count
 from recbole_mm.data.atomic import check_atomic_files
 from recbole_mm.data.dataloader import EvaluationData, data_preparation
-from recbole_mm.data.dataset import MultimodalDataset, read_modalities
+from recbole_mm.data.dataset import dataset_class_of, read_modalities
 from recbole_mm.data.splits import Split, build_split
 from recbole_mm.datasets.registry import PREPARABLE, prepare
 from recbole_mm.environment import peak_rss_mb, versions
@@ -163,7 +163,13 @@ def prepare_session(config: Config) -> Session:
     # Again, so that weights do not depend on how many random numbers the data took.
     init_seed(config["seed"] + config["local_rank"], config["reproducibility"])
     start = perf_counter()
-    model = config.model_class(config, split.train).to(config["device"])
+    try:
+        model = config.model_class(config, split.train).to(config["device"])
+    except pickle.UnpicklingError as error:
+        raise InputError(
+            f"options of {config['model']}: a file of pretrained weights holds more than weights and plain values, so "
+            f"it could run code ({' '.join(str(error).split())[:120]}); save its state_dict alone with torch.save"
+        ) from error
     built = perf_counter() - start
     trainer = build_trainer(config, model)
     trainer.data_fingerprint = fingerprint(dataset, split)
@@ -178,7 +184,7 @@ def prepare_data(config: Config) -> tuple[Dataset, Split]:
     with _input_errors_of_recbole(config), warnings.catch_warnings():
         # RecBole on pandas 2: deprecated, not broken (pandas 3 is excluded).
         warnings.filterwarnings("ignore", category=FutureWarning, module=r"recbole\.")
-        dataset = MultimodalDataset(config) if config.is_multitask else create_dataset(config)
+        dataset = dataset_class_of(config)(config)
         if config.reads_vectors and not config.is_multitask:
             dataset.modalities = read_modalities(dataset)
         for note in config.notes:

@@ -23,7 +23,7 @@ NO_TRAINING_MOVIE = {"protocol": "cold-item", "cold_test_ratio": 0.9, "cold_vali
         ({"normalize_all": True}, "scale the ratings"),
         ({"protocol": "cold-item", "eval_args": {"mode": "uni20"}}, "not cold"),
         ({"train_neg_sample_args": {"distribution": "uniform"}}, "'train_neg_sample_args' has no effect on MMFS"),
-        ({"save_dataset": True}, "'save_dataset' has no effect"),
+        ({"save_dataset": True}, "'save_dataset' is for files of pickled Python objects"),
         ({"modalities": ["text", "text"]}, "takes different names"),
         ({"modalities": ["a.b"]}, "takes different names"),
         ({"tasks": ["rating", "genre"], "rating_weight": 0, "genre_weight": 0}, "nothing would be trained"),
