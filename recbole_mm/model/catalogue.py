@@ -5,7 +5,8 @@ Shapes: N movies ([PAD] included), K modalities, d = embedding_size.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -62,11 +63,11 @@ class Catalogue(nn.Module):
 
     def field(self, name: str) -> ModalityField:
         """The vectors of one modality."""
-        return self._fields[self.modalities.index(name)]
+        return self.fields()[name]
 
     def fields(self) -> dict[str, ModalityField]:
         """The vectors of every modality, by name."""
-        return dict(zip(self.modalities, self._fields))
+        return dict(zip(self.modalities, cast("Iterable[ModalityField]", self._fields)))
 
     # ------------------------------------------------------------------ the fused input
 
@@ -90,11 +91,11 @@ class Catalogue(nn.Module):
     @property
     def vector_size(self) -> int:
         """Length of the standardised vectors of all modalities side by side."""
-        return sum(field.vectors.shape[1] for field in self._fields)
+        return sum(field.vectors.shape[1] for field in self.fields().values())
 
     def vectors_of(self, items: Tensor) -> Tensor:
         """Standardised vectors of movies side by side, zeros where one is missing, [B, vector_size]."""
-        parts = [field.vectors[items] * field.present[items, None] for field in self._fields]
+        parts = [field.vectors[items] * field.present[items, None] for field in self.fields().values()]
         return torch.cat(parts, dim=1) if parts else self.has_ratings.new_zeros(len(items), 0, dtype=torch.float32)
 
     # ------------------------------------------------------------------ other catalogues with the same weights

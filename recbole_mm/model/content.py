@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import torch
-from recbole.data.dataset import Dataset
 from torch import Tensor, nn
 
+from recbole_mm.data.dataset import MultimodalDataset
 from recbole_mm.model.layers import Standardizer
 
 
@@ -19,7 +19,9 @@ class CatalogueContent(nn.Module):
         widths: modality -> its number of columns, dimension + 2.
     """
 
-    def __init__(self, dataset: Dataset) -> None:
+    side_by_side: Tensor
+
+    def __init__(self, dataset: MultimodalDataset) -> None:
         super().__init__()
         trained = torch.zeros(dataset.item_num, dtype=torch.bool)
         trained[torch.as_tensor(dataset.inter_feat[dataset.iid_field])] = True

@@ -21,6 +21,12 @@ class PrincipalComponents(nn.Module):
         components: number of components, at most.
     """
 
+    low: Tensor
+    high: Tensor
+    mean: Tensor
+    deviation: Tensor
+    loadings: Tensor
+
     def __init__(self, values: Tensor, components: int) -> None:
         super().__init__()
         # Without a movie to learn from, one component that is 0.
@@ -45,6 +51,9 @@ class Standardizer(nn.Module):
         dimension: length of one vector.
         components: for raw vectors, rotate them to at most this many principal components first.
     """
+
+    mean: Tensor
+    scale: Tensor
 
     def __init__(self, values: Tensor, dimension: int, components: int | None = None) -> None:
         super().__init__()

@@ -8,11 +8,10 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import numpy as np
 import torch
-from recbole.data.interaction import Interaction
 from recbole.model.abstract_recommender import GeneralRecommender
 from recbole.utils import InputType
 from torch import Tensor, nn
@@ -21,7 +20,7 @@ from recbole_mm.data.dataset import MultimodalDataset
 from recbole_mm.errors import InputError
 from recbole_mm.model.capabilities import Capabilities
 from recbole_mm.model.catalogue import Catalogue
-from recbole_mm.model.tasks.base import EncodedCatalogue, MovieRepresentations, Task
+from recbole_mm.model.tasks.base import Batch, EncodedCatalogue, MovieRepresentations, Task
 from recbole_mm.model.tasks.registry import TASKS
 from recbole_mm.model.users import Users
 
@@ -53,6 +52,10 @@ class MultitaskRecommender(GeneralRecommender):
     input_type = InputType.POINTWISE
     capabilities: ClassVar[Capabilities] = Capabilities(tasks=TASKS, reads_vectors=True)
 
+    catalogue: Catalogue
+    users: Users
+    tasks: nn.ModuleDict
+
     def __init__(self, config, dataset: MultimodalDataset) -> None:
         super().__init__(config, dataset)
         users, items, is_liked = _training_rows(config, dataset)
@@ -81,13 +84,20 @@ class MultitaskRecommender(GeneralRecommender):
     def encode(self, fused: Tensor) -> MovieRepresentations:
         """Representations of the movies for the tasks, from their fused input [N, fused_size]."""
 
+    @property
+    def learned_tasks(self) -> dict[str, Task]:
+        """`tasks` as a plain dict."""
+        return cast("dict[str, Task]", dict(self.tasks.items()))
+
     # ------------------------------------------------------------------ movies
 
     def encoded(self) -> EncodedCatalogue:
         """Movies and users for predictions, computed once and kept until the parameters can have changed."""
         if self._encoded is None or self.training:
             encoded = self._encode_all()
-            self._encoded = replace(encoded, states={name: task.state(encoded) for name, task in self.tasks.items()})
+            self._encoded = replace(
+                encoded, states={name: task.state(encoded) for name, task in self.learned_tasks.items()}
+            )
         return self._encoded
 
     def _encode_all(self) -> EncodedCatalogue:
@@ -95,7 +105,7 @@ class MultitaskRecommender(GeneralRecommender):
         movies = self.encode(self.catalogue.fuse(has_identity))
 
         def learned() -> Tensor | None:
-            parts = [task.learned(self.catalogue, has_identity) for task in self.tasks.values()]
+            parts = [task.learned(self.catalogue, has_identity) for task in self.learned_tasks.values()]
             parts = [part for part in parts if part is not None]
             return torch.cat(parts, dim=1) if len(parts) > 1 else parts[0] if parts else None
 
@@ -115,16 +125,16 @@ class MultitaskRecommender(GeneralRecommender):
 
     # ------------------------------------------------------------------ training
 
-    def calculate_loss(self, interaction: Interaction) -> dict[str, Tensor]:
+    def calculate_loss(self, interaction: Batch) -> dict[str, Tensor]:
         """Weighted losses by name; their sum is what is minimised.
 
         Args:
             interaction: RecBole's batch of training rows with user, item and, where there is one, rating, each [B].
         """
-        drawn = {name: task.draw(interaction) for name, task in self.tasks.items()}
+        drawn = {name: task.draw(interaction) for name, task in self.learned_tasks.items()}
         encoded = self._encode_all()
         losses: dict[str, Tensor] = {}
-        for name, task in self.tasks.items():
+        for name, task in self.learned_tasks.items():
             losses.update(task.losses(encoded, interaction, drawn[name]))
         movies_of = {name: movies for name, movies in drawn.items() if movies is not None}
         return {**losses, **self.extra_losses(encoded.movies, movies_of)}
@@ -162,7 +172,7 @@ class MultitaskRecommender(GeneralRecommender):
                 f"{type(self).__name__} was trained without the task '{name}' (tasks: {', '.join(self.tasks)}); train "
                 f"a model with it"
             )
-        return self.tasks[name]
+        return self.learned_tasks[name]
 
     @property
     def ranker(self) -> Task:
@@ -171,7 +181,7 @@ class MultitaskRecommender(GeneralRecommender):
         Raises:
             InputError: the model has neither.
         """
-        for task in reversed(self.tasks.values()):
+        for task in reversed(self.learned_tasks.values()):
             if task.ranks:
                 return task
         raise InputError(
@@ -179,15 +189,15 @@ class MultitaskRecommender(GeneralRecommender):
             f"train a model with ranking or rating"
         )
 
-    def predict(self, interaction: Interaction) -> Tensor:
+    def predict(self, interaction: Batch) -> Tensor:
         """Ranking score of each pair, [B]."""
         return self.ranker.score(self.encoded(), interaction[self.USER_ID], interaction[self.ITEM_ID])
 
-    def full_sort_predict(self, interaction: Interaction) -> Tensor:
+    def full_sort_predict(self, interaction: Batch) -> Tensor:
         """Ranking score of every movie for each user of the batch, [R·N], as one matrix computation."""
         return self.ranker.score_catalogue(self.encoded(), interaction[self.USER_ID]).reshape(-1)
 
-    def predict_rating(self, interaction: Interaction) -> Tensor:
+    def predict_rating(self, interaction: Batch) -> Tensor:
         """Predicted rating of each pair, clipped to the rating scale, [B]."""
         return self.task("rating").predict(self.encoded(), interaction[self.USER_ID], interaction[self.ITEM_ID])
 

@@ -26,6 +26,8 @@ class Users(nn.Module):
         raters: users with at least two training rows, ids; one row cannot be split into a given and a held half.
     """
 
+    liked: UserHistories
+    disliked: UserHistories
     raters: Tensor
 
     def __init__(self, liked: UserHistories, disliked: UserHistories, raters: Tensor) -> None:
@@ -113,17 +115,22 @@ class UserHistories(nn.Module):
     The tensors are not saved in a checkpoint: they are rebuilt from the training rows.
     """
 
+    matrix: Tensor
+    matrix_transposed: Tensor
+    pairs: Tensor
+    counts: Tensor
+
     def __init__(self, users: np.ndarray, items: np.ndarray, user_num: int, item_num: int) -> None:
         super().__init__()
-        members = csr_matrix((np.ones(len(users), np.float32), (users, items)), shape=(user_num, item_num))
-        members.sum_duplicates()  # and sorts
-        members.data[:] = 1.0  # a movie rated twice counts once
-        counts = np.diff(members.indptr)
+        matrix = csr_matrix((np.ones(len(users), np.float32), (users, items)), shape=(user_num, item_num))
+        matrix.sum_duplicates()  # and sorts
+        matrix.data[:] = 1.0  # a movie rated twice counts once
+        counts = np.diff(matrix.indptr)
         self.item_num = item_num
         for name, tensor in {
-            "members": _to_torch(members),
-            "members_transposed": _to_torch(members.T.tocsr()),
-            "pairs": torch.from_numpy(np.repeat(np.arange(user_num), counts) * item_num + members.indices),
+            "matrix": _to_torch(matrix),
+            "matrix_transposed": _to_torch(matrix.T.tocsr()),
+            "pairs": torch.from_numpy(np.repeat(np.arange(user_num), counts) * item_num + matrix.indices),
             "counts": torch.from_numpy(counts.astype(np.float32)),
         }.items():
             self.register_buffer(name, tensor, persistent=False)
@@ -148,18 +155,18 @@ class UserHistories(nn.Module):
     def sums(self, movies: Tensor) -> Tensor:
         """Sum of z over each user's set, [user_num, m], from z of the catalogue [item_num, m]."""
         with torch.autocast(movies.device.type, enabled=False):  # there is no sparse product in half precision
-            return _SparseSum.apply(self.members, self.members_transposed, movies.float())
+            return _SparseSum.apply(self.matrix, self.matrix_transposed, movies.float())
 
     def of(self, users: Tensor) -> UserSets:
         """The sets of these users, [R]."""
-        starts, ends = self.members.crow_indices()[users], self.members.crow_indices()[users + 1]
-        movies = self.members.col_indices()[places_of_runs(starts, ends - starts)]
+        starts, ends = self.matrix.crow_indices()[users], self.matrix.crow_indices()[users + 1]
+        movies = self.matrix.col_indices()[places_of_runs(starts, ends - starts)]
         return UserSets(torch.repeat_interleave(ends - starts), movies, len(users))
 
     def movies_of(self, user: int) -> list[int]:
         """Ids of the movies in the set of one user."""
-        start, end = self.members.crow_indices()[user : user + 2].tolist()
-        return self.members.col_indices()[start:end].tolist()
+        start, end = self.matrix.crow_indices()[user : user + 2].tolist()
+        return self.matrix.col_indices()[start:end].tolist()
 
     def __deepcopy__(self, memo: dict) -> UserHistories:
         """A copy that shares the constant tensors; torch cannot copy sparse ones."""
@@ -208,16 +215,16 @@ class UserHistories(nn.Module):
 
 
 class _SparseSum(torch.autograd.Function):
-    """members @ movies for a constant 0/1 matrix: the backward pass uses its stored transpose."""
+    """matrix @ movies for a constant 0/1 matrix: the backward pass uses its stored transpose."""
 
     @staticmethod
-    def forward(ctx, members: Tensor, members_transposed: Tensor, movies: Tensor) -> Tensor:
-        ctx.members_transposed = members_transposed
-        return members @ movies
+    def forward(ctx, matrix: Tensor, matrix_transposed: Tensor, movies: Tensor) -> Tensor:
+        ctx.matrix_transposed = matrix_transposed
+        return matrix @ movies
 
     @staticmethod
     def backward(ctx, gradient: Tensor) -> tuple[None, None, Tensor]:
-        return None, None, ctx.members_transposed @ gradient.contiguous()
+        return None, None, ctx.matrix_transposed @ gradient.contiguous()
 
 
 def _mean_or_empty(sums: Tensor, counts: Tensor, empty: Tensor | None) -> Tensor:

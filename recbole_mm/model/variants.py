@@ -70,7 +70,9 @@ def with_candidates(model: Model, other: Model) -> Model:
     """The users of ``model``, as they are there, before the movies as ``other`` sees them (both: one catalogue)."""
     mixed = shared_copy(model)
     mine, theirs = model.encoded(), other.encoded()
-    states = {name: task.with_candidates(mine.states[name], theirs.states[name]) for name, task in model.tasks.items()}
+    states = {
+        name: task.with_candidates(mine.states[name], theirs.states[name]) for name, task in model.learned_tasks.items()
+    }
     mixed.use_encoded(replace(theirs, users=mine.users, states=states))
     return mixed
 
@@ -80,7 +82,7 @@ def _variant(model: Model, catalogue: Catalogue, change: Callable[[Task], Task] 
     other = shared_copy(model)
     other.catalogue = catalogue
     other.tasks = nn.ModuleDict()
-    for name, task in model.tasks.items():
+    for name, task in model.learned_tasks.items():
         other.tasks[name] = change(task)
     other.use_encoded(None)
     return other

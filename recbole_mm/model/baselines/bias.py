@@ -34,6 +34,9 @@ class Bias(RatingRegressor, GeneralRecommender):
 
     type = ModelType.TRADITIONAL  # nothing to train: one epoch
 
+    item_bias: Tensor
+    user_bias: Tensor
+
     def __init__(self, config, dataset) -> None:
         super().__init__(config, dataset)
         self.nothing = torch.nn.Parameter(torch.zeros(1))  # RecBole's trainers want a parameter

@@ -34,6 +34,10 @@ class GenreRidge(RatingRegressor, GeneralRecommender):
     type = ModelType.TRADITIONAL  # nothing to train: one epoch
     capabilities = replace(RatingRegressor.capabilities, reads_genres=True)
 
+    genres: Tensor
+    user_bias: Tensor
+    weights: Tensor
+
     def __init__(self, config, dataset) -> None:
         super().__init__(config, dataset)
         self.nothing = torch.nn.Parameter(torch.zeros(1))  # RecBole's trainers want a parameter

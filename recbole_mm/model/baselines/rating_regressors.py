@@ -12,6 +12,7 @@ The classes keep RecBole's names, so that its property files and its code that a
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import TYPE_CHECKING
 
 import torch
 from recbole.model.context_aware_recommender import (
@@ -36,8 +37,13 @@ from recbole_mm.errors import InputError
 from recbole_mm.model.baselines.vector_fields import VectorFields
 from recbole_mm.model.capabilities import Capabilities
 
+if TYPE_CHECKING:
+    from recbole.model.abstract_recommender import GeneralRecommender as _Model  # its fields are those used below
+else:
+    _Model = object  # the model of RecBole comes after the mixin among the bases of each class
 
-class RatingRegressor:
+
+class RatingRegressor(_Model):
     """Mixin before a RecBole model: trained on ratings by squared error.
 
     Args:
@@ -51,6 +57,9 @@ class RatingRegressor:
 
     input_type = InputType.POINTWISE
     capabilities = Capabilities(predicts_ratings=True, is_rating_form=True)
+
+    mean_rating: Tensor
+    rating_scale: Tensor
 
     def __init__(self, config, dataset) -> None:
         super().__init__(config, dataset)
@@ -82,6 +91,8 @@ class RatingRegressor:
 
 class AddMean(nn.Module):
     """s -> mu + s, in the place of a model's sigmoid."""
+
+    mean: Tensor
 
     def __init__(self, model: RatingRegressor) -> None:
         super().__init__()

@@ -31,6 +31,11 @@ class SVDpp(RatingRegressor, GeneralRecommender):
 
     type = ModelType.TRADITIONAL  # fitted at once
 
+    user_factors: Tensor
+    user_bias: Tensor
+    item_factors: Tensor
+    item_bias: Tensor
+
     def __init__(self, config, dataset) -> None:
         super().__init__(config, dataset)
         try:

@@ -7,11 +7,11 @@ elements. Here each modality is one more field, whose embedding is a learned pro
 from __future__ import annotations
 
 import torch
-from recbole.data.interaction import Interaction
 from recbole.model.abstract_recommender import ContextRecommender
 from torch import Tensor, nn
 
 from recbole_mm.model.content import CatalogueContent
+from recbole_mm.model.tasks.base import Batch
 
 # Like RecBole's embeddings of a token, whose elements start at some hundredths.
 EMBEDDING_SCALE = 0.05
@@ -42,7 +42,7 @@ class VectorFields(ContextRecommender):
             )
             self.first_order_linear = _FirstOrder(self.first_order_linear, self.content, self.item_field)
 
-    def concat_embed_input_fields(self, interaction: Interaction) -> Tensor:
+    def concat_embed_input_fields(self, interaction: Batch) -> Tensor:
         """Embeddings of all fields, [B, fields, embedding_size]."""
         embeddings = super().concat_embed_input_fields(interaction)
         if self.content is None:
@@ -59,5 +59,5 @@ class _FirstOrder(nn.Module):
         self.of_tokens, self.content, self.item_field = of_tokens, content, item_field
         self.of_vectors = nn.Parameter(torch.zeros(sum(content.widths.values()), 1))
 
-    def forward(self, interaction: Interaction) -> Tensor:
+    def forward(self, interaction: Batch) -> Tensor:
         return self.of_tokens(interaction) + (self.content() @ self.of_vectors)[interaction[self.item_field]]

@@ -31,6 +31,8 @@ class EASE(nn.Module):
     # λ, the middle of what the paper found on its three data sets (200, 500, 1000). On validation 250 did as well.
     REGULARISATION = 500.0
 
+    weights: Tensor
+
     def __init__(self, users: np.ndarray, items: np.ndarray, user_num: int, item_num: int) -> None:
         super().__init__()
         rated = csr_matrix((np.ones(len(users), np.float32), (users, items)), shape=(user_num, item_num))
@@ -44,7 +46,8 @@ class EASE(nn.Module):
 
     def forward(self, *sets: UserSets) -> Tensor:
         """Scores of all movies, [R, N], for R users of whom each of ``sets`` holds a part of their movies."""
-        return sum(members.sums(self.weights) for members in sets)
+        first, *others = (part.sums(self.weights) for part in sets)
+        return sum(others, first)
 
     def with_movies(self, number: int) -> EASE:
         """The weights of a catalogue with more movies at its end, which nobody has rated: theirs are zero."""

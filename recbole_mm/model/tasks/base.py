@@ -10,12 +10,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
-from recbole.data.interaction import Interaction
 from torch import Tensor, nn
 
 from recbole_mm.evaluation.families import MetricFamily
 from recbole_mm.model.catalogue import Catalogue
 from recbole_mm.model.users import Users
+
+Batch = Mapping[str, Tensor]
+"""Rows of a step by field: RecBole's Interaction, or a dict."""
 
 
 class Requirement(NamedTuple):
@@ -83,6 +85,10 @@ class Task(nn.Module, ABC):
     family: ClassVar[MetricFamily]
     ranks: ClassVar[bool] = False
     batch_size: int | None = None
+    # Their arguments are (user, movie) pairs or movies, by task; the last two are there only where ``ranks``.
+    predict: Callable[..., Tensor]
+    score: Callable[..., Tensor]
+    score_catalogue: Callable[..., Tensor]
 
     @classmethod
     def requires(cls) -> tuple[Requirement, ...]:
@@ -101,12 +107,12 @@ class Task(nn.Module, ABC):
 
     # ------------------------------------------------------------------ training
 
-    def draw(self, batch: Interaction) -> Tensor | None:
+    def draw(self, batch: Batch) -> Tensor | None:
         """Movies that a step of the task is about, ids; None for a task about users."""
         return None
 
     @abstractmethod
-    def losses(self, encoded: EncodedCatalogue, batch: Interaction, drawn: Tensor | None) -> dict[str, Tensor]:
+    def losses(self, encoded: EncodedCatalogue, batch: Batch, drawn: Tensor | None) -> dict[str, Tensor]:
         """Weighted losses by name.
 
         Args:

@@ -9,17 +9,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from recbole.data.dataset import Dataset
-from recbole.data.interaction import Interaction
 from torch import Tensor, nn
 
+from recbole_mm.data.dataset import MultimodalDataset
 from recbole_mm.data.user_sets import UserSets
 from recbole_mm.evaluation.families import RANKING
 from recbole_mm.model.catalogue import Catalogue
 from recbole_mm.model.closed_form.ease import EASE
 from recbole_mm.model.layers import Dropout, scale_gradient
 from recbole_mm.model.sharing import shared_copy, with_zero_rows
-from recbole_mm.model.tasks.base import EncodedCatalogue, Task
+from recbole_mm.model.tasks.base import Batch, EncodedCatalogue, Task
 from recbole_mm.model.users import Users
 
 # Content starts small beside what a movie's own ratings say. Chosen in a model of this task alone, where content at
@@ -64,7 +63,12 @@ class RankingTask(Task):
 
     name, family, ranks = "ranking", RANKING, True
 
-    def __init__(self, size: int, catalogue: Catalogue, dataset: Dataset, config, learned_size: int = 0) -> None:
+    batch_size: int
+    ease: EASE | None
+
+    def __init__(
+        self, size: int, catalogue: Catalogue, dataset: MultimodalDataset, config, learned_size: int = 0
+    ) -> None:
         super().__init__()
         self.batch_size = config["ranking_batch_size"]
         sizes = size, config["ranking_size"], len(catalogue)
@@ -83,7 +87,7 @@ class RankingTask(Task):
     def learned_size(cls, config) -> int:
         return config["ranking_size"]
 
-    def losses(self, encoded: EncodedCatalogue, batch: Interaction, drawn: Tensor | None) -> dict[str, Tensor]:
+    def losses(self, encoded: EncodedCatalogue, batch: Batch, drawn: Tensor | None) -> dict[str, Tensor]:
         users = encoded.users
         if not len(users.raters):
             return {}
@@ -230,8 +234,9 @@ class RankingHead(nn.Module):
         """
         both, sizes = torch.cat([liked, disliked]), [len(liked), len(disliked)]
         is_liked = (torch.arange(len(both), device=both.device) < len(liked)).to(both.dtype)[:, None]
-        counts = tuple(both.new_full((len(both),), size) for size in sizes)
-        return self.queries(both * is_liked, both * (1 - is_liked), counts).split(sizes)
+        counts = both.new_full((len(both),), len(liked)), both.new_full((len(both),), len(disliked))
+        of_liked, of_disliked = self.queries(both * is_liked, both * (1 - is_liked), counts).split(sizes)
+        return of_liked, of_disliked
 
     def queries_of_all(self, movies: RankedMovies, users: Users) -> Tensor:
         """Q of every user from all training movies, [U, a]."""
@@ -250,14 +255,16 @@ class RankingHead(nn.Module):
             liked, disliked: sets of the same R users.
         """
         movie_num = len(movies.rated)
-        cells = [members.row * movie_num + members.movie for members in (liked, disliked)]
+        cells = [sets.row * movie_num + sets.movie for sets in (liked, disliked)]
         # A bit for each cell, not for each pair: a movie rated twice, above and below the threshold, is in both sets.
         words = torch.empty(liked.user_num * movie_num // 64 + 1, dtype=torch.int64, device=movies.rated.device)
         words.random_(-(2**63), None)
         draws = [(words[cell >> 6] >> (cell & 63)) & 1 == 1 for cell in cells]
-        given = [members.where(draw) for members, draw in zip((liked, disliked), draws)]
+        given_liked, given_disliked = (sets.where(draw) for sets, draw in zip((liked, disliked), draws))
         queries = self.queries(
-            *(members.sums(movies.rated) for members in given), counts=tuple(members.counts() for members in given)
+            given_liked.sums(movies.rated),
+            given_disliked.sums(movies.rated),
+            counts=(given_liked.counts(), given_disliked.counts()),
         )
         scores = torch.addmm(movies.popularity, queries, movies.candidate.T)
         cells, drawn = torch.cat(cells), torch.cat(draws)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import torch
-from recbole.data.dataset import Dataset
-from recbole.data.interaction import Interaction
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from recbole_mm.data.dataset import MultimodalDataset
 from recbole_mm.evaluation.families import RATING
 from recbole_mm.model.catalogue import Catalogue
 from recbole_mm.model.layers import Dropout
 from recbole_mm.model.losses import rating_loss
 from recbole_mm.model.sharing import shared_copy, without_rows
-from recbole_mm.model.tasks.base import EncodedCatalogue, Requirement, Task
+from recbole_mm.model.tasks.base import Batch, EncodedCatalogue, Requirement, Task
 from recbole_mm.model.users import UserProfiles
 
 
@@ -33,7 +32,9 @@ class RatingTask(Task):
     mean_rating: Tensor
     rating_scale: Tensor
 
-    def __init__(self, size: int, catalogue: Catalogue, dataset: Dataset, config, learned_size: int = 0) -> None:
+    def __init__(
+        self, size: int, catalogue: Catalogue, dataset: MultimodalDataset, config, learned_size: int = 0
+    ) -> None:
         super().__init__()
         self.fields = (dataset.uid_field, dataset.iid_field, config["RATING_FIELD"])
         self.loss_weight = self.weight(config)
@@ -50,11 +51,11 @@ class RatingTask(Task):
     def requires(cls) -> tuple[Requirement, ...]:
         return (Requirement("RATING_FIELD", "inter"),)
 
-    def draw(self, batch: Interaction) -> Tensor:
+    def draw(self, batch: Batch) -> Tensor:
         """The movies of the batch: drawn through ratings, by popularity."""
         return batch[self.fields[1]]
 
-    def losses(self, encoded: EncodedCatalogue, batch: Interaction, drawn: Tensor | None) -> dict[str, Tensor]:
+    def losses(self, encoded: EncodedCatalogue, batch: Batch, drawn: Tensor | None) -> dict[str, Tensor]:
         users, items, rating = (batch[field] for field in self.fields)
         z = encoded.movies.of_task[self.name]  # [N, m]
         targets = F.embedding(items, z)  # [B, m]

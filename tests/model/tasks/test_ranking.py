@@ -113,7 +113,7 @@ def test_ease_weights_are_added_to_the_ranking_scores_and_to_nothing_else(plante
     found = predictions("MMASP", planted, ease_weight=3.0)
     assert torch.equal(found[0], without[0]) and torch.equal(found[1], without[1])
     model = open_session("MMASP", planted).model
-    rated = sum(averages.members.to_dense() for averages in (model.users.liked, model.users.disliked))
+    rated = sum(averages.matrix.to_dense() for averages in (model.users.liked, model.users.disliked))
     expected = 3 * (rated @ model.tasks["ranking"].ease.weights).flatten()
     assert expected.abs().max() > 0.1
     torch.testing.assert_close(found[2], without[2] + expected, rtol=1e-5, atol=1e-5)
