@@ -1,4 +1,4 @@
-"""Vectors of movies as inputs of baselines: standardised by training movies, missing ones flagged."""
+"""Vectors of movies as inputs of baselines: standardised by training movies, with a flag for missing vectors."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class CatalogueContent(nn.Module):
         trained[torch.as_tensor(dataset.inter_feat[dataset.iid_field])] = True
         parts, self.widths = [], {}
         for name, modality in dataset.modalities.items():
-            known = modality.values[modality.present & trained]
-            standardizer = Standardizer(known, modality.values.shape[1], dataset.config["pca_components"])
+            training = modality.values[modality.present & trained]
+            standardizer = Standardizer(training, modality.values.shape[1], dataset.config["pca_components"])
             present = modality.present[:, None].float()  # [N, 1]
             parts.append(torch.cat([standardizer(modality.values) * present, present, 1 - present], dim=1))
             self.widths[name] = parts[-1].shape[1]

@@ -6,7 +6,7 @@ squared error:
 
     y(u, m) = mu + s(u, m)        mu: mean of the training ratings
 
-The classes keep RecBole's names, so that its property files and its code that asks for the name still fit.
+The classes keep RecBole's names, because its property files, and some of its code, look for these names.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class RatingRegressor(_Model):
 
     Args:
         config: options of the run; ``LABEL_FIELD`` is the rating field and ``rating_scale`` the range of predictions
-            (None: that of the training ratings).
+            (None: the range of the training ratings).
         dataset: the **training** part; mean and scale are taken from its ratings only.
 
     Raises:
@@ -77,7 +77,7 @@ class RatingRegressor(_Model):
         self._regress()
 
     def _regress(self) -> None:
-        """RecBole's ``loss(output, label)`` and ``sigmoid(output)`` become the error of mu + output and mu + output."""
+        """``sigmoid(output)`` becomes mu + output; ``loss(output, label)`` becomes the squared error of mu + output."""
         self.sigmoid = AddMean(self)
         self.loss = SquaredError(self)
 
@@ -175,7 +175,7 @@ class Factorization(RatingRegressor):
 
     def _regress(self) -> None:
         super()._regress()
-        # Zero at the start: a user or movie that is never trained has no bias.
+        # Zero at the start: a user or movie without training ratings has no bias.
         self.user_bias = nn.Parameter(torch.zeros(self.n_users))
         self.item_bias = nn.Parameter(torch.zeros(self.n_items))
 

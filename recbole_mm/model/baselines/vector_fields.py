@@ -13,17 +13,18 @@ from torch import Tensor, nn
 from recbole_mm.model.content import CatalogueContent
 from recbole_mm.model.tasks.base import Batch
 
-# Like RecBole's embeddings of a token, whose elements start at some hundredths.
+# Like RecBole's embeddings of a token, whose elements start at a few hundredths.
 EMBEDDING_SCALE = 0.05
 
 
 class VectorFields(ContextRecommender):
-    """Base to name after a context model of RecBole, so that it stands between the model and its own base.
+    """Base class to list after a context model of RecBole: it comes between the model and the model's own base.
 
         e_k(m) = p_k (V_k x_k + b_k) + (1 - p_k) u_k        embedding of field k, [embedding_size]
         w_k(m) likewise                                     its first-order weight, zero at the start
 
-    The model sizes its layers after the fields have been counted here. Without ``vector_input`` it is RecBole's.
+    The model sizes its layers after the fields have been counted here. Without ``vector_input`` the model
+    is RecBole's.
 
     Args:
         config: with ``vector_input``.
@@ -52,7 +53,7 @@ class VectorFields(ContextRecommender):
 
 
 class _FirstOrder(nn.Module):
-    """RecBole's first-order part plus that of the vectors, [B, 1]."""
+    """RecBole's first-order part plus the first-order part of the vectors, [B, 1]."""
 
     def __init__(self, of_tokens: nn.Module, content: CatalogueContent, item_field: str) -> None:
         super().__init__()

@@ -18,8 +18,8 @@ from recbole_mm.model.tasks.base import Batch
 class VBPR(GeneralRecommender):
     """score(u, m) = b_m + γ_u · γ_m + θ_u · E x_m + β · x_m, learned from pairs of a rated and an unrated movie.
 
-    x_m holds the standardised vectors of all modalities side by side, with a flag for each that is missing. The loss is
-    that of BPR with an L2 penalty on the vectors of the batch; ``weight_decay`` reaches E and β.
+    x_m holds the standardised vectors of all modalities side by side, with a flag for each that is missing. The
+    loss is BPR's with an L2 penalty on the vectors of the batch; ``weight_decay`` regularises E and β too.
 
     Args:
         config: ``embedding_size`` (of γ), ``content_size`` (of θ) and ``reg_weight``.

@@ -18,8 +18,8 @@ from recbole_mm.model.tasks.labels import MovieLabelTask
 class GenreTask(MovieLabelTask):
     """p(m) = sigmoid(W c(m) + b)        loss: multi-label binary cross-entropy on movies drawn uniformly
 
-    With ``genre_linear`` genres are predicted by `LinearGenres` instead, which has a loss of its own. The head on c is
-    then there for what its gradient teaches the shared representation.
+    With ``genre_linear`` genres are predicted by `LinearGenres` instead, which has a loss of its own. The head on c
+    then only trains the shared representation.
 
     Attributes:
         linear: None with ``genre_linear: false``.
@@ -65,15 +65,15 @@ class GenreTask(MovieLabelTask):
 
 
 class LinearGenres(nn.Module):
-    """Genre logits straight from what a movie has: W [x_1; …; x_K; a] + b, with an L2 penalty of its own.
+    """Genre logits without an encoder: W [x_1; …; x_K; a] + b, with an L2 penalty of its own.
 
-    x_k are the standardised vectors (zeros where missing) and a what the ranking task has learned of the movie beside
-    its content (zeros where it has not), brought to unit size; no gradient goes into either. A few thousand movies
-    are too few for encoders, which overfit their genres; a linear map does not.
+    x_k are the standardised vectors (zeros where missing). a is the vector that the ranking task has learned of the
+    movie beside its content, scaled to unit size (zeros where there is none). No gradient goes into either. A few
+    thousand movies are too few for encoders, which overfit their genres; a linear map does not.
 
     Args:
         vector_size: length of the vectors side by side.
-        ranking_size: length of a; 0: the ranking task is not learned.
+        ranking_size: length of a; 0 without the ranking task.
         genre_num: G.
     """
 

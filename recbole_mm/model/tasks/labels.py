@@ -21,11 +21,11 @@ class MovieLabelTask(Task):
     """logits = W c(m) + b        a linear head on the movies' representation c, on movies drawn uniformly
 
     A subclass says where the labels come from (`read_labels`), what the loss is and how logits become probabilities.
-    Which movies' labels are held out is the split's business (`recbole_mm.data.splits`).
+    The split decides which movies' labels are held out (`recbole_mm.data.splits`).
 
     Attributes:
         targets: 0/1 labels of the catalogue, [N, G].
-        training_movies: movies whose labels are trained on, ids.
+        training_movies: ids of the movies whose labels are trained on.
 
     Raises:
         InputError: no movie with labels is left to train on.
@@ -72,8 +72,8 @@ class MovieLabelTask(Task):
 
     def draw(self, batch: Batch) -> Tensor:
         """Movies drawn uniformly from those with labels to train on, ids [batch_size]."""
-        draw = torch.randint(len(self.training_movies), (self.batch_size,), device=self.training_movies.device)
-        return self.training_movies[draw]
+        positions = torch.randint(len(self.training_movies), (self.batch_size,), device=self.training_movies.device)
+        return self.training_movies[positions]
 
     def losses(self, encoded: EncodedCatalogue, batch: Batch, drawn: Tensor | None) -> dict[str, Tensor]:
         assert drawn is not None  # `draw` gives movies
@@ -85,5 +85,5 @@ class MovieLabelTask(Task):
         return self.probabilities(self.logits(encoded, items))
 
     def logits(self, encoded: EncodedCatalogue, items: Tensor) -> Tensor:
-        """What `predict` turns into probabilities, [B, G]."""
+        """Logits of each label, [B, G]; `predict` turns them into probabilities."""
         return self.head(encoded.movies.of_task[self.name][items])

@@ -9,7 +9,7 @@ from model_contract import open_session, predictions
 
 from recbole_mm.data.user_sets import UserSets
 from recbole_mm.model.closed_form.ease import EASE
-from recbole_mm.model.tasks.ranking import RankedMovies, RankingHead, _HeldLikelihood
+from recbole_mm.model.tasks.ranking import RankedMovies, RankingHead, _TargetLikelihood
 
 USERS, MOVIES = 3, 8
 GIVEN = torch.tensor([1, 2, MOVIES + 3, 2 * MOVIES + 5])
@@ -26,7 +26,7 @@ def plain(scores: torch.Tensor) -> torch.Tensor:
 def test_likelihood_and_its_gradient_equal_those_of_dense_masks():
     first = torch.randn(USERS, MOVIES, requires_grad=True)
     second = first.detach().clone().requires_grad_()
-    expected, found = plain(first), _HeldLikelihood.apply(second + 0, GIVEN, HELD)
+    expected, found = plain(first), _TargetLikelihood.apply(second + 0, GIVEN, HELD)
     torch.testing.assert_close(found, expected)
     (3 * expected).backward()
     (3 * found).backward()
