@@ -1,4 +1,4 @@
-"""Options that follow from a model's kind and its task, so that any built-in of RecBole runs under our protocols."""
+"""Options that follow from a model's kind and its task, so that every built-in model runs under our protocols."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def quick_start_files(model: str, kind: ModelType) -> list[str]:
 
 
 def task_options(options: Mapping[str, Any], model_class: type) -> dict[str, Any]:
-    """Negatives, labels and (all but our models) columns.
+    """Options for negatives and labels and, except for our models, for columns.
 
     Args:
         options: of the run, the user's included.
-        model_class: the model; one that predicts ratings learns ratings, which a sampled negative has none of.
+        model_class: the model; a model that predicts ratings learns from ratings, and a sampled negative has no rating.
     """
     kind, capabilities = model_class.type, capabilities_of(model_class)
     is_multitask = bool(capabilities.tasks)
@@ -52,9 +52,9 @@ def task_options(options: Mapping[str, Any], model_class: type) -> dict[str, Any
 
 
 def _columns(options: Mapping[str, Any], kind: ModelType, reads_genres: bool) -> dict[str, Any]:
-    """Fields of a model that is not ours: no titles, no genres unless ``genre_input``; only ids if it uses no features.
+    """Fields of a model that is not ours: no titles, genres only with ``genre_input``, only ids without features.
 
-    Every field loaded is copied into every batch. All item ids stay, so that all models know the same movies.
+    Every field loaded is copied into every batch. All item ids stay, so that all models have the same movies.
     """
     load_col = options["load_col"]
     if not isinstance(load_col, dict) or not isinstance(load_col.get("item"), list):

@@ -46,11 +46,11 @@ def check_pickled(config) -> None:
 
 
 def check_mode(config) -> None:
-    """Ranking metrics need candidates beside the rows themselves."""
+    """Ranking metrics need candidates besides the rows."""
     modes = config.final_config_dict["eval_args"]["mode"]
     if config.final_config_dict["eval_type"] == EvaluatorType.RANKING and "labeled" in modes.values():
         raise InputError(
-            "option 'eval_args': mode labeled does not go with ranking metrics "
+            "option 'eval_args': mode labeled cannot be combined with ranking metrics "
             f"({', '.join(config.final_config_dict['metrics'])}); use mode full, uni100 or pop100, or other --metrics"
         )
     if config.final_config_dict["split_by"] == "cold_item" and set(modes.values()) - {"full", "labeled"}:
@@ -61,7 +61,7 @@ def check_mode(config) -> None:
 
 
 def check_multitask(config) -> None:
-    """Options of RecBole that our models' data and training have no use for: better refused than ignored."""
+    """Refuse options of RecBole that have no effect on our models."""
     final = config.final_config_dict
     for option in UNUSED_BY_OURS:
         if config.given.get(option):
@@ -76,7 +76,7 @@ def check_multitask(config) -> None:
 
 
 def check_modalities(config) -> None:
-    """Names that can be those of fields."""
+    """Modalities must have valid field names, each once."""
     names = config.final_config_dict["modalities"]
     wrong = [name for name in names if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", str(name))]
     if wrong or len(set(names)) < len(names) or not (names or config.is_multitask):
@@ -107,7 +107,7 @@ def check_labels(config) -> None:
 
 
 def check_split(config) -> None:
-    """The split must leave rows to train on, and movies that the model can know something of."""
+    """The split must leave rows to train on, and the model must be able to predict for its test movies."""
     final = config.final_config_dict
     if final["split_by"] == "file_fold" and final["test_fold"] is None:
         raise InputError("option 'test_fold' is ~, but split_by is file_fold; set test_fold to 1, 2, 3, 4 or 5")
@@ -119,11 +119,11 @@ def check_split(config) -> None:
     if final["split_by"] == "cold_item" and by_ratings and not (config.predicts_ratings or config.reads_vectors):
         raise InputError(
             f"protocol '{final['protocol']}': {config.model} knows a movie by its training ratings alone, and a cold "
-            f"movie has none; take one of ours, VBPR, or a model of features such as FM or DeepFM"
+            f"movie has none; use MMFS, MMSP, MMASP, VBPR, or a model of features such as FM or DeepFM"
         )
     if final["benchmark_filename"] and final["split_by"] != "recbole":
         raise InputError(
-            f"option 'benchmark_filename' brings a split of its own, and split_by {final['split_by']} another; use "
+            f"option 'benchmark_filename' has its own split, which contradicts split_by {final['split_by']}; use "
             f"--protocol=ranking or leave benchmark_filename out"
         )
     scale = final["rating_scale"]

@@ -1,4 +1,4 @@
-"""Config: RecBole's options and ours, all known by name, and the three metric families of one run.
+"""Config: RecBole's options and ours, all checked by name, and the metrics of one run.
 
 RecBole's own Config ignores an option it does not know, evaluates strings as Python, reads ``sys.argv`` wherever it is
 built, and refuses RMSE beside Recall. This one does none of that.
@@ -40,33 +40,34 @@ from recbole_mm.resources import resource_dir
 
 _EVALUATION = ("protocol", "metrics", "topk", "valid_metric", "valid_metric_bigger", "eval_args")
 _RUNTIME = {*DERIVED, *processes.OPTIONS}
-# They say which run it is and where it runs, which a file beside the data cannot know.
+# They say which run it is and where it runs; a file beside the data cannot set that.
 _NOT_OF_A_DATASET = ("model", "dataset", "data_path", *FILE_OPTIONS, "resume", "evaluate", *processes.OPTIONS)
 
 
 class Config(RecBoleConfig):
     """Options of one run.
 
-    Beside what is given here, the file ``<data_path>/<dataset>/<dataset>.yaml`` is read, if there is one: stronger than
-    the files of this package, weaker than what is given. A protocol that is given brings its own split and metrics.
+    The file ``<data_path>/<dataset>/<dataset>.yaml`` is read too, if there is one. It is stronger than the files of
+    this package and weaker than the arguments. A protocol among the arguments sets its own split and metrics.
 
     Args:
         model, dataset: names (the model may be a class); taken from the options when None.
-        config_file_list: yaml files, the later the stronger; looked for here, then under the package's properties/.
+        config_file_list: yaml files; a later file is stronger. Looked for from the current folder, then under the
+            package's properties/.
         config_dict: options by name.
         arguments: a command line, each item ``--option=value``; the strongest source. ``sys.argv`` is never read.
 
     Attributes:
-        model_class: what the model's name means for this run.
+        model_class: class of the model in this run.
         capabilities: what the model can do and needs.
         task_classes: tasks that a multitask model learns in this run; empty for any other model.
-        notes: lines for the log, from before there is one.
+        notes: lines for the log, which is opened later.
         reads_ratings: the run reads the rating field.
-        given: what the user set, typed.
+        given: options that the user set, typed.
 
     Raises:
         InputError: an unknown option, a value of the wrong type or out of range, options that contradict each other,
-            or a malformed source. The message names the source and the nearest known name.
+            or a malformed source. The message names the source and the nearest valid name.
     """
 
     def __init__(
@@ -108,7 +109,7 @@ class Config(RecBoleConfig):
 
     def _init_parameters_category(self) -> None:
         super()._init_parameters_category()
-        # Copies: RecBole's are lists of a module, and reading a dataset's yaml appends to them.
+        # Copies, because RecBole's lists are global and reading a dataset's yaml appends to them.
         self.parameters = {category: list(options) for category, options in self.parameters.items()}
         listed = {option for options in self.parameters.values() for option in options}
         ours = read_packaged(resource_dir("properties") / "overall.yaml")
@@ -124,7 +125,7 @@ class Config(RecBoleConfig):
         return dataset_options(self._given.get("data_path", default), self.dataset, _NOT_OF_A_DATASET)
 
     def _set_by_user(self, option: str) -> Given | None:
-        """The option as it is given, else as the data set's file sets it."""
+        """The option as the user set it, else as the data set's file sets it."""
         return self._given.get(option, self._of_dataset.get(option))
 
     def _read_protocol(self, default: str) -> dict[str, Any]:
@@ -176,10 +177,11 @@ class Config(RecBoleConfig):
         options.update(self._protocol_options(options))
         _add_options(options, self._dataset_options(options))
         if "load_col" not in options and "load_col" not in self.given:
-            known = {**options, **self.given, "dataset": dataset}
-            options["load_col"] = default_columns(known) or {"inter": [known["USER_ID_FIELD"], known["ITEM_ID_FIELD"]]}
-        known = {**options, **self.given}
-        options.update(task_options(known, self.model_class))
+            current = {**options, **self.given, "dataset": dataset}
+            options["load_col"] = default_columns(current) or {
+                "inter": [current["USER_ID_FIELD"], current["ITEM_ID_FIELD"]]
+            }
+        options.update(task_options({**options, **self.given}, self.model_class))
         self.internal_config_dict = options
 
     def _protocol_options(self, options: dict[str, Any]) -> dict[str, Any]:
@@ -198,7 +200,7 @@ class Config(RecBoleConfig):
         return protocol
 
     def _dataset_options(self, options: dict[str, Any]) -> dict[str, Any]:
-        """What the data set's own file sets, typed."""
+        """Options that the data set's own file sets, typed."""
         own = self.schema.check_dataset(self._of_dataset)
         if "metrics" in own:
             split_metrics(
@@ -252,15 +254,15 @@ class Config(RecBoleConfig):
         )
         if request.empty:
             raise InputError(
-                f"protocol '{final['protocol']}' reports {', '.join(final['metrics'])}, of which {self.model} can do "
-                f"none; give other --metrics or another --protocol"
+                f"protocol '{final['protocol']}' reports {', '.join(final['metrics'])}, and {self.model} can report "
+                f"none of them; use other --metrics or another --protocol"
             )
         if final["valid_metric"] is None:
             final["valid_metric"] = request.default_valid_metric(final["topk"])
         final["valid_metric"] = request.check_valid_metric(final["valid_metric"], final["topk"])
         final["metrics"] = request.of_recbole
         if not request.of_recbole:
-            # RecBole cannot do without a metric: it is given one of its own while it sets its defaults.
+            # RecBole needs a metric: it gets one of its own while it sets its defaults.
             final["metrics"] = ["RMSE"]
             final["eval_args"] = {**final["eval_args"], "mode": "labeled"}
         self._as_input_error(super()._set_default_parameters)
@@ -273,10 +275,10 @@ class Config(RecBoleConfig):
         if self.given.get("valid_metric_bigger", bigger) != bigger:
             raise InputError(
                 f"{self.origin('valid_metric_bigger')}: option 'valid_metric_bigger' is {not bigger}, but a "
-                f"better {final['valid_metric']} is a {'larger' if bigger else 'smaller'} one; leave the option out"
+                f"{'larger' if bigger else 'smaller'} {final['valid_metric']} is better; leave the option out"
             )
         if final["dataset"] == "ml-100k" and data_path != self.internal_config_dict["data_path"]:
-            final["data_path"] = os.path.join(data_path, self.dataset)  # RecBole takes its own copy whatever is asked
+            final["data_path"] = os.path.join(data_path, self.dataset)  # RecBole always takes its own copy
         check_pickled(self)
         check_labels(self)
         check_split(self)
@@ -325,14 +327,14 @@ class Config(RecBoleConfig):
         final.update(single_spec=True, local_rank=0, device=torch.device("cuda" if use_gpu else "cpu"))
 
     def compatibility_settings(self) -> None:
-        """Nothing: `recbole_mm.compat` has mended numpy's names already."""
+        """Nothing: `recbole_mm.compat` has already restored numpy's old names."""
 
     # ------------------------------------------------------------------ plain values
 
     def plain(self) -> dict[str, Any]:
         """Options as plain values (None, bool, int, float, str, list, dict), for JSON and checkpoints.
 
-        What follows from other options or from the machine is left out; `from_plain` finds it again.
+        Options that follow from other options or from the machine are left out; `from_plain` sets them again.
         """
         final = self.final_config_dict
         plain = {key: _plain(value) for key, value in final.items() if key not in _RUNTIME}
@@ -346,12 +348,12 @@ class Config(RecBoleConfig):
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any], arguments: Sequence[str] = ()) -> Config:
-        """The config that `plain` was made of, with some options changed.
+        """The config of a result of `plain`, with some options changed.
 
         Args:
             plain: result of `plain`.
-            arguments: ``--option=value``; a protocol among them brings its own split and metrics, metrics among them
-                their own choice of ``valid_metric``.
+            arguments: ``--option=value``; a protocol among them sets its own split and metrics; metrics among them
+                reset ``valid_metric``.
         """
         changes = given_options(arguments=arguments)
         kept = dict(plain)
@@ -359,7 +361,7 @@ class Config(RecBoleConfig):
         if "protocol" in changes and changes["protocol"].value != kept["protocol"]:
             of_protocol = {key for path in _protocol_files() for key in read_packaged(path)}
             for key in [*of_protocol, *_EVALUATION]:
-                if key != "builtin_task":  # what was trained stays
+                if key != "builtin_task":  # the trained model stays the same
                     kept.pop(key, None)
         if "metrics" in changes:
             kept.pop("valid_metric", None)
@@ -373,7 +375,7 @@ class Config(RecBoleConfig):
 
 
 def _add_options(options: dict[str, Any], stronger: dict[str, Any]) -> None:
-    """Add a file's options to those of weaker files."""
+    """Add a file's options to the options of weaker files."""
     if "load_col" in stronger and options.get("load_col"):
         # A dataset's files are added to those the kind of model needs (a knowledge graph, entity vectors).
         stronger = {**stronger, "load_col": {**options["load_col"], **(stronger["load_col"] or {})}}

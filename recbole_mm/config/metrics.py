@@ -12,7 +12,7 @@ from recbole_mm.model.tasks.base import Task
 
 
 def known_families(capabilities: Capabilities) -> dict[str, MetricFamily]:
-    """Metric families that the model knows, by name: those of this package, and those of tasks that it adds."""
+    """Metric families of this package and of the tasks that the model adds, by name."""
     return {**FAMILIES, **{task.family.name: task.family for task in capabilities.tasks.values()}}
 
 
@@ -31,10 +31,10 @@ def split_metrics(names: Sequence[str], capabilities: Capabilities, given: Given
     """Metrics by family.
 
     Args:
-        given: the option ``metrics`` as the user set it; None if the names are those of a protocol.
+        given: the option ``metrics`` as the user set it; None if the names come from a protocol.
 
     Raises:
-        InputError: a name is unknown, or there is none.
+        InputError: a name is unknown, or there are no names.
     """
     origin = given.origin if given else "metrics"
     return MetricRequest.split(names, known_families(capabilities), given is not None, origin)
@@ -58,17 +58,17 @@ def requested_metrics(
         reads_ratings: whether the run reads ratings.
 
     Raises:
-        InputError: a name is unknown, or the user asked for a metric that the run cannot give.
+        InputError: a name is unknown, or the user asked for a metric that the run cannot report.
     """
-    if given is None:  # a protocol does not know the families that a model adds
+    if given is None:  # a protocol cannot list the families that a model adds
         added = [task.family for task in tasks if task.family.name not in FAMILIES]
         names = [*names, *(name for family in added for name in family.metrics)]
     request = split_metrics(names, capabilities, given)
     reported = reported_families(capabilities, tasks)
-    # Whoever predicts ratings can order the catalogue by them, but does so only where it is asked for.
+    # A model that predicts ratings can rank the catalogue by them, but does so only if the user asks for it.
     possible = {*reported, "ranking"} if "rating" in reported else set(reported)
     reasons = {
-        "rating": f"{model} predicts no ratings; use --builtin_task=rating or a model that does",
+        "rating": f"{model} predicts no ratings; use --builtin_task=rating or a model that predicts ratings",
         "genre": f"{model} predicts no genres; use MMFS, MMSP or MMASP",
     }
     if capabilities.tasks:

@@ -1,4 +1,4 @@
-"""Options of a training in several processes: what they ask for, and whether they go together.
+"""Options of a training in several processes: how many they are, and whether they contradict each other.
 
 The training itself is in :mod:`recbole_mm.training.distributed`.
 """
@@ -14,26 +14,26 @@ OPTIONS = ("nproc", "world_size", "group_offset", "ip", "port")
 
 
 def process_count(options: Mapping[str, Any]) -> int:
-    """How many processes the options ask for, on all hosts together."""
+    """Number of processes on all hosts together."""
     world_size = options["world_size"]
     return options["nproc"] if world_size in (None, -1) else world_size
 
 
 def of_several(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of a training in several processes, nothing of one in one."""
+    """The options of a training in several processes; empty for one process."""
     return {name: options[name] for name in OPTIONS} if process_count(options) > 1 else {}
 
 
 def check_options(options: Mapping[str, Any], model: str, is_ours: bool) -> None:
-    """Refuse options of several processes that do not go together.
+    """Refuse options of several processes that contradict each other.
 
     Args:
         options: of the run, by name.
         model: its name.
-        is_ours: whether it is trained by our trainer, the only one that shares out rows.
+        is_ours: whether it is trained by our trainer, the only trainer that divides rows among processes.
 
     Raises:
-        InputError: naming the options.
+        InputError: they do; the message names the options.
     """
     here, offset, count = options["nproc"], options["group_offset"], process_count(options)
     if offset + here > count:
@@ -45,8 +45,8 @@ def check_options(options: Mapping[str, Any], model: str, is_ours: bool) -> None
         return
     if not is_ours:
         raise InputError(
-            f"options 'nproc' and 'world_size': only MMFS, MMSP and MMASP train in several processes, {model} in one; "
-            f"leave them out"
+            f"options 'nproc' and 'world_size': only MMFS, MMSP and MMASP train in several processes, {model} trains "
+            f"in one; leave them out"
         )
     if count > here and not (options["ip"] and options["port"]):
         raise InputError(

@@ -1,9 +1,9 @@
-"""Which options a run of a model knows, and which values they take.
+"""The options of a run of a model, and the values that they take.
 
-Options of this package are in the table of `recbole_mm.config.options`. Those of RecBole are its argument lists, its
-property files, and a few names its code reads without listing them anywhere. Their kinds follow the defaults; what a
-default cannot tell (``~``) is in `TYPES` here. A model that is not in the table has its options in its property file;
-their kinds follow the defaults too.
+Options of this package are in the table of `recbole_mm.config.options`. RecBole's options are in its argument lists and
+its property files; a few more are only in its code. Their kinds follow the defaults; where the default does not tell
+the kind (``~``), it is in `TYPES` here. A model that is not in the table has its options in its property file; their
+kinds follow the defaults too.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ UNLISTED_OF_MODEL = {
 }
 OF_CONTEXT_MODELS = ("embedding_size", "double_tower")
 
-# Set by the program from other options; giving them would be overwritten.
+# Set by the program from other options, so a value from the user would be overwritten.
 DERIVED = {
     "device": "use_gpu or gpu_id",
     "MODEL_TYPE": "model",
@@ -76,7 +76,7 @@ RENAMED = {
     "split_ratio": "eval_args",
 }
 
-# RecBole's options only, as all that follows; ours are in config/options.
+# From here on RecBole's options only; ours are in config/options.
 # Names of the kinds: bool, int, number, str, list, dict, none. Only where the default does not tell.
 TYPES = {
     "alias_of_entity_id": "str list none",
@@ -149,7 +149,7 @@ _NAMES = {
 
 
 def model_property_file(folder: Path, model: str) -> Path | None:
-    """``<folder>/<model>.yaml``; RecBole names those of XGBoost and LightGBM in lower case, and then misses them."""
+    """``<folder>/<model>.yaml``; RecBole has lower-case files for XGBoost and LightGBM, and does not find them."""
     for name in (model, model.lower()):
         path = folder / f"{name}.yaml"
         if path.is_file():
@@ -195,7 +195,7 @@ class Schema:
         """Values of the given options, typed.
 
         Raises:
-            InputError: an option is unknown (the message names the nearest known one) or its value does not fit.
+            InputError: an option is unknown (the message names the nearest one) or its value does not fit.
         """
         for option, one in given.items():
             if option in DERIVED:
@@ -211,11 +211,11 @@ class Schema:
         return {option: self._typed(option, one) for option, one in given.items()}
 
     def check_dataset(self, given: dict[str, Given]) -> dict[str, Any]:
-        """`check` of the options that a data set's own file sets, for runs of any model: other models' are left out."""
+        """`check` of the options that a data set's own file sets, without options of other models."""
         return self.check({key: one for key, one in given.items() if key in self or not models_with_option(key)})
 
     def kinds(self, option: str) -> set[str]:
-        """Kinds of value the option takes; empty if nothing is known."""
+        """Kinds of value that the option takes; empty if any kind is allowed."""
         if ours := find_option(option, self.model):
             return set(ours.all_kinds)
         if option in TYPES:
@@ -228,7 +228,7 @@ class Schema:
         return {"number"} if kind == "int" and option in self._of_model else {kind}
 
     def _ours(self, option: str) -> Option | None:
-        """The option in the table: of this model, or, for a model that is not in it, of one that has such an option."""
+        """The option in the table: of this model, or of another one if this model is not in the table."""
         return find_option(option, self.model) or (None if option in self._of_model else relative(option))
 
     def _typed(self, option: str, given: Given) -> Any:
@@ -238,7 +238,7 @@ class Schema:
                 return value
             kinds = {"str"}
         if "str" in kinds and given.text is not None and kind_of(value) not in kinds:
-            value = given.text  # typed '2020' where a name is wanted
+            value = given.text  # typed '2020' where a name is needed
         if isinstance(value, str) and given.origin == CONFIG_DICT and kinds and "str" not in kinds:
             value = parse_value(value)  # a tuner passes numbers and lists as text
         ours = self._ours(option)

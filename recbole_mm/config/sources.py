@@ -1,6 +1,6 @@
-"""Options as they are given: on the command line, in yaml files, in a dict. Nothing here knows what they mean.
+"""Options as the user sets them: on the command line, in yaml files, in a dict. Their meaning is not checked here.
 
-Values are YAML, never evaluated as Python. What is given keeps its origin, so that an error can name it.
+Values are YAML, never evaluated as Python. Each option keeps its origin, so that an error can name it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Given:
     """One option's value and where it comes from.
 
     Attributes:
-        text: what was typed, on the command line only (it may be meant as that text).
+        text: the text as typed, on the command line only (it may be meant as text).
     """
 
     value: Any
@@ -73,7 +73,7 @@ def load_yaml(text: str) -> Any:
 
 
 def parse_value(text: str) -> Any:
-    """A value typed on the command line: a YAML scalar, list or mapping; 'None' is null; what is no YAML stays text.
+    """A value typed on the command line: a YAML scalar, list or mapping; 'None' is null; what is not YAML stays text.
 
     >>> parse_value("1e-3"), parse_value("[64, 32]"), parse_value("None"), parse_value("[0,inf)")
     (0.001, [64, 32], None, '[0,inf)')
@@ -191,7 +191,7 @@ def given_options(
     in_dict = {}
     for key, value in (config_dict or {}).items():
         if not isinstance(key, str):
-            raise InputError(f"{CONFIG_DICT}: {key!r} is not an option name; keys are strings")
+            raise InputError(f"{CONFIG_DICT}: {key!r} is not an option name; option names are strings")
         in_dict[key] = Given(value, CONFIG_DICT)
     files = list(config_file_list or [])
     for option in FILE_OPTIONS:
@@ -206,11 +206,11 @@ def given_options(
 
 
 def dataset_options(data_path: Given, dataset: str, refused: Iterable[str]) -> dict[str, Given]:
-    """What ``<data_path>/<dataset>/<dataset>.yaml`` sets, the file that lies beside a data set's own files.
+    """Options in ``<data_path>/<dataset>/<dataset>.yaml``, the file beside a data set's own files.
 
     Args:
         data_path: folder that holds the data set's folder.
-        refused: options that have no place in such a file.
+        refused: options that such a file must not set.
 
     Returns:
         Its options by name; none where there is no such file.

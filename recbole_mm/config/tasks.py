@@ -1,4 +1,4 @@
-"""Which tasks a run learns: those that are asked for, or all that the data allow."""
+"""Which tasks a run learns: the tasks that the user asks for, or all that the data allow."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def header_of(options: Mapping[str, Any], file: str) -> tuple[Path, list[str] | 
 def reads_field(options: Mapping[str, Any], option: str, file: str) -> str | None:
     """Why the run does not read a field; None if it does.
 
-    A data set whose files are not there yet (they are built at the first use) is taken to have every field.
+    Files that are not there yet are built at the first use; such a data set counts as having every field.
 
     Args:
         option: the option that names the field.
-        file: the atomic file that it stands in.
+        file: the atomic file that holds it.
     """
     field, load_col = options[option], options.get("load_col")
     path, header = header_of(options, file)
@@ -55,7 +55,7 @@ def _is_there(options: Mapping[str, Any]) -> bool:
 
 
 def default_columns(options: Mapping[str, Any]) -> dict[str, list[str]] | None:
-    """``load_col`` of a data set for which nobody has set it: what its files have of the fields that options name.
+    """``load_col`` if nobody has set it: the fields named by options that the data set's files have.
 
     Returns:
         None if the .inter file is not there.
@@ -80,17 +80,18 @@ def choose_tasks(
     Args:
         possible: tasks that the model can learn.
         options: of the run; ``tasks`` is ``None`` for all that the data allow.
-        given: what the user set.
+        given: options that the user set.
 
     Raises:
-        InputError: an unknown task, none, or one whose field the data lack.
+        InputError: an unknown task, no task, or a task whose field the data lack.
     """
     asked: Sequence[str] | None = options["tasks"]
     if asked is not None:
         for name in asked:
             if name not in possible:
                 raise InputError(
-                    f"option 'tasks': '{name}' is no task.{nearest(str(name), possible)} Tasks: {', '.join(possible)}"
+                    f"option 'tasks': '{name}' is not a task.{nearest(str(name), possible)} "
+                    f"Tasks: {', '.join(possible)}"
                 )
         if not asked:
             raise InputError(f"option 'tasks' is empty; name at least one of {', '.join(possible)}")
@@ -110,7 +111,7 @@ def choose_tasks(
         else:
             left_out.append(f"{name} is left out, since {reason.rstrip('.')}")
     if not chosen:
-        raise InputError(f"option 'tasks': the data allow no task: {'; '.join(left_out)}")
+        raise InputError(f"option 'tasks': the data allow none of the tasks: {'; '.join(left_out)}")
     names = ", ".join(task.name for task in chosen)
     return chosen, f"tasks: {names} ({'; '.join(left_out)})" if left_out else None
 

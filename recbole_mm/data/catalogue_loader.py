@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from recbole.data.dataloader import AbstractDataLoader, FullSortEvalDataLoader
@@ -39,15 +40,19 @@ class CatalogueLoader(FullSortEvalDataLoader):
 
     def _pairs(self, parts: Sequence[Dataset]) -> Tensor:
         """Each (user, item) of the parts once, as the number user · item_num + item, ascending."""
-        rows = [part.inter_feat[self.uid_field] * part.item_num + part.inter_feat[self.iid_field] for part in parts]
+        rows = [_pair_numbers(part.inter_feat, self.uid_field, self.iid_field, part.item_num) for part in parts]
         return torch.cat(rows).sort().values.unique_consecutive() if rows else torch.empty(0, dtype=torch.long)
 
     def collate_fn(self, index) -> tuple[Interaction, tuple[Tensor, Tensor], Tensor, Tensor]:
         """Users of a batch, (row, item) of their history, and rows and items of their positives."""
         index = torch.as_tensor(index)
-        users = self.user_df[self.uid_field][index]
+        users = self.user_df.interaction[self.uid_field][index]
         history, positive = self.history.of(users), self.positive.of(users)
         return self.user_df[index], (history.row, history.movie), positive.row, positive.movie
+
+
+def _pair_numbers(rows: Any, uid_field: str, iid_field: str, item_num: int) -> Tensor:
+    return rows[uid_field] * item_num + rows[iid_field]
 
 
 class _Sets:

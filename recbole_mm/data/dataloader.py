@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import torch
 from recbole.data import create_samplers
@@ -20,7 +21,8 @@ from recbole_mm.data.labels import HeldOutLabels
 from recbole_mm.data.row_groups import places_of_runs
 from recbole_mm.data.splits import Split
 
-PHASES = ("valid", "test")
+Phase = Literal["valid", "test"]
+PHASES: tuple[Phase, Phase] = ("valid", "test")
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ def data_preparation(config, dataset: Dataset, split: Split):
     if config["MODEL_TYPE"] == ModelType.KNOWLEDGE:
         arguments = config["train_neg_sample_args"]
         extra = (KGSampler(dataset, arguments["distribution"], arguments["alpha"]),)
-    loader = RatingDataLoader if config.trains_on_rows else get_dataloader(config, "train")
+    loader = RatingDataLoader if config.trains_on_rows else _recbole_loader(config, "train")
     train = loader(config, split.train, train_sampler, *extra, shuffle=config["shuffle"])
     valid, test = (
         _evaluation_data(config, phase, split, sampler) for phase, sampler in zip(PHASES, evaluation_samplers)
@@ -107,17 +109,22 @@ def data_preparation(config, dataset: Dataset, split: Split):
     return train, valid, test
 
 
-def _ranks_catalogue(config, phase: str) -> bool:
+def _recbole_loader(config, phase: Literal["train"] | Phase) -> Callable[..., Any]:
+    """RecBole's loader class; its arguments depend on the kind of model."""
+    return get_dataloader(config, phase)
+
+
+def _ranks_catalogue(config, phase: Phase) -> bool:
     return config["eval_args"]["mode"][phase] == "full" and config["MODEL_TYPE"] != ModelType.SEQUENTIAL
 
 
-def _evaluation_data(config, phase: str, split: Split, sampler) -> EvaluationData:
+def _evaluation_data(config, phase: Phase, split: Split, sampler) -> EvaluationData:
     rows = getattr(split, phase)
     ranking = candidates = None
     if config["metrics"] and _ranks_catalogue(config, phase):
         ranking = CatalogueLoader(config, rows, [split.train] if phase == "valid" else [split.train, split.valid])
     elif config["metrics"]:
-        ranking = get_dataloader(config, phase)(config, rows, sampler, shuffle=False)
+        ranking = _recbole_loader(config, phase)(config, rows, sampler, shuffle=False)
     if split.cold_items is not None:
         candidates = torch.zeros(rows.item_num, dtype=torch.bool)
         candidates[getattr(split.cold_items, phase)] = True

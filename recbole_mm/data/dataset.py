@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import recbole.data.dataset
@@ -11,7 +12,7 @@ from recbole.data.dataset import Dataset
 from recbole.utils import ModelType
 
 from recbole_mm.data.corruption import corrupt
-from recbole_mm.data.labels import MovieLabels
+from recbole_mm.data.labels import ItemSplit, MovieLabels
 from recbole_mm.data.modality import Modality
 from recbole_mm.data.row_groups import rows_by_ratio
 from recbole_mm.data.vectors import align, read_vectors
@@ -34,11 +35,17 @@ class MultimodalDataset(Dataset):
         InputError: a vector file is missing or wrong, or a field of labels is absent.
     """
 
+    inter_feat: Any  # RecBole leaves the first two untyped: a table while it reads the files, an Interaction afterwards
+    item_feat: Any
+    modalities: dict[str, Modality]
+    labels: dict[str, MovieLabels]
+    label_items: dict[str, ItemSplit]
+
     def _data_processing(self) -> None:
         super()._data_processing()
         self.modalities = read_modalities(self)
         readers = {task.name: task.read_labels for task in self.config.task_classes if hasattr(task, "read_labels")}
-        self.labels: dict[str, MovieLabels] = {name: read(self) for name, read in readers.items()}
+        self.labels = {name: read(self) for name, read in readers.items()}
 
     def titles(self) -> np.ndarray:
         """Title of each item, str [item_num]; empty where there is none."""

@@ -41,6 +41,15 @@ class HeldOutLabels:
     targets: Tensor
 
 
+@dataclass(frozen=True)
+class ItemSplit:
+    """Items of each part, integer ids; [PAD] is in none of them."""
+
+    train: Tensor
+    valid: Tensor
+    test: Tensor
+
+
 def read_genres(dataset: Dataset) -> MovieLabels:
     """Genres from the genre field of the .item file, in alphabetical order.
 

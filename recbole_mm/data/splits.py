@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,19 +15,10 @@ from recbole.data.dataset import Dataset
 from torch import Tensor
 
 from recbole_mm.data.dataset import same_movie_groups
-from recbole_mm.data.labels import MovieLabels
+from recbole_mm.data.labels import ItemSplit, MovieLabels
 from recbole_mm.errors import InputError
 
 FOLDS = 5
-
-
-@dataclass(frozen=True)
-class ItemSplit:
-    """Items of each part, integer ids; [PAD] is in none of them."""
-
-    train: Tensor
-    valid: Tensor
-    test: Tensor
 
 
 @dataclass(frozen=True)
@@ -55,7 +47,7 @@ def build_split(dataset: Dataset, config) -> Split:
     """
     cold_items = None
     if config["split_by"] == "recbole":
-        parts = dataset.build()
+        parts: list[Any] = dataset.build()
     else:
         dataset._change_feat_format()
         generator = np.random.default_rng(config["seed"])
@@ -66,7 +58,8 @@ def build_split(dataset: Dataset, config) -> Split:
             cold_items = _split_items(groups, config["cold_valid_ratio"], config["cold_test_ratio"], generator)
             rows = _cold_item_rows(dataset, cold_items)
         dataset._drop_unused_col()  # as build() does: columns read for the split (titles, genres) are no input
-        parts = [dataset.copy(dataset.inter_feat[part]) for part in rows]
+        interactions: Any = dataset.inter_feat
+        parts = [dataset.copy(interactions[part]) for part in rows]
     for name, part in zip(("training", "validation", "test"), parts):
         if not len(part):
             raise InputError(
@@ -106,7 +99,8 @@ def _count_rows(path: Path) -> int:
 def _cold_item_rows(dataset: Dataset, cold: ItemSplit) -> list[Tensor]:
     part = torch.zeros(dataset.item_num, dtype=torch.long)
     part[cold.valid], part[cold.test] = 1, 2
-    of_row = part[dataset.inter_feat[dataset.iid_field]]
+    interactions: Any = dataset.inter_feat
+    of_row = part[interactions[dataset.iid_field]]
     return [torch.nonzero(of_row == k).squeeze(1) for k in range(3)]
 
 

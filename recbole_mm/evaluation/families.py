@@ -1,4 +1,4 @@
-"""Metric families: which metrics belong together, and what a model and a part of the data must give for them.
+"""Metric families: which metrics belong together, and which predictions they need.
 
 A task of `recbole_mm.model.tasks` names its family. A family is evaluated from what `Evaluation` offers, so that a new
 one needs no change of the trainer.
@@ -20,7 +20,7 @@ _OF_RATINGS = ("RMSE", "MAE")
 
 
 class Evaluation(Protocol):
-    """What a family asks of the one who evaluates (`recbole_mm.training.evaluation.EvaluationMixin`)."""
+    """What a family needs from the trainer (`recbole_mm.training.evaluation.EvaluationMixin`)."""
 
     model: Any
     config: Any
@@ -90,18 +90,18 @@ class RankingFamily(MetricFamily):
         return metric == RATED or any(need in ("rec.topk", "rec.items") for need in needs)
 
     def evaluate(self, run: Evaluation, part: Any, names: Sequence[str], show_progress: bool) -> dict[str, float]:
-        found = {} if part.ranking is None else run.rank_catalogue(part, show_progress)
+        values = {} if part.ranking is None else run.rank_catalogue(part, show_progress)
         if RATED in names:
             rows, config = part.rows, run.config
             users, ratings = (rows.inter_feat[name].numpy() for name in (rows.uid_field, config["RATING_FIELD"]))
             scores = run.predict_pairs(run.model.predict, rows).double().cpu().numpy()
-            values = rated_metrics(config["topk"], users, ratings, scores)
-            found.update({name: round(value, config["metric_decimal_place"]) for name, value in values.items()})
-        return found
+            rated = rated_metrics(config["topk"], users, ratings, scores)
+            values.update({name: round(value, config["metric_decimal_place"]) for name, value in rated.items()})
+        return values
 
 
 class LabelFamily(MetricFamily):
-    """Metrics of labels of movies, over the movies whose labels are held out in a part.
+    """Metrics of movie labels, over the movies whose labels are held out in a part.
 
     Args:
         name: of the task.
@@ -124,11 +124,11 @@ class LabelFamily(MetricFamily):
         held_out = part.labels[self.name]
         probability = run.model.predict_labels(self.name, held_out.items.to(run.device))
         if self._compute is not None:
-            found = self._compute(names, held_out.targets, probability)
+            values = self._compute(names, held_out.targets, probability)
         else:
             target, predicted = held_out.targets.cpu().numpy(), probability.cpu().numpy()
-            found = {name: float(self._functions[name](target, predicted)) for name in names}
-        return {name: round(value, run.config["metric_decimal_place"]) for name, value in found.items()}
+            values = {name: float(self._functions[name](target, predicted)) for name in names}
+        return {name: round(value, run.config["metric_decimal_place"]) for name, value in values.items()}
 
 
 RATING = RatingFamily()
@@ -136,14 +136,14 @@ RANKING = RankingFamily()
 GENRE = LabelFamily("genre", GENRE_METRICS, "genre_map", genre_metrics)
 
 FAMILIES: dict[str, MetricFamily] = {family.name: family for family in (RATING, RANKING, GENRE)}
-"""Families of this package. The first one that a run reports chooses the epoch, if nothing else is said."""
+"""Families of this package. By default the first one that a run reports chooses the epoch."""
 
 
 def bigger_is_better(metric: str) -> bool:
-    """Whether a larger value is the better one; of a name such as NDCG@10."""
+    """Whether a larger value of a metric, such as NDCG@10, is better."""
     return metric.split("@")[0].lower() not in smaller_metrics
 
 
 def family_of(result: str) -> str:
-    """Family of a name in a result file, such as ``ndcg@10``; of one unknown here, the text before the first '_'."""
+    """Family of a name in a result file, such as ``ndcg@10``; for an unknown name, the text before the first '_'."""
     return next((name for name, family in FAMILIES.items() if family.owns(result)), result.split("_")[0])

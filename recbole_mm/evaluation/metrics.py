@@ -1,7 +1,7 @@
 """Metrics as functions; `recbole_mm.evaluation.families` says which belong together.
 
 rmse, mae                                                       RecBole's classes, over all pairs of a part at once
-rated_ndcg@k                                                    over the movies of a part that the user rated, alone
+rated_ndcg@k                                                    only over the movies of a part that the user rated
 genre_map, genre_macro_f1, genre_micro_f1, genre_macro_auc      scikit-learn, over the movies held out
 """
 
@@ -26,7 +26,7 @@ def rating_metrics(config, names: Sequence[str], predicted: Tensor, rating: Tens
     """RMSE and MAE of all pairs together.
 
     Args:
-        names: those of the two that are asked for.
+        names: RMSE, MAE or both.
         predicted: clipped predictions, [n].
         rating: true ratings on the same scale, [n].
     """
@@ -42,8 +42,8 @@ def rating_metrics(config, names: Sequence[str], predicted: Tensor, rating: Tens
 def rated_metrics(topk: Sequence[int], users: np.ndarray, ratings: np.ndarray, scores: np.ndarray) -> dict[str, float]:
     """How well each user's own rated movies are ordered: NDCG@k with gain 2^rating - 1, mean over users.
 
-    Users with one movie are left out: any order is right. Movies of equal score share their places. A random order gets
-    most of it, so what it gets on average is reported beside as ``rated_ndcg@k_random``.
+    Users with one movie are left out: any order is right. Movies of equal score share their places. A random order
+    reaches a high value, so its average is reported too, as ``rated_ndcg@k_random``.
 
     Args:
         users: user of each rated pair, integer [n].
@@ -54,17 +54,17 @@ def rated_metrics(topk: Sequence[int], users: np.ndarray, ratings: np.ndarray, s
     """
     _, users, counts = np.unique(users, return_inverse=True, return_counts=True)
     gain = 2.0 ** ratings.astype(float) - 1
-    found: dict[str, float] = {}
+    result: dict[str, float] = {}
     for k in topk:
         ideal, reached, random = (_dcg(users, gain, by, k) for by in (ratings, scores, np.zeros(len(users))))
         several = (counts > 1) & (ideal > 0)
         for name, values in ((f"rated_ndcg@{k}", reached), (f"rated_ndcg@{k}_random", random)):
-            found[name] = float((values[several] / ideal[several]).mean()) if several.any() else float("nan")
-    return found
+            result[name] = float((values[several] / ideal[several]).mean()) if several.any() else float("nan")
+    return result
 
 
 def _dcg(users: np.ndarray, gain: np.ndarray, by: np.ndarray, k: int) -> np.ndarray:
-    """Discounted cumulative gain of each user's first k pairs by descending ``by``; equals get their mean gain."""
+    """Discounted cumulative gain of each user's first k pairs by descending ``by``; ties get their mean gain."""
     order = np.lexsort((-by, users))
     users, gain, by = users[order], gain[order], by[order]
     starts = np.searchsorted(users, users)
@@ -77,7 +77,7 @@ def _dcg(users: np.ndarray, gain: np.ndarray, by: np.ndarray, k: int) -> np.ndar
 
 
 class UserEvaluator(Evaluator):
-    """RecBole's evaluator, which keeps what each user got.
+    """RecBole's evaluator, which also keeps the values of each user.
 
     Attributes:
         by_user: recall@k and ndcg@k of the last evaluation, each [users], in the order of the loader; empty where the
@@ -103,12 +103,18 @@ def genre_map(target: np.ndarray, probability: np.ndarray) -> float:
 
 def genre_macro_f1(target: np.ndarray, probability: np.ndarray) -> float:
     """Mean over genres of F1 at threshold 0.5."""
-    return float(f1_score(target, probability >= GENRE_THRESHOLD, average="macro", zero_division=0))
+    return _f1(target, probability, "macro")
 
 
 def genre_micro_f1(target: np.ndarray, probability: np.ndarray) -> float:
     """F1 at threshold 0.5 over all (movie, genre) decisions together."""
-    return float(f1_score(target, probability >= GENRE_THRESHOLD, average="micro", zero_division=0))
+    return _f1(target, probability, "micro")
+
+
+def _f1(target: np.ndarray, probability: np.ndarray, average: str) -> float:
+    predicted = probability >= GENRE_THRESHOLD
+    # The checker takes zero_division for a str, the type of its default; scikit-learn documents 0.
+    return float(f1_score(target, predicted, average=average, zero_division=0))  # pyright: ignore[reportArgumentType]
 
 
 def genre_macro_auc(target: np.ndarray, probability: np.ndarray) -> float:
@@ -122,15 +128,15 @@ GENRE_METRICS: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
 
 
 def genre_metrics(names: Sequence[str], target: Tensor, probability: Tensor) -> dict[str, float]:
-    """Genre metrics, over the genres that some of the movies have and some lack; NaN where there is no such genre.
+    """Genre metrics, over the genres that some movies have and others lack; NaN if there is no such genre.
 
     Args:
         names: keys of `GENRE_METRICS`.
         target: 0/1, [n, G].
         probability: [n, G].
     """
-    target, probability = target.cpu().numpy().astype(int), probability.cpu().numpy()
-    usable = (target.any(axis=0)) & (~target.astype(bool)).any(axis=0)
+    targets, probabilities = target.cpu().numpy().astype(int), probability.cpu().numpy()
+    usable = (targets.any(axis=0)) & (~targets.astype(bool)).any(axis=0)
     if not usable.any():
         return dict.fromkeys(names, float("nan"))
-    return {name: GENRE_METRICS[name](target[:, usable], probability[:, usable]) for name in names}
+    return {name: GENRE_METRICS[name](targets[:, usable], probabilities[:, usable]) for name in names}

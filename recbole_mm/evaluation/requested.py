@@ -14,10 +14,10 @@ class MetricRequest:
     """Metrics of a run by family.
 
     Attributes:
-        families: those that the model knows, by name, in the order in which they choose the epoch.
-        metrics: family -> canonical names of its metrics that are asked for; families without any are left out.
-        explicit: the user asked for them. A protocol's metrics that a model cannot do are dropped; a user's are an
-            error.
+        families: all families of the model, by name; the first with a metric chooses the epoch.
+        metrics: family -> canonical names of its requested metrics; families without any are left out.
+        explicit: the user asked for them. Then a metric that the model cannot report is an error; a protocol's metric
+            is dropped.
         origin: where the user asked.
     """
 
@@ -83,7 +83,7 @@ class MetricRequest:
 
     @property
     def of_recbole(self) -> list[str]:
-        """Those that RecBole's evaluator computes."""
+        """The metrics that RecBole's evaluator computes."""
         return [name for name in self.metrics.get(RANKING.name, []) if name != RATED]
 
     def default_valid_metric(self, topk: Sequence[int]) -> str:
@@ -97,7 +97,7 @@ class MetricRequest:
         """The metric that chooses the epoch, in its canonical spelling.
 
         Raises:
-            InputError: it is not among those that the run computes.
+            InputError: the run does not compute it.
         """
         computed = [
             result

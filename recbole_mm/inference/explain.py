@@ -1,12 +1,12 @@
-"""Why a movie was recommended: the movies of the person that carried it, and what each modality of the movie added.
+"""Why a movie was recommended: which of the person's movies, and which modalities of the movie, raised its score.
 
 The ranking task's score is linear in the person's movies (`recbole_mm.model.tasks.ranking`):
 
     score(u, m) = Σ_{L(u)} W a(m') · t(m) / √|L(u)| + Σ_{D(u)} V a(m') · t(m) / √|D(u)| + w Σ_{L, D} B_m'm + b(m)
 
-so each movie's term is its contribution, exactly. A modality goes through LeakyReLU, and without the ranking task the
-score comes from an MLP: there the contribution is what the score loses when the part is left out, an approximation,
-since such differences need not sum to the score.
+so each movie's term is exactly its contribution. A modality goes through LeakyReLU, and without the ranking task the
+score comes from an MLP. There the contribution is what the score loses when the part is left out. This is an
+approximation: such differences need not sum to the score.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from recbole_mm.model.recommender import MultitaskRecommender
 
 EXACT, APPROXIMATION = "exact", "approximation"
 RATINGS = "ratings"
-"""Name, among the modalities, of what a movie's own training ratings taught beside its content."""
+"""Name, among the modalities, of the part that is learned from a movie's own training ratings."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ class Explanation:
         popularity: b(m), the part of the score that is the same for everybody; None without the ranking task.
         movies_method: ``exact``: contributions and popularity sum to the score; ``approximation``: each contribution is
             what the score loses when the person's movie is left out.
-        modalities: one row for each modality and, where the model has it, one called ``ratings``, for what the movie's
-            training ratings taught. Columns: modality; present (whether the movie has it); difference and
+        modalities: one row for each modality and, where the model has it, one called ``ratings``, for the part learned
+            from the movie's training ratings. Columns: modality; present (whether the movie has it); difference and
             rating_difference (what score and unclipped rating lose when the movie lacks it; the second is NaN if the
             model predicts no ratings); share (of the sum of the absolute differences).
         modalities_method: always ``approximation``.
@@ -57,12 +57,12 @@ class Explanation:
     modalities_method: str = APPROXIMATION
 
     def carriers(self, count: int = 2) -> pd.DataFrame:
-        """The liked movies that carried the recommendation most: those of ``movies`` with the largest contributions."""
+        """The liked movies with the largest positive contributions to the score."""
         liked = self.movies[self.movies["liked"] & (self.movies["contribution"] > 0)]
         return liked.head(count).reset_index(drop=True)
 
     def strongest_modality(self) -> str | None:
-        """The modality of the movie's content without which the score would lose most; None if none added to it."""
+        """The content modality without which the score would lose most; None if no modality raised it."""
         content = self.modalities[self.modalities["modality"] != RATINGS]
         best = content.sort_values("difference", ascending=False, kind="stable").head(1)
         return best["modality"].item() if len(best) and best["difference"].item() > 0 else None
@@ -73,8 +73,8 @@ class Person:
     """Somebody whose recommendations are explained.
 
     Attributes:
-        model: has the person among its users.
-        user: the person's id there.
+        model: the model with the person among its users.
+        user: the person's id in ``model``.
         liked, disliked: ids of the person's movies.
         without_person: the model without the person, for `variants.with_people`.
     """
@@ -95,7 +95,8 @@ def explain_each(
     Args:
         movies: the catalogue.
         items: ids of the movies, [k].
-        without: for each modality, the model in which all movies lack it; for ``ratings``, in which nobody rated any.
+        without: for each modality, the model in which all movies lack it; for ``ratings``, the model in which no movie
+            has ratings.
     """
     model, ids = person.model, torch.from_numpy(items).to(person.model.catalogue.has_ratings.device)
     score, rating = _scores_and_ratings(model, person.user, ids)
@@ -107,11 +108,11 @@ def explain_each(
         contributions, popularity = _left_out(person, ids), None
     modalities = _modalities(person, ids, score, rating, without)
     clipped = None if rating is None else rating.clamp(*model.task("rating").rating_scale.tolist())
-    theirs = movies.frame(np.array([*person.liked, *person.disliked], dtype=np.int64))
-    theirs["liked"] = np.arange(len(theirs)) < len(person.liked)
+    person_movies = movies.frame(np.array([*person.liked, *person.disliked], dtype=np.int64))
+    person_movies["liked"] = np.arange(len(person_movies)) < len(person.liked)
     explanations = []
     for k, item in enumerate(items):
-        of_movies = theirs.assign(contribution=contributions[:, k].cpu().numpy())
+        of_movies = person_movies.assign(contribution=contributions[:, k].cpu().numpy())
         explanations.append(
             Explanation(
                 item_id=movies.tokens[item],
@@ -128,7 +129,7 @@ def explain_each(
 
 
 def _scores_and_ratings(model: MultitaskRecommender, user: int, items: Tensor) -> tuple[Tensor, Tensor | None]:
-    """Score and unclipped rating of one user's pairs with the movies, each [k]; no ratings without the task."""
+    """Score and unclipped rating of one user's pairs with the movies, each [k]; no ratings without the task rating."""
     users = torch.full_like(items, user)
     score = model.predict({model.USER_ID: users, model.ITEM_ID: items})
     rating = model.task("rating").score(model.encoded(), users, items) if "rating" in model.tasks else None

@@ -15,10 +15,10 @@ def load(checkpoint: str | Path, data_path: str | None = None) -> Recommender:
 
     Args:
         checkpoint: file that a run saved.
-        data_path: folder that holds the dataset folder; by default where it was when the model was trained.
+        data_path: folder that holds the dataset folder; by default the folder that was used in training.
 
     Raises:
-        InputError: the file is not a checkpoint of ours, or the data are not those it was trained on.
+        InputError: the file is not a checkpoint of ours, or the data are not the data it was trained on.
     """
     arguments = [] if data_path is None else [f"--data_path={data_path}"]
     config = Config.from_plain(load_checkpoint(checkpoint)["config"], arguments=arguments)

@@ -26,7 +26,7 @@ def as_token(value: Any, kind: str) -> str:
     """An id as the atomic files have it: text, or a whole number in digits.
 
     Raises:
-        InputError: anything else; a number with a fraction part is how pandas shows whole numbers beside missing ones.
+        InputError: anything else; also a float, which pandas makes of whole numbers in a column with missing ones.
     """
     if isinstance(value, str):
         return str(value)
@@ -36,14 +36,14 @@ def as_token(value: Any, kind: str) -> str:
 
 
 def one_or_many(values: Any) -> list:
-    """What was given as a list: itself if it holds several, else alone."""
+    """A list of the values, or of the one value."""
     if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
         return [values]
     return list(values)
 
 
 class Users:
-    """Ids of the users of a data set; internal id 0 is [PAD] and nobody's."""
+    """Ids of the users of a data set; internal id 0 is [PAD], not a user."""
 
     def __init__(self, tokens: Sequence[str]) -> None:
         self.tokens = np.asarray(tokens, dtype=object)
@@ -53,12 +53,12 @@ class Users:
         """Internal ids, int [n], of one user id or of several.
 
         Raises:
-            InputError: an id that no user has, with the nearest one.
+            InputError: no user has the id; the message names the nearest one.
         """
         tokens = [as_token(user, "user") for user in one_or_many(users)]
         for token in tokens:
             if token not in self._ids:
-                raise InputError(f"user '{token}': the data set has none of this id.{nearest(token, self._ids)}")
+                raise InputError(f"user '{token}': the data set has no user with this id.{nearest(token, self._ids)}")
         return np.array([self._ids[token] for token in tokens], dtype=np.int64)
 
 
@@ -69,7 +69,7 @@ class Movies:
     Attributes:
         tokens: ids as in the atomic files, str [N].
         titles: str [N]; the id where a movie has no title.
-        years: pandas Int64 [N]; missing where none is known.
+        years: pandas Int64 [N]; missing where the year is unknown.
     """
 
     tokens: np.ndarray
@@ -93,14 +93,14 @@ class Movies:
             table = pd.read_csv(path, encoding=encoding, names=fields, skiprows=1, **options)
             table = table.set_index(id_field).reindex(tokens)
             if title_field in fields:
-                given = table[title_field].fillna("").str.strip().to_numpy(object)
-                titles = np.where(given == "", tokens, given)
+                read = table[title_field].fillna("").str.strip().to_numpy(object)
+                titles = np.where(read == "", tokens, read)
             if year_field in fields:
                 years = _whole_years(table[year_field]).reset_index(drop=True)
         return cls(tokens, titles, years)
 
     def extended(self, tokens: Sequence[str], titles: Sequence[str], years: pd.Series) -> Movies:
-        """With more movies at the end."""
+        """These movies and more at the end."""
         return Movies(
             np.concatenate([self.tokens, np.asarray(tokens, dtype=object)]),
             np.concatenate([self.titles, np.asarray(titles, dtype=object)]),
@@ -119,8 +119,8 @@ class Movies:
     def resolve(self, movies: Any) -> np.ndarray:
         """Internal ids, int [n], of one movie or of several, each by id or by title, with or without "(year)".
 
-        An id comes first: where a movie is called like another one's id, the text means the id. Case, spaces and the
-        place of an article ("Usual Suspects, The") do not matter.
+        An id comes first: a text that is both the id of one movie and the title of another means the id. Case, spaces
+        and the place of an article ("Usual Suspects, The") do not matter.
 
         Raises:
             InputError: neither an id nor a title, with the nearest title; or a title of several movies, with their ids.
@@ -132,21 +132,21 @@ class Movies:
         if found := self._ids.get(token):
             return found
         if not isinstance(movie, str):
-            raise InputError(f"movie {token}: the catalogue has none of this id.{nearest(token, self._ids)}")
+            raise InputError(f"movie {token}: the catalogue has no movie with this id.{nearest(token, self._ids)}")
         exact, loose = self.by_title
         key = self.key(movie)
-        held = exact.get(key) or loose.get(key) or []
-        if len(held) == 1:
-            return held[0]
-        if held:
-            ways = ", ".join(f"{self.tokens[i]} ({self.titles[i]}, {_year(self.years[i])})" for i in held)
-            raise InputError(f"movie '{movie}': {len(held)} movies have this title; give the id of one: {ways}")
+        matches = exact.get(key) or loose.get(key) or []
+        if len(matches) == 1:
+            return matches[0]
+        if matches:
+            ways = ", ".join(f"{self.tokens[i]} ({self.titles[i]}, {_year(self.years[i])})" for i in matches)
+            raise InputError(f"movie '{movie}': {len(matches)} movies have this title; give the id of one: {ways}")
         close = nearest(movie, self.titles[1:]) or nearest(key, [*exact, *loose])
         raise InputError(f"movie '{movie}': neither an id nor a title of the catalogue.{close}")
 
     @staticmethod
     def key(title: str) -> str:
-        """A title without what does not tell movies apart: case, spaces, forms of one character."""
+        """A title without differences of case, spaces and Unicode form."""
         return " ".join(unicodedata.normalize("NFKC", title).casefold().split())
 
     @cached_property
@@ -169,7 +169,7 @@ class Movies:
 
 
 def _other_forms(title: str) -> set[str]:
-    """Without what stands in brackets ("Seven (Se7en)"), and with the article in front."""
+    """The title without text in brackets ("Seven (Se7en)"), and with the article in front."""
     forms = {title, _IN_BRACKETS.sub("", title)}
     forms |= {f"{found[2]} {found[1]}" for form in forms if (found := _ARTICLE.match(form))}
     return forms - {title, ""}

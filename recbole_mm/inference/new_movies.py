@@ -17,7 +17,7 @@ _COLUMNS = ("item_id", "title", "year")
 
 @dataclass(frozen=True)
 class NewMovies:
-    """M movies; ``vectors`` are float32 [M, dimension] for each modality that some have, rows of NaN where missing."""
+    """M movies; ``vectors`` are float32 [M, dimension] for each modality, rows of NaN where missing."""
 
     tokens: list[str]
     titles: list[str]
@@ -26,19 +26,19 @@ class NewMovies:
 
 
 def read_new_movies(
-    table: pd.DataFrame | Mapping[str, Sequence], known: Movies, dimensions: dict[str, int]
+    table: pd.DataFrame | Mapping[str, Sequence], catalogue: Movies, dimensions: dict[str, int]
 ) -> NewMovies:
-    """Check and read what `Recommender.add_movies` takes, which says what that is and what is an InputError.
+    """Check and read the table of `Recommender.add_movies`; see there for its columns and errors.
 
     Args:
-        known: the movies that are there.
+        catalogue: the movies that are there already.
         dimensions: length of a vector of each modality.
     """
     columns = {name: list(table[name]) for name in table}
     names = [*_COLUMNS, *dimensions]
     if unknown := [name for name in columns if name not in names]:
         raise InputError(
-            f"add_movies: no column '{unknown[0]}' is known; there are {', '.join(names)}."
+            f"add_movies: there is no column '{unknown[0]}'; columns are {', '.join(names)}."
             f"{nearest(str(unknown[0]), names)}"
         )
     if not columns.get("title"):
@@ -52,13 +52,13 @@ def read_new_movies(
     missing = [None] * count
     vectors = {name: _vectors(columns.get(name, missing), titles, name, size) for name, size in dimensions.items()}
     new = NewMovies(tokens, titles, years, vectors)
-    _check_new(known.extended(tokens, titles, years), len(known))
+    _check_new(catalogue.extended(tokens, titles, years), len(catalogue))
     return new
 
 
 def _title(title: Any) -> str:
     if not isinstance(title, str) or not title.strip():
-        raise InputError(f"add_movies: title {title!r} is no text; give each movie a title")
+        raise InputError(f"add_movies: title {title!r} is not text; give each movie a title")
     return title.strip()
 
 
@@ -70,7 +70,7 @@ def _vectors(cells: list, titles: list[str], name: str, dimension: int) -> np.nd
         try:
             vector = np.asarray(cell, dtype=np.float32)
         except (TypeError, ValueError) as error:
-            raise InputError(f"add_movies: '{name}' of '{title}' is no vector of numbers ({error})") from error
+            raise InputError(f"add_movies: '{name}' of '{title}' is not a vector of numbers ({error})") from error
         if vector.shape != (dimension,):
             shown = f"{len(vector)} values" if vector.ndim == 1 else f"shape {vector.shape}"
             raise InputError(f"add_movies: '{name}' of '{title}' has {shown}, but the model takes {dimension}")
@@ -80,17 +80,19 @@ def _vectors(cells: list, titles: list[str], name: str, dimension: int) -> np.nd
     return values
 
 
-def _check_new(all_movies: Movies, known: int) -> None:
-    """Refuse an id that stands twice, and a title whose year does not tell it apart from the others of that name."""
+def _check_new(all_movies: Movies, old_num: int) -> None:
+    """Refuse an id that is there twice, and a title that is there twice unless the years differ."""
     exact, _ = all_movies.by_title
     ids = {token: i for i, token in reversed(list(enumerate(all_movies.tokens))) if i}
-    for i in range(known, len(all_movies)):
+    for i in range(old_num, len(all_movies)):
         token, title, year = all_movies.tokens[i], all_movies.titles[i], all_movies.years[i]
         if ids[token] != i:
-            raise InputError(f"add_movies: id '{token}' is taken by '{all_movies.titles[ids[token]]}'; give another")
+            raise InputError(
+                f"add_movies: id '{token}' already belongs to '{all_movies.titles[ids[token]]}'; use another"
+            )
         for other in exact[all_movies.key(title)]:
             if other != i and (pd.isna(year) or pd.isna(all_movies.years[other]) or year == all_movies.years[other]):
                 raise InputError(
-                    f"add_movies: title '{title}' is that of movie {all_movies.tokens[other]} already; give the year "
+                    f"add_movies: title '{title}' already belongs to movie {all_movies.tokens[other]}; give the year "
                     f"of both, or another title"
                 )

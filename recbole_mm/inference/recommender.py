@@ -1,4 +1,4 @@
-"""`Recommender`: what `recbole_mm.load` gives. Ids and titles in, pandas out, everything in batches."""
+"""`Recommender`, the result of `recbole_mm.load`. Ids and titles in, pandas out, everything in batches."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ SEEN = (True, False, "all")
 class Recommender:
     """A trained model with the people and movies of its data set.
 
-    Users are named by their id in the atomic files, movies by theirs or by title ("Toy Story", "Toy Story (1995)", case
-    ignored); one of them or any sequence. Ids may be given as text or int, and come back as text. What is unknown is an
-    `InputError` that gives the nearest name. Tables are pandas DataFrames; ``score`` is what the movies are ranked by,
-    ``rating`` the predicted rating, clipped to the rating scale.
+    Users are named by their id in the atomic files, movies by their id or title ("Toy Story", "Toy Story (1995)", case
+    ignored); one of them or any sequence. Ids may be given as text or int, and come back as text. An unknown name is an
+    `InputError` that gives the nearest one. Tables are pandas DataFrames; movies are ranked by ``score``; ``rating``
+    is the predicted rating, clipped to the rating scale.
 
     A built-in model of RecBole can `recommend`, and `predict` if it was trained on ratings; the rest needs one of this
     package's models.
@@ -42,14 +42,14 @@ class Recommender:
     Args:
         model: trained, in evaluation mode.
         dataset: the whole data set.
-        split: its parts; users are what they rated in the training part.
+        split: its parts; a user's profile comes from the training part.
         config: options of the run.
 
     Attributes:
         model: the trained ``nn.Module`` as it was saved.
-        movies: item_id, title and year of every movie, those added included.
+        movies: item_id, title and year of every movie, added movies included.
         users: ids of the users.
-        modalities: names of the vectors that the model reads; those switched off by `using` are left out.
+        modalities: names of the vectors that the model reads; modalities switched off by `using` are left out.
         dimensions: length of a vector of each modality, switched off or not.
         genre_names: the genres, in the order of the columns of `genres`.
         multimodal: whether the model is one of this package's, so that everything works.
@@ -66,7 +66,7 @@ class Recommender:
         self.multimodal = isinstance(model, MultitaskRecommender)
         self._tasks = list(model.tasks) if self.multimodal else ["rating"] * config.predicts_ratings + ["ranking"]
         self._without: dict[str, MultitaskRecommender] = {}
-        self._full = self._serving = model  # with the movies added; and, of that, what the modalities in use give
+        self._full = self._serving = model  # with the added movies; the second with the modalities in use only
         fields = model.catalogue.fields() if self.multimodal else {}
         self.modalities = list(fields)
         self.dimensions = {name: field.dimension for name, field in fields.items()}
@@ -114,7 +114,7 @@ class Recommender:
         """Predicted ratings of pairs; one user goes with every movie, one movie with every user.
 
         Args:
-            user_ids, item_ids: n of each, or one of either.
+            user_ids, item_ids: n of each, or one user, or one movie.
 
         Returns:
             user_id, item_id, title, year, rating, score; n rows in the order given.
@@ -125,7 +125,9 @@ class Recommender:
         self._only_with_ratings()
         users, items = self._users.resolve(user_ids), self._movies.resolve(item_ids)
         if len(users) != len(items) and 1 not in (len(users), len(items)):
-            raise InputError(f"predict: {len(users)} users but {len(items)} movies; give as many, or one of either")
+            raise InputError(
+                f"predict: {len(users)} users but {len(items)} movies; give equal numbers, or one user or one movie"
+            )
         users, items = np.broadcast_arrays(users, items)
         found = self._movies.frame(items)
         found.insert(0, "user_id", self._users.tokens[users])
@@ -136,11 +138,11 @@ class Recommender:
 
         Args:
             users: one user or several.
-            k: movies for each user; fewer where no more are left.
+            k: movies for each user; fewer if no more are left.
             exclude_seen: True leaves out the movies that the user rated in the training and the validation part, as the
-                evaluation of the test part does (test ratings are the future there); "all" those of the test part
-                too; False none.
-            among: movies to choose from, e.g. those just added; all by default.
+                evaluation of the test part does (test ratings are the future there); "all" leaves out the movies of
+                the test part too; False leaves out none.
+            among: movies to choose from, e.g. movies just added; all by default.
 
         Returns:
             user_id, rank (from 1), item_id, title, year, score and, if the model predicts ratings, rating; users in
@@ -157,19 +159,19 @@ class Recommender:
     # ------------------------------------------------------------------ people in no data set
 
     def recommend_for(self, liked: Any = (), disliked: Any = (), k: int = 10, among: Any = None) -> pd.DataFrame:
-        """The best k movies for a person who is in no data set, from the movies they like and those they do not.
+        """The best k movies for a person who is in no data set, from the movies they like and dislike.
 
-        Movies added by `add_movies` may be among them. With neither, the list is by popularity.
+        Movies added by `add_movies` may be among them. Without any movie the ranking is by popularity.
 
         Returns:
-            rank, item_id, title, year, score, rating; the movies given are left out.
+            rank, item_id, title, year, score, rating; liked and disliked movies are left out.
 
         Raises:
             InputError: a movie that is unknown or in both lists, or a model that is not of this package.
         """
         likes, dislikes = self.person(liked, disliked)
-        given = [*likes, *dislikes]
-        hidden = csr_matrix((np.ones(len(given)), ([0] * len(given), given)), shape=(1, len(self._movies)))
+        rated = [*likes, *dislikes]
+        hidden = csr_matrix((np.ones(len(rated)), ([0] * len(rated), rated)), shape=(1, len(self._movies)))
         model = variants.with_people(self._serving, [likes], [dislikes])
         return self._ranked(model, np.zeros(1, dtype=np.int64), k, hidden, among)[1]
 
@@ -186,7 +188,7 @@ class Recommender:
         return self._movies.frame(ids).assign(**self._judged(model, np.zeros_like(ids), ids))
 
     def person(self, liked: Any, disliked: Any) -> tuple[list[int], list[int]]:
-        """Internal ids of the movies that a person likes and of those they do not; raises as `recommend_for`."""
+        """Internal ids of the movies that a person likes and dislikes; raises as `recommend_for`."""
         self._only_ours("a person in no data set")
         likes, dislikes = (list(dict.fromkeys(self._movies.resolve(given).tolist())) for given in (liked, disliked))
         if both := set(likes) & set(dislikes):
@@ -196,7 +198,7 @@ class Recommender:
     # ------------------------------------------------------------------ reasons
 
     def explain(self, item: Any, user: Any = None, liked: Any = (), disliked: Any = ()) -> Explanation:
-        """Why a movie has its score, for a user of the data set or for a person given by movies."""
+        """Why a movie has its score, for a user of the data set, or for a person from liked and disliked movies."""
         found = self.explain_each(item, user, liked, disliked)
         if len(found) != 1:
             raise InputError(f"explain: takes one movie, not {len(found)}; explain_each() takes several")
@@ -227,7 +229,7 @@ class Recommender:
         return Person(self._serving, user, liked, disliked, self._serving)
 
     def _movies_without(self) -> dict[str, MultitaskRecommender]:
-        """For each modality, the model in which all movies lack it; for ``ratings``, in which nobody rated any."""
+        """For each modality, the model in which all movies lack it; for ``ratings``, one without ratings."""
         if not self._without:
             self._without = {
                 left: variants.with_modalities(self._serving, [name for name in self.modalities if name != left])
@@ -240,7 +242,7 @@ class Recommender:
     # ------------------------------------------------------------------ movies
 
     def add_movies(self, table: pd.DataFrame | Mapping[str, Sequence]) -> list[str]:
-        """Movies that nobody has rated; from now on they are rated, ranked and tagged like all others. No retraining.
+        """Movies that nobody has rated; from now on they get ratings, ranks and genres like all others. No retraining.
 
         Args:
             table: a column ``title``; ``year`` and ``item_id`` (by default the title) if known; and a column of raw
@@ -251,8 +253,8 @@ class Recommender:
             Ids of the movies.
 
         Raises:
-            InputError: an unknown column, a vector of wrong length or with something not finite, an id that is there
-                already, or a title that is (with the same year, or where no year is given).
+            InputError: an unknown column, a vector of wrong length or with a value that is not finite, an id that is
+                there already, or a title that is there already (with the same year, or where a year is missing).
         """
         self._only_ours("a movie that nobody has rated")
         new = read_new_movies(table, self._movies, self.dimensions)
@@ -263,7 +265,7 @@ class Recommender:
         return new.tokens
 
     def using(self, modalities: Iterable[str]) -> Recommender:
-        """The same in which all movies lack the other modalities, those in the profiles of users included."""
+        """The same model where all movies lack the other modalities, movies in user profiles included."""
         self._only_ours("modalities")
         chosen = copy.copy(self)
         chosen._use(one_or_many(modalities))
@@ -298,7 +300,7 @@ class Recommender:
         )
 
     def likely_genres(self, items: Any) -> list[list[tuple[str, float]]]:
-        """For each movie its genres and their probabilities, likeliest first: those likelier than not, else one."""
+        """For each movie its genres and their probabilities, most likely first: all above 0.5, at least one."""
         found = []
         for _, row in self.genres(items).iterrows():
             row = row.sort_values(ascending=False, kind="stable")
@@ -307,7 +309,7 @@ class Recommender:
         return found
 
     def movie_embeddings(self) -> pd.DataFrame:
-        """z(m), the representation that users are averages of: index item_id, m columns, one row for each movie.
+        """z(m), the representation that user profiles average: index item_id, m columns, one row for each movie.
 
         Without the task rating it is the representation of the model's first task.
         """
@@ -334,7 +336,7 @@ class Recommender:
 
     def _only_ours(self, what: str) -> None:
         if not self.multimodal:
-            raise InputError(f"{type(self.model).__name__} knows nothing of {what}; take one of {', '.join(MODELS)}")
+            raise InputError(f"{type(self.model).__name__} does not support {what}; use {', '.join(MODELS)}")
 
     def _only_with_genres(self) -> None:
         self._only_ours("genres")
@@ -377,7 +379,7 @@ class Recommender:
         """Which of ``users`` each row of the table is for, int [n], and the table."""
         check_k(k)
         if self.multimodal:
-            _ = model.ranker  # refuses, in words, a model without a task that ranks
+            _ = model.ranker  # raises InputError for a model without a task that ranks
         allowed = None if among is None else self._movies.resolve(among)
         rows, items, scores = best_movies(
             lambda part: self._scores(model, part), users, k, hidden, allowed, item_num=len(self._movies)
@@ -390,7 +392,7 @@ class Recommender:
         return rows, found
 
     def _scores(self, model: torch.nn.Module, users: np.ndarray) -> Tensor:
-        """Ranking scores [B, N]; pair by pair for the built-in models that have no other way."""
+        """Ranking scores [B, N]; pair by pair for built-in models without `full_sort_predict`."""
         try:
             return model.full_sort_predict(self._interaction(users=users)).view(len(users), -1)
         except NotImplementedError:
@@ -398,4 +400,6 @@ class Recommender:
             pairs = self._interaction(users=np.repeat(users, len(self._movies)), items=items)
             return model.predict(pairs).view(len(users), -1)
         except KeyError as error:  # a sequential model asks for a history
-            raise InputError(f"{type(model).__name__} ranks from {error}, which recommend() does not give") from error
+            raise InputError(
+                f"{type(model).__name__} needs {error} to rank, which recommend() does not give"
+            ) from error

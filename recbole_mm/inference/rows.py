@@ -1,4 +1,4 @@
-"""Recommendations as plain values, for JSON and for pages."""
+"""Recommendations as plain values, for JSON and web pages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from recbole_mm.inference.recommender import Recommender
 
 CARRIERS = 2
-"""How many liked movies a reason names at most."""
+"""A reason names at most this number of liked movies."""
 
 
 def recommendation_rows(
@@ -20,12 +20,12 @@ def recommendation_rows(
     """One dict for each recommended movie.
 
     Args:
-        found: what `Recommender.recommend` or `Recommender.recommend_for` returned.
-        reasons: one for each row of ``found``; None where the model gives none.
+        found: table from `Recommender.recommend` or `Recommender.recommend_for`.
+        reasons: one for each row of ``found``; None if the model gives no reasons.
 
     Returns:
         Dicts with rank, item_id, title, year, score, rating, genres, because, because_method and modality;
-        ``recbole-mm recommend --help`` says what each of them is.
+        ``recbole-mm recommend --help`` describes each of them.
     """
     genres = recommender.likely_genres(found["item_id"]) if recommender.predicts_genres else [[]] * len(found)
     rows = []

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from recbole_mm.errors import InputError
 
-_SCORES_AT_ONCE = 1 << 22  # 16 MB: as many users at a time as give so many scores
+_SCORES_AT_ONCE = 1 << 22  # 16 MB; it limits the number of users in a chunk
 
 
 @torch.no_grad()
@@ -23,13 +23,13 @@ def best_movies(
     allowed: np.ndarray | None = None,
     item_num: int = 1,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Positions in ``users``, movies and scores, each [n]: for each user in turn up to k movies, best first.
+    """Positions in ``users``, movies and scores, each [n]: for each user in turn at most k movies, best first.
 
     Args:
         scores_of: ranking scores [B, N] of a chunk of the users.
         users: internal ids.
-        hidden: movies that a user is not given, [len(users), N].
-        allowed: movies that anybody is given, ids; all by default. Movie 0, [PAD], never is.
+        hidden: movies that a user does not get, [len(users), N].
+        allowed: ids of movies that users may get; all by default. Movie 0, [PAD], is never among them.
         item_num: N.
     """
     step = max(1, _SCORES_AT_ONCE // item_num)
@@ -39,20 +39,20 @@ def best_movies(
         if hidden is not None:
             row, item = (torch.from_numpy(ids).long() for ids in hidden[start : start + step].nonzero())
             scores[row.to(scores.device), item.to(scores.device)] = -torch.inf
-        closed = torch.zeros(item_num, dtype=torch.bool, device=scores.device)
+        excluded = torch.zeros(item_num, dtype=torch.bool, device=scores.device)
         if allowed is not None:
-            closed[:] = True
-            closed[torch.from_numpy(allowed)] = False
-        closed[0] = True
-        scores[:, closed] = -torch.inf
+            excluded[:] = True
+            excluded[torch.from_numpy(allowed)] = False
+        excluded[0] = True
+        scores[:, excluded] = -torch.inf
         best = scores.topk(min(k, item_num), dim=1)
         row, place = (best.values > -torch.inf).nonzero(as_tuple=True)
         found.append((row + start, best.indices[row, place], best.values[row, place]))
-    nothing = (torch.zeros(0, dtype=torch.long), torch.zeros(0, dtype=torch.long), torch.zeros(0))
-    return tuple(torch.cat(parts).cpu().numpy() for parts in zip(*(found or [nothing])))
+    empty = (torch.zeros(0, dtype=torch.long), torch.zeros(0, dtype=torch.long), torch.zeros(0))
+    return tuple(torch.cat(parts).cpu().numpy() for parts in zip(*(found or [empty])))
 
 
 def check_k(k: int) -> None:
-    """Refuse, as an InputError, what is no number of movies."""
+    """Raise InputError unless k is a whole number of at least 1."""
     if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 1:
         raise InputError(f"k: {k!r}, but must be a whole number of movies, 1 or more")

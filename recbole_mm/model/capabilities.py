@@ -12,15 +12,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Capabilities:
-    """Capabilities of a model class; the defaults are those of a built-in model of RecBole.
+    """Capabilities of a model class; the defaults hold for a built-in model of RecBole.
 
     Attributes:
         tasks: tasks that a multitask model can learn, by name, in the order in which they are created; empty for every
             other model. The option ``tasks`` chooses among them.
         predicts_ratings: it has ``predict_rating`` and is trained on ratings (of a model without ``tasks``).
-        is_rating_form: it is a built-in model of RecBole with a squared error on ratings.
-        reads_vectors: its data need the vectors of the movies.
-        reads_genres: genres are an input of it, as a label of its table says.
+        is_rating_form: it is a built-in model of RecBole that is trained on ratings with a squared error.
+        reads_vectors: it needs the vectors of the movies.
+        reads_genres: genres are an input of the model, as its label in tables of results says.
     """
 
     tasks: Mapping[str, type[Task]] = field(default_factory=dict)

@@ -1,11 +1,12 @@
-"""The movies of a data set: their vectors, who has which, who has training ratings, and the fused input of a movie.
+"""The movies of a data set: their vectors, which movies have vectors and training ratings, and the fused input.
 
 Shapes: N movies ([PAD] included), K modalities, d = embedding_size.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -20,12 +21,12 @@ from recbole_mm.model.sharing import shared_copy, with_zero_rows
 class Catalogue(nn.Module):
     """f = LeakyReLU(Dropout(concat(h_id, h_1, …, h_K)))        the fused input of every movie, [N, fused_size]
 
-    The only owner of what is known of the movies before they are encoded. What differs in training is drawn here:
+    The only owner of the data of the movies before they are encoded. Random draws of training are made here:
     `draw_identity` says which movies keep their identity in a step, `fuse` drops vectors and elements.
 
     Args:
-        modalities: raw vectors by name, in the order of concatenation; none: a movie is its identity.
-        has_ratings: movies with training ratings, bool [N]. Their vectors alone give mean and scale.
+        modalities: raw vectors by name, in the order of concatenation. Without any, a movie has only its identity.
+        has_ratings: movies with training ratings, bool [N]. Mean and scale come from their vectors only.
         config: ``embedding_size``, ``pca_components``, ``dropout_prob``, ``modality_dropout``, ``id_size`` and
             ``id_dropout``.
 
@@ -57,16 +58,16 @@ class Catalogue(nn.Module):
         self.fused_size = size * len(self.modalities) + id_size
 
     def __len__(self) -> int:
-        """N."""
+        """Number of movies N."""
         return len(self.has_ratings)
 
     def field(self, name: str) -> ModalityField:
         """The vectors of one modality."""
-        return self._fields[self.modalities.index(name)]
+        return self.fields()[name]
 
     def fields(self) -> dict[str, ModalityField]:
         """The vectors of every modality, by name."""
-        return dict(zip(self.modalities, self._fields))
+        return dict(zip(self.modalities, cast("Iterable[ModalityField]", self._fields)))
 
     # ------------------------------------------------------------------ the fused input
 
@@ -90,11 +91,11 @@ class Catalogue(nn.Module):
     @property
     def vector_size(self) -> int:
         """Length of the standardised vectors of all modalities side by side."""
-        return sum(field.vectors.shape[1] for field in self._fields)
+        return sum(field.vectors.shape[1] for field in self.fields().values())
 
     def vectors_of(self, items: Tensor) -> Tensor:
         """Standardised vectors of movies side by side, zeros where one is missing, [B, vector_size]."""
-        parts = [field.vectors[items] * field.present[items, None] for field in self._fields]
+        parts = [field.vectors[items] * field.present[items, None] for field in self.fields().values()]
         return torch.cat(parts, dim=1) if parts else self.has_ratings.new_zeros(len(items), 0, dtype=torch.float32)
 
     # ------------------------------------------------------------------ other catalogues with the same weights
@@ -121,10 +122,10 @@ class Catalogue(nn.Module):
         return larger
 
     def with_presence(self, present: Mapping[str, Tensor]) -> Catalogue:
-        """The catalogue in which other movies have a vector of the modalities named.
+        """The catalogue in which other movies have a vector of some modalities.
 
         Args:
-            present: movies that have one, bool [N].
+            present: for each of these modalities the movies that have a vector, bool [N].
         """
         other = shared_copy(self)
         other._fields = nn.ModuleList(
@@ -139,8 +140,8 @@ class Catalogue(nn.Module):
             InputError: an unknown modality.
         """
         self._check_names(names, "modalities")
-        nobody = torch.zeros_like(self.has_ratings)
-        return self.with_presence({name: nobody for name in self.modalities if name not in names})
+        no_movie = torch.zeros_like(self.has_ratings)
+        return self.with_presence({name: no_movie for name in self.modalities if name not in names})
 
     def without_ratings(self) -> Catalogue:
         """The catalogue as if nobody had rated any movie."""
@@ -151,7 +152,7 @@ class Catalogue(nn.Module):
     def _check_names(self, names: Collection[str], argument: str) -> None:
         if unknown := sorted(set(names) - set(self.modalities)):
             raise InputError(
-                f"{argument}: the model has no modality '{unknown[0]}', but {', '.join(self.modalities) or 'none'}."
+                f"{argument}: the model has no modality '{unknown[0]}'. It has {', '.join(self.modalities) or 'none'}."
                 f"{nearest(unknown[0], self.modalities)}"
             )
 
@@ -227,8 +228,8 @@ class ModalityField(nn.Module):
 class MovieIdentity(nn.Module):
     """h_id = i_m for a movie with training ratings, one learned vector for all others; [N, id_size].
 
-    Ratings tell of a movie what its content cannot. In training a movie loses its identity with probability
-    ``dropout``, so that content learns to do without it. A cold movie is predicted as a movie that has lost its
+    Ratings say more about a movie than its content can. In training a movie loses its identity with probability
+    ``dropout``, so that the model learns to predict without it. A cold movie is predicted as a movie that has lost its
     identity (Volkovs, Yu and Poutanen, DropoutNet, NeurIPS 2017).
 
     Args:

@@ -1,11 +1,11 @@
-"""Vectors of movies as inputs of baselines: standardised by training movies, missing ones flagged."""
+"""Vectors of movies as inputs of baselines: standardised by training movies, with a flag for missing vectors."""
 
 from __future__ import annotations
 
 import torch
-from recbole.data.dataset import Dataset
 from torch import Tensor, nn
 
+from recbole_mm.data.dataset import MultimodalDataset
 from recbole_mm.model.layers import Standardizer
 
 
@@ -19,14 +19,16 @@ class CatalogueContent(nn.Module):
         widths: modality -> its number of columns, dimension + 2.
     """
 
-    def __init__(self, dataset: Dataset) -> None:
+    side_by_side: Tensor
+
+    def __init__(self, dataset: MultimodalDataset) -> None:
         super().__init__()
         trained = torch.zeros(dataset.item_num, dtype=torch.bool)
         trained[torch.as_tensor(dataset.inter_feat[dataset.iid_field])] = True
         parts, self.widths = [], {}
         for name, modality in dataset.modalities.items():
-            known = modality.values[modality.present & trained]
-            standardizer = Standardizer(known, modality.values.shape[1], dataset.config["pca_components"])
+            training = modality.values[modality.present & trained]
+            standardizer = Standardizer(training, modality.values.shape[1], dataset.config["pca_components"])
             present = modality.present[:, None].float()  # [N, 1]
             parts.append(torch.cat([standardizer(modality.values) * present, present, 1 - present], dim=1))
             self.widths[name] = parts[-1].shape[1]

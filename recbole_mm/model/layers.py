@@ -21,9 +21,15 @@ class PrincipalComponents(nn.Module):
         components: number of components, at most.
     """
 
+    low: Tensor
+    high: Tensor
+    mean: Tensor
+    deviation: Tensor
+    loadings: Tensor
+
     def __init__(self, values: Tensor, components: int) -> None:
         super().__init__()
-        # Without a movie to learn from, one component that is 0.
+        # Without a training movie there is one component, which is 0.
         rotation = fit_rotation(values.numpy() if len(values) else np.zeros((1, values.shape[1])), components)
         for name, array in vars(rotation).items():
             self.register_buffer(name, torch.from_numpy(np.ascontiguousarray(array, np.float32)))
@@ -36,15 +42,18 @@ class PrincipalComponents(nn.Module):
 class Standardizer(nn.Module):
     """Centres each column of one modality and divides the modality by one scale.
 
-    The statistics come from training movies only and are buffers, so a checkpoint can encode a new movie. One
+    The statistics come from training movies only and are buffers, so a checkpoint can encode a new movie. There is one
     scale for the modality, not one for each column: the columns are principal components, and giving the last
-    of them the variance of the first would blow up noise.
+    component the variance of the first would amplify noise.
 
     Args:
         values: vectors of the training movies that have this modality, [n, dimension]; n may be 0.
         dimension: length of one vector.
         components: for raw vectors, rotate them to at most this many principal components first.
     """
+
+    mean: Tensor
+    scale: Tensor
 
     def __init__(self, values: Tensor, dimension: int, components: int | None = None) -> None:
         super().__init__()
@@ -66,8 +75,8 @@ class Standardizer(nn.Module):
 class Dropout(nn.Module):
     """Dropout whose mask comes from random bytes: seven times faster on a CPU than torch's Bernoulli draws.
 
-    The probability is rounded to a multiple of 1/256 and kept elements are scaled by exactly its complement, so
-    the expectation is unbiased.
+    The probability is rounded to a multiple of 1/256 and kept elements are divided by the probability of
+    keeping one, so the expectation is unbiased.
 
     Args:
         probability: of dropping an element, in [0, 1).

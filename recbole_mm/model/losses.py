@@ -28,7 +28,7 @@ def discriminator_loss(through_ratings: Tensor, uniform: Tensor) -> Tensor:
     """Class-balanced cross-entropy of the task discriminator.
 
     Args:
-        through_ratings: logits of movies drawn through ratings (class 0), [B, 2].
+        through_ratings: logits of movies drawn from the rating rows (class 0), [B, 2].
         uniform: logits of movies drawn uniformly from the catalogue (class 1), [B', 2].
     """
     return -(F.log_softmax(through_ratings, dim=1)[:, 0].mean() + F.log_softmax(uniform, dim=1)[:, 1].mean()) / 2

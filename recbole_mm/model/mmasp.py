@@ -16,13 +16,13 @@ class MMASP(MMSP):
     """Adversarial shared-private multitask model.
 
         MMSP, and
-        D = softmax(W GRL_λ(norm(s)))               which task drew the movie: through ratings, or uniformly?
+        D = softmax(W GRL_λ(norm(s)))               was the movie drawn from rating rows or uniformly?
         L_orth = ‖ŜᵀR̂‖²_F / B² + ‖ŜᵀĜ‖²_F / B²     s and r on the rating draw, s and g on the genre draw
         total  = rating_weight·MSE + genre_weight·(BCE + linear) + ranking + CE(D) + γ·L_orth
 
-    Each task brings the movies of its own batch: the rating task's are drawn through ratings, by popularity, the
-    genre task's uniformly. So the draws differ and D has something to learn. Its accuracy (0.5: the shared part no
-    longer gives the task away) is logged each epoch. Without one of the two tasks there is no D.
+    Each task has its own draw of movies: the rating task draws them from rating rows, so by popularity; the genre
+    task draws them uniformly. The two draws differ, so D has something to learn. Its accuracy is logged each epoch; at
+    0.5 the shared part no longer reveals the task. Without one of the two tasks there is no D.
 
     Source: Liu, Qiu and Huang, ACL 2017, sections 4.1 to 4.3 (λ = 0.05, γ = 0.01 there); gradient reversal of
     Ganin and Lempitsky, ICML 2015.
@@ -40,7 +40,7 @@ class MMASP(MMSP):
 
     def extra_losses(self, movies: MovieRepresentations, drawn: dict[str, Tensor]) -> dict[str, Tensor]:
         if self.discriminator is not None:
-            # As many as the uniform draw; the batch is shuffled.
+            # As many movies as in the uniform draw; the batch is shuffled.
             drawn = {**drawn, "rating": drawn["rating"][: len(drawn["genre"])]}
         shared = {task: F.embedding(ids, movies.shared) for task, ids in drawn.items()}  # [B', d] each
         losses = {}
@@ -59,7 +59,7 @@ class MMASP(MMSP):
 
 
 class TaskDiscriminator(nn.Module):
-    """D = softmax(W GRL_λ(norm(s))): were these movies drawn through ratings or uniformly from the catalogue?
+    """D = softmax(W GRL_λ(norm(s))): were these movies drawn from rating rows or uniformly from the catalogue?
 
     λ acts inside the reversal only, so the discriminator itself learns at the full rate. norm() brings every s to
     one length: without it the encoder escapes the discriminator by growing s without bound, and the tasks suffer.

@@ -21,10 +21,10 @@ class MMFS(MultitaskRecommender):
     """
 
     def build_encoders(self, fused_size: int, tasks: Sequence[str], config) -> dict[str, int]:
-        size = config["embedding_size"]
+        size: int = config["embedding_size"]
         self.shared_encoder = nn.Linear(fused_size, size)
         return dict.fromkeys(tasks, size)
 
     def encode(self, fused: Tensor) -> MovieRepresentations:
-        shared = self.shared_encoder(fused)  # [N, d]
+        shared: Tensor = self.shared_encoder(fused)  # [N, d]
         return MovieRepresentations(of_task=dict.fromkeys(self.tasks, shared), shared=shared)

@@ -23,14 +23,15 @@ class MMSP(MultitaskRecommender):
     """
 
     def build_encoders(self, fused_size: int, tasks: Sequence[str], config) -> dict[str, int]:
-        size, private_size = config["embedding_size"], config["private_size"]
-        private_size = size if private_size is None else private_size
+        size: int = config["embedding_size"]
+        private_size: int = size if config["private_size"] is None else config["private_size"]
         self.sizes = [size, *[private_size] * len(tasks)]
         self.encoders = nn.Linear(fused_size, sum(self.sizes))  # E_s, E_r, E_g and E_q side by side: one product
         return dict.fromkeys(tasks, size + private_size)
 
     def encode(self, fused: Tensor) -> MovieRepresentations:
-        shared, *parts = self.encoders(fused).split(self.sizes, dim=1)  # [N, d] each
+        representations: Tensor = self.encoders(fused)
+        shared, *parts = representations.split(self.sizes, dim=1)  # [N, d] each
         if not any(self.sizes[1:]):
             return MovieRepresentations(of_task=dict.fromkeys(self.tasks, shared), shared=shared)
         private = dict(zip(self.tasks, parts))

@@ -8,11 +8,10 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import numpy as np
 import torch
-from recbole.data.interaction import Interaction
 from recbole.model.abstract_recommender import GeneralRecommender
 from recbole.utils import InputType
 from torch import Tensor, nn
@@ -21,7 +20,7 @@ from recbole_mm.data.dataset import MultimodalDataset
 from recbole_mm.errors import InputError
 from recbole_mm.model.capabilities import Capabilities
 from recbole_mm.model.catalogue import Catalogue
-from recbole_mm.model.tasks.base import EncodedCatalogue, MovieRepresentations, Task
+from recbole_mm.model.tasks.base import Batch, EncodedCatalogue, MovieRepresentations, Task
 from recbole_mm.model.tasks.registry import TASKS
 from recbole_mm.model.users import Users
 
@@ -31,10 +30,10 @@ class MultitaskRecommender(GeneralRecommender):
 
         f = fuse(vectors, identity)                 `Catalogue`
         s, private parts = encode(f)                the subclass
-        losses, scores                              each task, from what it sees of the movies and of the users
+        losses, scores                              each task, from its representation of movies and from the users
 
-    A subclass creates its encoders in `build_encoders`, and says in `encode` how the fused input becomes the
-    representations of the tasks.
+    A subclass creates its encoders in `build_encoders`. Its `encode` turns the fused input into the representations of
+    the tasks.
 
     Args:
         config: options of the run; see properties/model/*.yaml for the model's own.
@@ -44,7 +43,7 @@ class MultitaskRecommender(GeneralRecommender):
     Attributes:
         catalogue: the movies.
         users: the movies that each user liked and disliked.
-        tasks: those of the option ``tasks``, by name.
+        tasks: the tasks of the option ``tasks``, by name.
 
     Raises:
         InputError: no training rating reaches ``like_threshold``, or a task has nothing to learn from.
@@ -52,6 +51,10 @@ class MultitaskRecommender(GeneralRecommender):
 
     input_type = InputType.POINTWISE
     capabilities: ClassVar[Capabilities] = Capabilities(tasks=TASKS, reads_vectors=True)
+
+    catalogue: Catalogue
+    users: Users
+    tasks: nn.ModuleDict
 
     def __init__(self, config, dataset: MultimodalDataset) -> None:
         super().__init__(config, dataset)
@@ -64,7 +67,7 @@ class MultitaskRecommender(GeneralRecommender):
         classes: list[type[Task]] = [self.capabilities.tasks[name] for name in names]
         learned_size = sum(task.learned_size(config) for task in classes)
         self.tasks = nn.ModuleDict()
-        for task in classes:  # one by one: the order decides which random numbers a task starts from
+        for task in classes:  # in this order, which decides the random numbers that a task starts from
             self.tasks[task.name] = task(sizes[task.name], self.catalogue, dataset, config, learned_size)
         self._encoded: EncodedCatalogue | None = None
         self._statistics: dict[str, list[Tensor]] = {}
@@ -81,13 +84,20 @@ class MultitaskRecommender(GeneralRecommender):
     def encode(self, fused: Tensor) -> MovieRepresentations:
         """Representations of the movies for the tasks, from their fused input [N, fused_size]."""
 
+    @property
+    def learned_tasks(self) -> dict[str, Task]:
+        """`tasks` as a plain dict."""
+        return cast("dict[str, Task]", dict(self.tasks.items()))
+
     # ------------------------------------------------------------------ movies
 
     def encoded(self) -> EncodedCatalogue:
-        """Movies and users for predictions, computed once and kept until the parameters can have changed."""
+        """Movies and users for predictions, computed once and kept until the parameters may change."""
         if self._encoded is None or self.training:
             encoded = self._encode_all()
-            self._encoded = replace(encoded, states={name: task.state(encoded) for name, task in self.tasks.items()})
+            self._encoded = replace(
+                encoded, states={name: task.state(encoded) for name, task in self.learned_tasks.items()}
+            )
         return self._encoded
 
     def _encode_all(self) -> EncodedCatalogue:
@@ -95,14 +105,14 @@ class MultitaskRecommender(GeneralRecommender):
         movies = self.encode(self.catalogue.fuse(has_identity))
 
         def learned() -> Tensor | None:
-            parts = [task.learned(self.catalogue, has_identity) for task in self.tasks.values()]
+            parts = [task.learned(self.catalogue, has_identity) for task in self.learned_tasks.values()]
             parts = [part for part in parts if part is not None]
             return torch.cat(parts, dim=1) if len(parts) > 1 else parts[0] if parts else None
 
         return EncodedCatalogue(self.catalogue, self.users, has_identity, movies, learned)
 
     def use_encoded(self, encoded: EncodedCatalogue | None) -> None:
-        """Predict from these movies and users; None: encode them anew when they are needed."""
+        """Predict from these movies and users; None: encode them again when they are needed."""
         self._encoded = encoded
 
     def train(self, mode: bool = True):
@@ -115,32 +125,33 @@ class MultitaskRecommender(GeneralRecommender):
 
     # ------------------------------------------------------------------ training
 
-    def calculate_loss(self, interaction: Interaction) -> dict[str, Tensor]:
-        """Weighted losses by name; their sum is what is minimised.
+    def calculate_loss(self, interaction: Batch) -> dict[str, Tensor]:
+        """Weighted losses by name; training minimises their sum.
 
         Args:
-            interaction: RecBole's batch of training rows with user, item and, where there is one, rating, each [B].
+            interaction: RecBole's batch of training rows with user, item and, if the data have ratings, rating, each
+                [B].
         """
-        drawn = {name: task.draw(interaction) for name, task in self.tasks.items()}
+        drawn = {name: task.draw(interaction) for name, task in self.learned_tasks.items()}
         encoded = self._encode_all()
         losses: dict[str, Tensor] = {}
-        for name, task in self.tasks.items():
+        for name, task in self.learned_tasks.items():
             losses.update(task.losses(encoded, interaction, drawn[name]))
         movies_of = {name: movies for name, movies in drawn.items() if movies is not None}
         return {**losses, **self.extra_losses(encoded.movies, movies_of)}
 
     def extra_losses(self, movies: MovieRepresentations, drawn: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Losses beyond those of the tasks; none here.
+        """Losses that the model adds to the losses of the tasks; none here.
 
         Args:
             movies: representations of the catalogue.
-            drawn: the movies of this step, ids, of each task that is about movies: ``rating`` has those of the batch
-                (drawn by popularity), ``genre`` those it drew uniformly.
+            drawn: for each task about movies the ids of its movies in this step: for ``rating`` the movies of the
+                batch (drawn by popularity), for ``genre`` movies drawn uniformly.
         """
         return {}
 
     def log_statistic(self, name: str, value: Tensor) -> None:
-        """Keep a number of this batch that is no loss; the trainer logs its mean over the epoch."""
+        """Keep a number of this batch that is not a loss; the trainer logs its mean over the epoch."""
         self._statistics.setdefault(name, []).append(value.detach())
 
     def pop_statistics(self) -> dict[str, float]:
@@ -155,23 +166,23 @@ class MultitaskRecommender(GeneralRecommender):
         """A task that the model has learned.
 
         Raises:
-            InputError: it has not.
+            InputError: the model has not learned it.
         """
         if name not in self.tasks:
             raise InputError(
                 f"{type(self).__name__} was trained without the task '{name}' (tasks: {', '.join(self.tasks)}); train "
-                f"a model with it"
+                f"a model with this task"
             )
-        return self.tasks[name]
+        return self.learned_tasks[name]
 
     @property
     def ranker(self) -> Task:
-        """The task whose scores order the catalogue: ranking, else rating.
+        """The task whose scores order the catalogue: ranking if the model has it, else rating.
 
         Raises:
             InputError: the model has neither.
         """
-        for task in reversed(self.tasks.values()):
+        for task in reversed(self.learned_tasks.values()):
             if task.ranks:
                 return task
         raise InputError(
@@ -179,15 +190,15 @@ class MultitaskRecommender(GeneralRecommender):
             f"train a model with ranking or rating"
         )
 
-    def predict(self, interaction: Interaction) -> Tensor:
+    def predict(self, interaction: Batch) -> Tensor:
         """Ranking score of each pair, [B]."""
         return self.ranker.score(self.encoded(), interaction[self.USER_ID], interaction[self.ITEM_ID])
 
-    def full_sort_predict(self, interaction: Interaction) -> Tensor:
+    def full_sort_predict(self, interaction: Batch) -> Tensor:
         """Ranking score of every movie for each user of the batch, [R·N], as one matrix computation."""
         return self.ranker.score_catalogue(self.encoded(), interaction[self.USER_ID]).reshape(-1)
 
-    def predict_rating(self, interaction: Interaction) -> Tensor:
+    def predict_rating(self, interaction: Batch) -> Tensor:
         """Predicted rating of each pair, clipped to the rating scale, [B]."""
         return self.task("rating").predict(self.encoded(), interaction[self.USER_ID], interaction[self.ITEM_ID])
 
@@ -200,7 +211,7 @@ class MultitaskRecommender(GeneralRecommender):
         return self.predict_labels("genre", items)
 
     def movie_embeddings(self) -> Tensor:
-        """What profiles average: z with the task rating, else the representation of the first task, [N, m]."""
+        """The vectors that profiles average, [N, m]: z of the task rating, else of the first task."""
         of_task = self.encoded().movies.of_task
         return of_task[next(iter(self.tasks))]
 

@@ -29,7 +29,7 @@ BASELINES = {
 
 
 def get_model(name: str, builtin_task: str = "ranking") -> type:
-    """Class of a model: one of ours, else a built-in of RecBole as it is or (task 'rating') as a rating regressor.
+    """Class of a model: one of this package, else a built-in model of RecBole, with task 'rating' in its rating form.
 
     Raises:
         InputError: no such model, a built-in without a rating form, or one whose extra package is not installed.
@@ -56,13 +56,13 @@ def get_model(name: str, builtin_task: str = "ranking") -> type:
 
 
 def model_names() -> list[str]:
-    """Names that `get_model` knows, ours first."""
+    """Names that `get_model` accepts, models of this package first."""
     return [*MODELS, *BASELINES, *recbole_model_names()]
 
 
 @functools.cache
 def recbole_model_names() -> tuple[str, ...]:
-    """Built-in models: in each file, the class whose name in lower case is the file's (RecBole's rule)."""
+    """Built-in models: in each file, the class whose name in lower case is the name of the file (RecBole's rule)."""
     names = []
     for path in sorted(Path(recbole.__file__).parent.glob("model/*_recommender/*.py")):
         classes = re.findall(r"^class (\w+)\(", path.read_text(encoding="utf-8"), re.MULTILINE)

@@ -13,7 +13,7 @@ _Module = TypeVar("_Module", bound=nn.Module)
 
 
 def shared_copy(module: _Module) -> _Module:
-    """A module of the same tensors and submodules; assigning one of them to the copy leaves ``module`` as it is."""
+    """A module with the same tensors and submodules; replacing one of them in the copy does not change ``module``."""
     other = copy.copy(module)
     for name in ("_parameters", "_buffers", "_modules"):
         other.__dict__[name] = dict(module.__dict__[name])

@@ -23,9 +23,12 @@ class Users(nn.Module):
 
     Args:
         liked, disliked: one set of movies for each user. Data without ratings have liked movies only.
-        raters: users with at least two training rows, ids; one row cannot be split into a given and a held half.
+        raters: users with at least two training rows, ids; one row cannot be split into an input half and a target
+            half.
     """
 
+    liked: UserHistories
+    disliked: UserHistories
     raters: Tensor
 
     def __init__(self, liked: UserHistories, disliked: UserHistories, raters: Tensor) -> None:
@@ -50,22 +53,22 @@ class Users(nn.Module):
 
     @classmethod
     def of_people(cls, liked: Sequence[Sequence[int]], disliked: Sequence[Sequence[int]], item_num: int):
-        """Other people, with ids 0 to R - 1, each given by the ids of the movies they like and do not like."""
+        """Other people, with ids 0 to R - 1, from the ids of the movies that each likes and does not like."""
         histories = (UserHistories.of_people(sets, item_num) for sets in (liked, disliked))
         return cls(*histories, raters=torch.empty(0, dtype=torch.long))
 
     def __len__(self) -> int:
-        """U."""
+        """Number of users U."""
         return len(self.liked)
 
     def with_catalogue(self, item_num: int) -> Users:
-        """The same users before a catalogue with more movies."""
+        """The same users with a catalogue that has more movies."""
         liked, disliked = (histories.with_catalogue(item_num) for histories in (self.liked, self.disliked))
         return Users(liked, disliked, self.raters)
 
 
 class UserProfiles(nn.Module):
-    """P(u) = mean of z over L(u) + mean of V z over D(u); a learned vector stands in for an empty L(u).
+    """P(u) = mean of z over L(u) + mean of V z over D(u); a learned vector replaces the mean over an empty L(u).
 
     Args:
         size: m.
@@ -88,7 +91,7 @@ class UserProfiles(nn.Module):
         return profiles
 
     def leave_one_out(self, users: Users, z: Tensor, targets: Tensor, user_ids: Tensor, items: Tensor) -> Tensor:
-        """P of each pair's user from all training movies of the user but the pair's own, [B, m].
+        """P of each pair's user from all training movies of the user except the pair's own movie, [B, m].
 
         Args:
             z: of the catalogue, [N, m].
@@ -107,23 +110,28 @@ class UserHistories(nn.Module):
     """Mean of z(m) over a set of movies for each user: for P(u), the training movies L(u) that u liked.
 
     Args:
-        users, items: ids of the (user, movie) pairs in the sets, integer [R]; a pair may stand twice.
+        users, items: ids of the (user, movie) pairs in the sets, integer [R]; a pair may be there twice.
         user_num, item_num: sizes of the id spaces, [PAD] included.
 
     The tensors are not saved in a checkpoint: they are rebuilt from the training rows.
     """
 
+    matrix: Tensor
+    matrix_transposed: Tensor
+    pairs: Tensor
+    counts: Tensor
+
     def __init__(self, users: np.ndarray, items: np.ndarray, user_num: int, item_num: int) -> None:
         super().__init__()
-        members = csr_matrix((np.ones(len(users), np.float32), (users, items)), shape=(user_num, item_num))
-        members.sum_duplicates()  # and sorts
-        members.data[:] = 1.0  # a movie rated twice counts once
-        counts = np.diff(members.indptr)
+        matrix = csr_matrix((np.ones(len(users), np.float32), (users, items)), shape=(user_num, item_num))
+        matrix.sum_duplicates()  # and sorts
+        matrix.data[:] = 1.0  # a movie rated twice counts once
+        counts = np.diff(matrix.indptr)
         self.item_num = item_num
         for name, tensor in {
-            "members": _to_torch(members),
-            "members_transposed": _to_torch(members.T.tocsr()),
-            "pairs": torch.from_numpy(np.repeat(np.arange(user_num), counts) * item_num + members.indices),
+            "matrix": _to_torch(matrix),
+            "matrix_transposed": _to_torch(matrix.T.tocsr()),
+            "pairs": torch.from_numpy(np.repeat(np.arange(user_num), counts) * item_num + matrix.indices),
             "counts": torch.from_numpy(counts.astype(np.float32)),
         }.items():
             self.register_buffer(name, tensor, persistent=False)
@@ -148,18 +156,18 @@ class UserHistories(nn.Module):
     def sums(self, movies: Tensor) -> Tensor:
         """Sum of z over each user's set, [user_num, m], from z of the catalogue [item_num, m]."""
         with torch.autocast(movies.device.type, enabled=False):  # there is no sparse product in half precision
-            return _SparseSum.apply(self.members, self.members_transposed, movies.float())
+            return _SparseSum.apply(self.matrix, self.matrix_transposed, movies.float())
 
     def of(self, users: Tensor) -> UserSets:
         """The sets of these users, [R]."""
-        starts, ends = self.members.crow_indices()[users], self.members.crow_indices()[users + 1]
-        movies = self.members.col_indices()[places_of_runs(starts, ends - starts)]
+        starts, ends = self.matrix.crow_indices()[users], self.matrix.crow_indices()[users + 1]
+        movies = self.matrix.col_indices()[places_of_runs(starts, ends - starts)]
         return UserSets(torch.repeat_interleave(ends - starts), movies, len(users))
 
     def movies_of(self, user: int) -> list[int]:
         """Ids of the movies in the set of one user."""
-        start, end = self.members.crow_indices()[user : user + 2].tolist()
-        return self.members.col_indices()[start:end].tolist()
+        start, end = self.matrix.crow_indices()[user : user + 2].tolist()
+        return self.matrix.col_indices()[start:end].tolist()
 
     def __deepcopy__(self, memo: dict) -> UserHistories:
         """A copy that shares the constant tensors; torch cannot copy sparse ones."""
@@ -174,12 +182,12 @@ class UserHistories(nn.Module):
         """Whether each movie is in its user's set, bool [B]."""
         if not len(self.pairs):
             return torch.zeros_like(users, dtype=torch.bool)
-        wanted = users * self.item_num + items
-        position = torch.searchsorted(self.pairs, wanted).clamp_max(len(self.pairs) - 1)
-        return self.pairs[position] == wanted
+        pairs = users * self.item_num + items
+        position = torch.searchsorted(self.pairs, pairs).clamp_max(len(self.pairs) - 1)
+        return self.pairs[position] == pairs
 
     def averages(self, movies: Tensor, empty: Tensor | None = None) -> Tensor:
-        """Average of every user, [user_num, m]; ``empty`` [m] (zeros by default) stands in where the set is empty."""
+        """Average of every user, [user_num, m]; ``empty`` [m] (zeros by default) where the set is empty."""
         return _mean_or_empty(self.sums(movies), self.counts[:, None], empty)
 
     def leave_one_out(
@@ -187,20 +195,20 @@ class UserHistories(nn.Module):
     ) -> Tensor:
         """Average of each pair's user without the pair's own movie: (sum - z_m) / (n - 1), [B, m].
 
-        Training uses this form: a rating must not be read off the profile that it helped to make.
+        Training uses this form, because a profile that contains the target rating would reveal it.
 
         Args:
             movies: z of the catalogue, [item_num, m].
             targets: z of each pair's movie, ``movies[items]``, [B, m].
             users, items: the pairs, ids [B].
-            empty: stands in where nothing is left, [m]; zeros by default.
+            empty: the average where no movie is left, [m]; zeros by default.
         """
         own = self.contains(users, items).to(movies.dtype)[:, None]
         sums = torch.addcmul(self._sums_of(movies, users), targets, own, value=-1)
         return _mean_or_empty(sums, self.counts[users][:, None] - own, empty)
 
     def _sums_of(self, movies: Tensor, users: Tensor) -> Tensor:
-        """Sum of z over the set of each pair's user, [B, m]: over the sets of these users alone where that is less."""
+        """Sum of z over the set of each pair's user, [B, m]; sums only the sets of these users if that is less work."""
         runs, place = users.unique_consecutive(return_inverse=True)
         if self.counts[runs].sum() >= len(self.pairs):
             return F.embedding(users, self.sums(movies))
@@ -208,16 +216,16 @@ class UserHistories(nn.Module):
 
 
 class _SparseSum(torch.autograd.Function):
-    """members @ movies for a constant 0/1 matrix: the backward pass uses its stored transpose."""
+    """matrix @ movies for a constant 0/1 matrix: the backward pass uses its stored transpose."""
 
     @staticmethod
-    def forward(ctx, members: Tensor, members_transposed: Tensor, movies: Tensor) -> Tensor:
-        ctx.members_transposed = members_transposed
-        return members @ movies
+    def forward(ctx, matrix: Tensor, matrix_transposed: Tensor, movies: Tensor) -> Tensor:
+        ctx.matrix_transposed = matrix_transposed
+        return matrix @ movies
 
     @staticmethod
     def backward(ctx, gradient: Tensor) -> tuple[None, None, Tensor]:
-        return None, None, ctx.members_transposed @ gradient.contiguous()
+        return None, None, ctx.matrix_transposed @ gradient.contiguous()
 
 
 def _mean_or_empty(sums: Tensor, counts: Tensor, empty: Tensor | None) -> Tensor:

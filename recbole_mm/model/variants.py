@@ -1,7 +1,7 @@
-"""A trained model over other movies, other people or fewer modalities: the same weights, nothing is trained.
+"""A trained model with other movies, other people or fewer modalities: the same weights, no training.
 
-Each function returns a model that shares its weights with the one given, which stays as it is. All methods of a model
-work on a variant: movies added here are to it what cold movies of the data set are, people are users without a bias.
+Each function returns a model that shares its weights with ``model``, which does not change. All methods of a model
+work on a variant. Movies added here are like cold movies of the data set; people are users with bias 0.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def with_movies(model: Model, vectors: Mapping[str, Tensor]) -> Model:
     Raises:
         InputError: an unknown modality, or vectors of another shape than the model was trained on.
     """
-    number = max((len(given) for given in vectors.values()), default=0)
+    number = max((len(rows) for rows in vectors.values()), default=0)
     larger = _variant(model, model.catalogue.with_movies(vectors, number), lambda task: task.with_movies(number))
     larger.n_items = model.n_items + number
     larger.users = model.users.with_catalogue(larger.n_items)
@@ -36,7 +36,7 @@ def with_movies(model: Model, vectors: Mapping[str, Tensor]) -> Model:
 
 
 def with_people(model: Model, liked: Sequence[Sequence[int]], disliked: Sequence[Sequence[int]]) -> Model:
-    """The model with other users, ids 0 to R - 1: each is the movies they like and those they do not, and has bias 0.
+    """The model with other users, ids 0 to R - 1: each has the movies they like and dislike, and bias 0.
 
     Args:
         liked, disliked: for each of the R people, ids of movies.
@@ -57,30 +57,32 @@ def with_modalities(model: Model, names: Collection[str]) -> Model:
 
 
 def with_presence(model: Model, present: Mapping[str, Tensor]) -> Model:
-    """The model in which only the movies of ``present``, bool [N] for each modality named, have a vector of it."""
+    """The model in which only the movies of ``present``, bool [N] for each modality named, have a vector."""
     return _variant(model, model.catalogue.with_presence(present))
 
 
 def without_ratings(model: Model) -> Model:
-    """The model in which no movie has what its ratings taught beside its content: all are as cold movies are."""
+    """The model in which every movie is cold: it loses all that was learned from its ratings."""
     return _variant(model, model.catalogue.without_ratings(), lambda task: task.without_ratings())
 
 
 def with_candidates(model: Model, other: Model) -> Model:
-    """The users of ``model``, as they are there, before the movies as ``other`` sees them (both: one catalogue)."""
+    """The users of ``model`` with the movies of ``other``; both models have the same catalogue."""
     mixed = shared_copy(model)
     mine, theirs = model.encoded(), other.encoded()
-    states = {name: task.with_candidates(mine.states[name], theirs.states[name]) for name, task in model.tasks.items()}
+    states = {
+        name: task.with_candidates(mine.states[name], theirs.states[name]) for name, task in model.learned_tasks.items()
+    }
     mixed.use_encoded(replace(theirs, users=mine.users, states=states))
     return mixed
 
 
 def _variant(model: Model, catalogue: Catalogue, change: Callable[[Task], Task] = lambda task: task) -> Model:
-    """The model over another catalogue, with its tasks changed."""
+    """The model with another catalogue and changed tasks."""
     other = shared_copy(model)
     other.catalogue = catalogue
     other.tasks = nn.ModuleDict()
-    for name, task in model.tasks.items():
+    for name, task in model.learned_tasks.items():
         other.tasks[name] = change(task)
     other.use_encoded(None)
     return other

@@ -76,7 +76,7 @@ def test_a_built_in_model_gives_titles_alone(recommend):
         (["--likes= ; "], "give either --user=ID or --likes"),
         (["--user=u4", "--likes=m4"], "give either --user=ID or --likes"),
         (["--user=u4", "--dislikes=m4"], "give either --user=ID or --likes"),
-        (["--user=u400"], "user 'u400': the data set has none of this id. Did you mean 'u40'?"),
+        (["--user=u400"], "user 'u400': the data set has no user with this id. Did you mean 'u40'?"),
         (["--likes=Movie nunber 77"], "Did you mean 'Movie number 77'?"),
         (["--likes=Movie number 1"], "2 movies have this title; give the id of one: m0 (Movie number 1, 1991), m1"),
         (["--likes=m4", "--dislikes=movie number 4"], "both liked and disliked"),

@@ -28,7 +28,7 @@ NO_TRAINING_MOVIE = {"protocol": "cold-item", "cold_test_ratio": 0.9, "cold_vali
         ({"modalities": ["a.b"]}, "takes different names"),
         ({"tasks": ["rating", "genre"], "rating_weight": 0, "genre_weight": 0}, "nothing would be trained"),
         ({"tasks": []}, "option 'tasks' is empty"),
-        ({"tasks": ["rating", "rankin"]}, "'rankin' is no task. Did you mean 'ranking'?"),
+        ({"tasks": ["rating", "rankin"]}, "'rankin' is not a task. Did you mean 'ranking'?"),
         ({"learner": "sparse_adam"}, "sparse_adam needs sparse gradients"),
         ({"averaging_decay": 1.5}, r"averaging_decay.*in \[0, 1\)"),
         ({"seed": 2**32}, "seed.*from 0 to"),

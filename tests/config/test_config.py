@@ -184,7 +184,7 @@ def test_a_metric_that_the_run_does_not_compute_cannot_choose_the_epoch():
     refused(r"valid_metric' is 'NDCG@5'.*Did you mean 'NDCG@10'\?", "MMASP", "--valid_metric=NDCG@5")
     refused(r"valid_metric' is 'NDCG'.*Did you mean 'NDCG@10'\?", "MMASP", "--valid_metric=NDCG")
     refused("valid_metric' is 'RMSE'", "MMASP", "--valid_metric=RMSE", "--metrics=[Recall]")
-    refused("a better RMSE is a smaller one", "MMASP", "--valid_metric_bigger=true")
+    refused("a smaller RMSE is better", "MMASP", "--valid_metric_bigger=true")
 
 
 def test_the_default_choice_follows_what_the_model_and_the_run_can():
@@ -201,7 +201,10 @@ def test_families_a_model_cannot_do_are_dropped_unless_asked_for():
     refused("metric RMSE: BPR predicts no ratings", "BPR", "--metrics=[RMSE, Recall]")
     refused("metric genre_map: BPR predicts no genres", "BPR", "--metrics=[genre_map]")
     refused(
-        "protocol 'u1' reports RMSE, MAE, of which BPR can do none", "BPR", "--protocol=u1", "--builtin_task=ranking"
+        "protocol 'u1' reports RMSE, MAE, and BPR can report none",
+        "BPR",
+        "--protocol=u1",
+        "--builtin_task=ranking",
     )
 
 
@@ -209,7 +212,7 @@ def test_wrong_metrics_are_refused():
     refused(r"metric 'RMES' is unknown\. Did you mean 'RMSE'\?", "MMASP", "--metrics=[RMES]")
     refused("Did you mean 'genre_macro_f1'", "MMASP", "--metrics=[genre_f1_macro]")
     refused("option 'metrics' is empty", "MMASP", "--metrics=[]")
-    refused("mode labeled does not go with ranking metrics", "MMASP", "--eval_args={mode: labeled}")
+    refused("mode labeled cannot be combined with ranking metrics", "MMASP", "--eval_args={mode: labeled}")
     refused("Full sort evaluation do not match value-based metrics", "MMASP", "--metrics=[AUC]")
     refused("can not be used at the same time", "MMASP", "--metrics=[AUC, Recall]")
 

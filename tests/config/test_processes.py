@@ -20,7 +20,7 @@ from recbole_mm.errors import InputError
         ("MMFS", {"local_rank": 0}, "'local_rank' is set by the program; set nproc"),
         ("MMFS", {"offset": 1}, "'offset' is set by the program; set group_offset"),
         ("MMFS", {"nprocs": 2}, "Did you mean 'nproc'"),
-        ("BPR", {"nproc": 2}, "only MMFS, MMSP and MMASP train in several processes, BPR in one"),
+        ("BPR", {"nproc": 2}, "only MMFS, MMSP and MMASP train in several processes, BPR trains in one"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(model, options, message):

@@ -173,5 +173,5 @@ def test_page_lets_nothing_in_from_elsewhere(client):
 
 
 def test_a_built_in_model_is_refused(recommender_of):
-    with pytest.raises(InputError, match="EASE knows nothing of a person in no data set; take one of MMFS"):
+    with pytest.raises(InputError, match="EASE does not support a person in no data set; use MMFS"):
         create_app(recommender_of("EASE", epochs=1))

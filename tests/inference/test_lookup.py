@@ -67,10 +67,10 @@ def test_a_movie_by_id_or_title(asked, position):
         ("Toy Stroy", "movie 'Toy Stroy': neither an id nor a title of the catalogue. Did you mean 'Toy Story'"),
         ("the usual suspect", "Did you mean '[tT]he usual suspects'|Did you mean 'Usual Suspects, The'"),
         ("Sabrina", r"2 movies have this title; give the id of one: 274 \(Sabrina, 1995\), 486 \(Sabrina, 1954\)"),
-        (1984, "movie 1984: the catalogue has none of this id"),  # a number is an id, never a title
+        (1984, "movie 1984: the catalogue has no movie with this id"),  # a number is an id, never a title
         ("[PAD]", "neither an id nor a title"),
         ("", "neither an id nor a title"),
-        (0, "none of this id"),
+        (0, "no movie with this id"),
         (1.0, "movie 1.0: an id is text or a whole number"),
         (None, "movie None: an id is text"),
         (True, "movie True: an id is text"),
@@ -96,8 +96,8 @@ def test_users_by_id():
     users = Users(["[PAD]", "1", "02", "ünï"])
     assert users.resolve([1, "02", "ünï", np.int32(1)]).tolist() == [1, 2, 3, 1]
     for wrong, message in (
-        ("2", "user '2': the data set has none"),
-        ("[PAD]", "none of this id"),
+        ("2", "user '2': the data set has no user"),
+        ("[PAD]", "no user with this id"),
         ("uni", "user 'uni'"),
     ):
         with pytest.raises(InputError, match=message):

@@ -216,17 +216,17 @@ def test_added_movies_are_told_by_their_vectors(recommender):
         ({"title": ["A"], "txt": [[1, 0, 0]]}, "no column 'txt'.*Did you mean 'text'"),
         ({"title": ["A"], "text": [[1, 0]]}, "'text' of 'A' has 2 values, but the model takes 3"),
         ({"title": ["A"], "text": [[[1, 0, 0]]]}, "shape .1, 3."),
-        ({"title": ["A"], "text": [["x", 0, 0]]}, "'text' of 'A' is no vector of numbers"),
+        ({"title": ["A"], "text": [["x", 0, 0]]}, "'text' of 'A' is not a vector of numbers"),
         ({"title": ["A"], "text": [[1, float("nan"), 0]]}, "'text' of 'A' holds inf or nan"),
         ({"title": ["A", "B"], "text": [[1, 0, 0]]}, "'text' has 1 rows, 'title' has 2"),
-        ({"title": ["A", 3]}, "title 3 is no text"),
-        ({"title": [" "]}, "title ' ' is no text"),
+        ({"title": ["A", 3]}, "title 3 is not text"),
+        ({"title": [" "]}, "title ' ' is not text"),
         ({"title": ["A"], "item_id": [3.0]}, "movie 3.0: an id is text or a whole number"),
-        ({"title": ["A"], "item_id": ["m7"]}, "id 'm7' is taken by 'Movie number 7'"),
-        ({"title": ["A", "B"], "item_id": ["x", "x"]}, "id 'x' is taken by 'A'"),
-        ({"title": ["A", "a"]}, "title 'A' is that of movie a already"),
-        ({"title": ["movie NUMBER 7"]}, "title 'movie NUMBER 7' is that of movie m7 already; give the year"),
-        ({"title": ["Movie number 7"], "year": [1990]}, "is that of movie m7 already"),
+        ({"title": ["A"], "item_id": ["m7"]}, "id 'm7' already belongs to 'Movie number 7'"),
+        ({"title": ["A", "B"], "item_id": ["x", "x"]}, "id 'x' already belongs to 'A'"),
+        ({"title": ["A", "a"]}, "title 'A' already belongs to movie a"),
+        ({"title": ["movie NUMBER 7"]}, "title 'movie NUMBER 7' already belongs to movie m7; give the year"),
+        ({"title": ["Movie number 7"], "year": [1990]}, "already belongs to movie m7"),
     ],
 )
 def test_wrong_movies_are_refused_and_nothing_is_added(recommender, table, message):
@@ -295,7 +295,7 @@ def test_modalities_that_are_switched_off_are_missing_everywhere(recommender):
     assert np.isfinite(none.predict("u0", "Silent")["rating"].item()), "a movie without any vector is one too"
     assert len(recommender.movies) == 91 and len(audio.movies) == 92, "each has its own catalogue"
     assert audio.predict("u0", "Silent")["rating"].item() != recommender.predict("u0", "New")["rating"].item()
-    with pytest.raises(InputError, match="no modality 'txt', but text, audio. Did you mean 'text'"):
+    with pytest.raises(InputError, match="no modality 'txt'. It has text, audio. Did you mean 'text'"):
         recommender.using(["txt"])
 
 
@@ -325,7 +325,7 @@ def test_a_built_in_ranker_recommends_and_says_what_it_cannot(recommender_of):
 
 def test_a_sequential_model_loads_but_does_not_recommend(recommender_of):
     recommender = recommender_of("GRU4Rec", epochs=1, train_neg_sample_args=None, MAX_ITEM_LIST_LENGTH=3)
-    with pytest.raises(InputError, match="GRU4Rec ranks from .*item_id_list"):
+    with pytest.raises(InputError, match="GRU4Rec needs .*item_id_list"):
         recommender.recommend("u1")
 
 

@@ -80,7 +80,7 @@ def test_gradient_equals_that_of_the_dense_product():
     movies = torch.randn(ITEMS, 3, dtype=torch.float32, requires_grad=True)
     weights = torch.randn(USERS, 3)
     (liked.sums(movies) * weights).sum().backward()
-    torch.testing.assert_close(movies.grad, liked.members.to_dense().T @ weights)
+    torch.testing.assert_close(movies.grad, liked.matrix.to_dense().T @ weights)
 
 
 def test_a_copy_averages_alike():

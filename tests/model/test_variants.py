@@ -79,7 +79,7 @@ def test_with_all_modalities_nothing_changes_and_without_any_all_unrated_movies_
     blind = variants.without_ratings(variants.with_modalities(model, []))
     ratings = everything(blind)[1].view(model.n_users, model.n_items)
     torch.testing.assert_close(ratings, ratings[:, :1].expand_as(ratings))
-    with pytest.raises(InputError, match="no modality 'txt', but text, audio. Did you mean 'text'"):
+    with pytest.raises(InputError, match="no modality 'txt'. It has text, audio. Did you mean 'text'"):
         variants.with_modalities(model, ["txt"])
 
 

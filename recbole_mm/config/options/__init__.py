@@ -1,8 +1,8 @@
 """The options of this package: default, kinds, range and help of each stand together, in one table.
 
-    option.py     what one option is
+    option.py     one option
     overall.py    options of every run, by section
-    models.py     options of each model, by section; what the models share is written once
+    models.py     options of each model, by section; options that models share are written once
     table.py      looking an option up
     files.py      the yaml files that users read, written from the table
 

@@ -31,7 +31,7 @@ def property_files() -> dict[str, str]:
 
 
 def stale_files(properties: Path) -> list[str]:
-    """Which of `property_files` are absent from a folder, or differ there. Other files in it are left alone."""
+    """Names of the `property_files` that are absent from a folder or differ there. Other files are ignored."""
     texts = property_files().items()
     paths = {name: properties / name for name, _ in texts}
     return [
@@ -40,7 +40,7 @@ def stale_files(properties: Path) -> list[str]:
 
 
 def write_files(properties: Path) -> list[str]:
-    """Write the stale ones; returns their names."""
+    """Write the stale files; returns their names."""
     stale, texts = stale_files(properties), property_files()
     for name in stale:
         path = properties / name

@@ -1,4 +1,4 @@
-"""What one option is: its name, default, kinds of value, range, choices and help."""
+"""One option: its name, default, kinds of value, range, choices and help."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ class Option:
         help: one line for the comment in the yaml file. It says what each choice and ``~`` mean.
         kinds: kinds of value; where it is empty, the kind of the default. ``none`` is ``~``.
         items: kind of each item of a list; where it is None, the kind of the default's first item. An option with
-            ``items`` also takes one item alone for a list of one.
+            ``items`` also takes one item in place of a list of one.
         range: of the number, or of each number in a list.
         choices: the only texts it takes, in lower case.
-        former: names that it had before. They are errors that say the new name.
+        former: names that it had before. Using one is an error that says the new name.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Looking an option of ours up, by its name and the model that is run."""
+"""Looking up an option of this package by its name and the model of the run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OF_MODEL: dict[str, dict[str, Option]] = {
 
 
 def all_options() -> Iterator[Option]:
-    """Each option of the table; what models share comes once for each of them."""
+    """Each option of the table; an option that models share comes once for each model."""
     yield from OF_EVERY_RUN.values()
     for of_model in OF_MODEL.values():
         yield from of_model.values()
@@ -33,11 +33,11 @@ _BY_NAME = {option.name: option for option in reversed(list(all_options()))}
 def relative(name: str) -> Option | None:
     """The option with this name of any model.
 
-    A model of the user's own may have options of ours, in a property file that began as a copy of a relative's. They
-    keep the range and the choices that they have there, and its kinds where their default is ``~``.
+    A model of the user's own may have options of ours, in a property file copied from another model. They keep the
+    range and the choices of that model and, if their default is ``~``, its kinds.
     """
     return _BY_NAME.get(name)
 
 
 FORMER_NAMES: dict[str, str] = {former: option.name for option in all_options() for former in option.former}
-"""Former name -> name of today."""
+"""Former name -> current name."""

@@ -1,4 +1,4 @@
-"""The floors of rating tables: what is known of a rating without any taste, from means of users and movies."""
+"""The lowest rows of rating tables: ratings from means of users and movies, without personal taste."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ ROUNDS = 10
 class Bias(RatingRegressor, GeneralRecommender):
     """y(u, m) = mu + b_m + b_u that minimises Σ (r - y)² + item_damping Σ b_m² + user_damping Σ b_u²
 
-    The sum is over the training ratings. Solved in turn for b_m = Σ (r - mu - b_u) / (n_m + item_damping) and b_u
-    alike. ``biases: []`` is the global mean, ``[user]`` with ``user_damping: 0`` the mean of the user. Whoever has no
-    training rating has the bias 0.
+    The sum is over the training ratings. Solved in turn for b_m = Σ (r - mu - b_u) / (n_m + item_damping) and, in
+    the same way, b_u. ``biases: []`` is the global mean, ``[user]`` with ``user_damping: 0`` the mean of the user. A
+    user or movie without training ratings has the bias 0.
 
     Args:
         config: ``biases`` (which of item and user), ``item_damping`` and ``user_damping``.
@@ -34,9 +34,12 @@ class Bias(RatingRegressor, GeneralRecommender):
 
     type = ModelType.TRADITIONAL  # nothing to train: one epoch
 
+    item_bias: Tensor
+    user_bias: Tensor
+
     def __init__(self, config, dataset) -> None:
         super().__init__(config, dataset)
-        self.nothing = torch.nn.Parameter(torch.zeros(1))  # RecBole's trainers want a parameter
+        self.nothing = torch.nn.Parameter(torch.zeros(1))  # RecBole's trainers need a parameter
         chosen = config["biases"]
         if unknown := [name for name in chosen if name not in BIASES]:
             raise InputError(f"option 'biases': '{unknown[0]}' is not a bias.{nearest(unknown[0], BIASES)}")
@@ -54,7 +57,7 @@ class Bias(RatingRegressor, GeneralRecommender):
             self.register_buffer(f"{name}_bias", bias.float())
 
     def calculate_loss(self, interaction) -> Tensor:
-        """Zero: the means are there from the start."""
+        """Zero: the biases are computed when the model is created."""
         return self.nothing.sum() * 0
 
     def predict(self, interaction) -> Tensor:

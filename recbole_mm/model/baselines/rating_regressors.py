@@ -6,12 +6,13 @@ squared error:
 
     y(u, m) = mu + s(u, m)        mu: mean of the training ratings
 
-The classes keep RecBole's names, so that its property files and its code that asks for the name still fit.
+The classes keep RecBole's names, because its property files, and some of its code, look for these names.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import TYPE_CHECKING
 
 import torch
 from recbole.model.context_aware_recommender import (
@@ -36,13 +37,18 @@ from recbole_mm.errors import InputError
 from recbole_mm.model.baselines.vector_fields import VectorFields
 from recbole_mm.model.capabilities import Capabilities
 
+if TYPE_CHECKING:
+    from recbole.model.abstract_recommender import GeneralRecommender as _Model  # its fields are those used below
+else:
+    _Model = object  # the model of RecBole comes after the mixin among the bases of each class
 
-class RatingRegressor:
+
+class RatingRegressor(_Model):
     """Mixin before a RecBole model: trained on ratings by squared error.
 
     Args:
         config: options of the run; ``LABEL_FIELD`` is the rating field and ``rating_scale`` the range of predictions
-            (None: that of the training ratings).
+            (None: the range of the training ratings).
         dataset: the **training** part; mean and scale are taken from its ratings only.
 
     Raises:
@@ -51,6 +57,9 @@ class RatingRegressor:
 
     input_type = InputType.POINTWISE
     capabilities = Capabilities(predicts_ratings=True, is_rating_form=True)
+
+    mean_rating: Tensor
+    rating_scale: Tensor
 
     def __init__(self, config, dataset) -> None:
         super().__init__(config, dataset)
@@ -68,7 +77,7 @@ class RatingRegressor:
         self._regress()
 
     def _regress(self) -> None:
-        """RecBole's ``loss(output, label)`` and ``sigmoid(output)`` become the error of mu + output and mu + output."""
+        """``sigmoid(output)`` becomes mu + output; ``loss(output, label)`` becomes the squared error of mu + output."""
         self.sigmoid = AddMean(self)
         self.loss = SquaredError(self)
 
@@ -82,6 +91,8 @@ class RatingRegressor:
 
 class AddMean(nn.Module):
     """s -> mu + s, in the place of a model's sigmoid."""
+
+    mean: Tensor
 
     def __init__(self, model: RatingRegressor) -> None:
         super().__init__()
@@ -164,7 +175,7 @@ class Factorization(RatingRegressor):
 
     def _regress(self) -> None:
         super()._regress()
-        # Zero at the start: a user or movie that is never trained has no bias.
+        # Zero at the start: a user or movie without training ratings has no bias.
         self.user_bias = nn.Parameter(torch.zeros(self.n_users))
         self.item_bias = nn.Parameter(torch.zeros(self.n_items))
 

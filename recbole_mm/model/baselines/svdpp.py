@@ -31,13 +31,20 @@ class SVDpp(RatingRegressor, GeneralRecommender):
 
     type = ModelType.TRADITIONAL  # fitted at once
 
+    user_factors: Tensor
+    user_bias: Tensor
+    item_factors: Tensor
+    item_bias: Tensor
+
     def __init__(self, config, dataset) -> None:
         super().__init__(config, dataset)
         try:
             import surprise
         except ImportError as error:
-            raise InputError("model 'SVDpp' is scikit-surprise's; type: pip install 'recbole-mm[benchmark]'") from error
-        self.nothing = torch.nn.Parameter(torch.zeros(1))  # RecBole's trainers want a parameter
+            raise InputError(
+                "model 'SVDpp' needs scikit-surprise; type: pip install 'recbole-mm[benchmark]'"
+            ) from error
+        self.nothing = torch.nn.Parameter(torch.zeros(1))  # RecBole's trainers need a parameter
         rows = dataset.inter_feat
         table = pd.DataFrame({name: rows[name].numpy() for name in (self.USER_ID, self.ITEM_ID, self.LABEL)})
         reader = surprise.Reader(rating_scale=tuple(self.rating_scale.tolist()))
@@ -62,13 +69,13 @@ class SVDpp(RatingRegressor, GeneralRecommender):
             ("user", self.n_users, users, np.column_stack([fitted.pu + implicit, fitted.bu])),
             ("item", self.n_items, items, np.column_stack([fitted.qi, fitted.bi])),
         ):
-            table = np.zeros((size, values.shape[1]), np.float32)  # zeros for whom it has not seen
+            table = np.zeros((size, values.shape[1]), np.float32)  # zeros for users and movies without training ratings
             table[ids] = values
             self.register_buffer(f"{name}_factors", torch.from_numpy(table[:, :-1].copy()))
             self.register_buffer(f"{name}_bias", torch.from_numpy(table[:, -1].copy()))
 
     def calculate_loss(self, interaction) -> Tensor:
-        """Zero: it is fitted from the start."""
+        """Zero: the model is fitted when it is created."""
         return self.nothing.sum() * 0
 
     def predict(self, interaction) -> Tensor:

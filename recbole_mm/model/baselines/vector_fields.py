@@ -7,23 +7,24 @@ elements. Here each modality is one more field, whose embedding is a learned pro
 from __future__ import annotations
 
 import torch
-from recbole.data.interaction import Interaction
 from recbole.model.abstract_recommender import ContextRecommender
 from torch import Tensor, nn
 
 from recbole_mm.model.content import CatalogueContent
+from recbole_mm.model.tasks.base import Batch
 
-# Like RecBole's embeddings of a token, whose elements start at some hundredths.
+# Like RecBole's embeddings of a token, whose elements start at a few hundredths.
 EMBEDDING_SCALE = 0.05
 
 
 class VectorFields(ContextRecommender):
-    """Base to name after a context model of RecBole, so that it stands between the model and its own base.
+    """Base class to list after a context model of RecBole: it comes between the model and the model's own base.
 
         e_k(m) = p_k (V_k x_k + b_k) + (1 - p_k) u_k        embedding of field k, [embedding_size]
         w_k(m) likewise                                     its first-order weight, zero at the start
 
-    The model sizes its layers after the fields have been counted here. Without ``vector_input`` it is RecBole's.
+    The model sizes its layers after the fields have been counted here. Without ``vector_input`` the model
+    is RecBole's.
 
     Args:
         config: with ``vector_input``.
@@ -42,7 +43,7 @@ class VectorFields(ContextRecommender):
             )
             self.first_order_linear = _FirstOrder(self.first_order_linear, self.content, self.item_field)
 
-    def concat_embed_input_fields(self, interaction: Interaction) -> Tensor:
+    def concat_embed_input_fields(self, interaction: Batch) -> Tensor:
         """Embeddings of all fields, [B, fields, embedding_size]."""
         embeddings = super().concat_embed_input_fields(interaction)
         if self.content is None:
@@ -52,12 +53,12 @@ class VectorFields(ContextRecommender):
 
 
 class _FirstOrder(nn.Module):
-    """RecBole's first-order part plus that of the vectors, [B, 1]."""
+    """RecBole's first-order part plus the first-order part of the vectors, [B, 1]."""
 
     def __init__(self, of_tokens: nn.Module, content: CatalogueContent, item_field: str) -> None:
         super().__init__()
         self.of_tokens, self.content, self.item_field = of_tokens, content, item_field
         self.of_vectors = nn.Parameter(torch.zeros(sum(content.widths.values()), 1))
 
-    def forward(self, interaction: Interaction) -> Tensor:
+    def forward(self, interaction: Batch) -> Tensor:
         return self.of_tokens(interaction) + (self.content() @ self.of_vectors)[interaction[self.item_field]]

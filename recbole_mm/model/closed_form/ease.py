@@ -1,4 +1,4 @@
-"""EASE: what having rated one movie says of another, in closed form."""
+"""EASE: item-to-item weights from who rated what, in closed form."""
 
 from __future__ import annotations
 
@@ -18,18 +18,20 @@ class EASE(nn.Module):
         B = I - P diag(P)⁻¹,   P = (XᵀX + λI)⁻¹          X: 0/1, who rated what
 
     Source: Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019, equation 8. B is fitted on all
-    training rows, so it has seen the half that the ranking loss holds out, and only predictions may use it. A movie
-    without training ratings says nothing and is told nothing: its row and column are zero.
+    training rows, so it has seen the target half of the ranking loss, and only predictions may use it. A movie
+    without training ratings has no influence and no score: its row and column are zero.
 
     B is not saved in a checkpoint: it is solved again from the training rows, in O(N³).
 
     Args:
-        users, items: ids of the training rows, integer [n]; a pair may stand twice.
+        users, items: ids of the training rows, integer [n]; a pair may be there twice.
         user_num, item_num: sizes of the id spaces, [PAD] included.
     """
 
-    # λ, the middle of what the paper found on its three data sets (200, 500, 1000). On validation 250 did as well.
+    # λ, the middle of the paper's values on its three data sets (200, 500, 1000). On validation 250 did as well.
     REGULARISATION = 500.0
+
+    weights: Tensor
 
     def __init__(self, users: np.ndarray, items: np.ndarray, user_num: int, item_num: int) -> None:
         super().__init__()
@@ -39,15 +41,16 @@ class EASE(nn.Module):
         gram.diagonal().add_(self.REGULARISATION)
         inverse = torch.cholesky_inverse(torch.linalg.cholesky(gram))
         weights = (inverse / -inverse.diagonal()).fill_diagonal_(0.0)
-        # The inverse lies by columns, from which sums of rows take ten times longer.
+        # The inverse is stored by columns, where sums of rows take ten times longer.
         self.register_buffer("weights", weights.contiguous(), persistent=False)
 
     def forward(self, *sets: UserSets) -> Tensor:
-        """Scores of all movies, [R, N], for R users of whom each of ``sets`` holds a part of their movies."""
-        return sum(members.sums(self.weights) for members in sets)
+        """Scores of all movies, [R, N], for R users; each of ``sets`` has a part of their movies."""
+        first, *others = (part.sums(self.weights) for part in sets)
+        return sum(others, first)
 
     def with_movies(self, number: int) -> EASE:
-        """The weights of a catalogue with more movies at its end, which nobody has rated: theirs are zero."""
+        """The weights of a catalogue with more movies at its end, which nobody has rated: their weights are zero."""
         larger = shared_copy(self)
         larger.weights = F.pad(self.weights, (0, number, 0, number))
         return larger

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import torch
-from recbole.data.interaction import Interaction
 from recbole.model.abstract_recommender import GeneralRecommender
 from recbole.model.loss import BPRLoss
 from recbole.utils import InputType
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from recbole_mm.data.dataset import MultimodalDataset
 from recbole_mm.model.capabilities import Capabilities
 from recbole_mm.model.content import CatalogueContent
+from recbole_mm.model.tasks.base import Batch
 
 
 class VBPR(GeneralRecommender):
     """score(u, m) = b_m + γ_u · γ_m + θ_u · E x_m + β · x_m, learned from pairs of a rated and an unrated movie.
 
-    x_m holds the standardised vectors of all modalities side by side, with a flag for each that is missing. The loss is
-    that of BPR with an L2 penalty on the vectors of the batch; ``weight_decay`` reaches E and β.
+    x_m holds the standardised vectors of all modalities side by side, with a flag for each that is missing. The
+    loss is BPR's with an L2 penalty on the vectors of the batch; ``weight_decay`` regularises E and β too.
 
     Args:
         config: ``embedding_size`` (of γ), ``content_size`` (of θ) and ``reg_weight``.
@@ -30,7 +31,7 @@ class VBPR(GeneralRecommender):
     input_type = InputType.PAIRWISE
     capabilities = Capabilities(reads_vectors=True)
 
-    def __init__(self, config, dataset) -> None:
+    def __init__(self, config, dataset: MultimodalDataset) -> None:
         super().__init__(config, dataset)
         self.content = CatalogueContent(dataset)
         width, size, content_size = sum(self.content.widths.values()), config["embedding_size"], config["content_size"]
@@ -51,7 +52,7 @@ class VBPR(GeneralRecommender):
         vectors = torch.cat([self.item.weight, self.projection(content)], dim=1)
         return vectors, self.item_bias + self.content_bias(content).squeeze(1)
 
-    def calculate_loss(self, interaction: Interaction) -> Tensor:
+    def calculate_loss(self, interaction: Batch) -> Tensor:
         """-log sigmoid(score of the rated movie - score of the other), mean over pairs, plus the penalty."""
         vectors, biases = self._movies()
         users = self.user(interaction[self.USER_ID])  # [B, size + content_size]
@@ -61,13 +62,13 @@ class VBPR(GeneralRecommender):
         penalty = sum(x.square().sum(dim=1).mean() for x in (users, rated, other))
         return self.loss(difference, torch.zeros_like(difference)) + self.reg_weight * penalty
 
-    def predict(self, interaction: Interaction) -> Tensor:
+    def predict(self, interaction: Batch) -> Tensor:
         """Score of each pair, [B]."""
         vectors, biases = self._movies()
         items = interaction[self.ITEM_ID]
         return (self.user(interaction[self.USER_ID]) * vectors[items]).sum(dim=1) + biases[items]
 
-    def full_sort_predict(self, interaction: Interaction) -> Tensor:
+    def full_sort_predict(self, interaction: Batch) -> Tensor:
         """Score of every movie for each user of the batch, flat [B * N]."""
         vectors, biases = self._movies()
         return torch.addmm(biases, self.user(interaction[self.USER_ID]), vectors.T).view(-1)

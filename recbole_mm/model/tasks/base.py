@@ -1,4 +1,4 @@
-"""What a task is: a head on the movies' representation, its losses, its predictions and how it is measured.
+"""A task: a head on the movies' representation, its losses, its predictions and its metrics.
 
 Shapes: N movies of the catalogue, U users, B pairs, R users of a batch.
 """
@@ -10,16 +10,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
-from recbole.data.interaction import Interaction
 from torch import Tensor, nn
 
 from recbole_mm.evaluation.families import MetricFamily
 from recbole_mm.model.catalogue import Catalogue
 from recbole_mm.model.users import Users
 
+Batch = Mapping[str, Tensor]
+"""Rows of a step by field: RecBole's Interaction, or a dict."""
+
 
 class Requirement(NamedTuple):
-    """A field that a task needs: the option that names it, and the atomic file it stands in (inter, item)."""
+    """A field that a task needs: the option that names it, and the atomic file that holds it (inter, item)."""
 
     option: str
     file: str
@@ -30,9 +32,9 @@ class MovieRepresentations:
     """Representations of the same movies for the tasks.
 
     Attributes:
-        of_task: task -> what the task sees of a movie, [N, size].
+        of_task: task -> its representation of the movies, [N, size].
         shared: s, [N, d].
-        private: task -> the private part, [N, d'], of a model that has any.
+        private: task -> the private part, [N, d'], if the model has any.
     """
 
     of_task: Mapping[str, Tensor]
@@ -42,13 +44,13 @@ class MovieRepresentations:
 
 @dataclass(frozen=True)
 class EncodedCatalogue:
-    """All movies encoded once, with the users before them: what losses and predictions are computed from.
+    """All movies encoded once, and the users: the input of losses and predictions.
 
     Attributes:
         has_identity: movies that keep their identity, bool [N]; see `Catalogue.draw_identity`.
-        learned: what the tasks know of every movie from its ratings alone, without gradient, [N, a]; None if no task
-            learns such a thing.
-        states: task -> what its predictions need beside the movies; empty in training.
+        learned: vectors that the tasks have learned from a movie's ratings only, without gradient, [N, a]; None if no
+            task learns such vectors.
+        states: task -> what its predictions need besides the movies; empty in training.
     """
 
     catalogue: Catalogue
@@ -62,12 +64,12 @@ class EncodedCatalogue:
 class Task(nn.Module, ABC):
     """One of the things that a model learns from the same movies.
 
-    A task owns its head, its losses and its predictions. The model asks; it never looks at a task's name. A task that
-    is not among the option ``tasks`` does not exist in the model.
+    A task owns its head, its losses and its predictions. The model calls the task and never looks at its name. A task
+    that the option ``tasks`` does not list does not exist in the model.
 
     Args:
         size: length of the representation that the model gives the task.
-        catalogue: the movies; the task may ask its sizes, and keeps no reference to it.
+        catalogue: the movies; the task may read its sizes, and keeps no reference to it.
         dataset: the **training** part.
         config: options of the run.
         learned_size: length of `EncodedCatalogue.learned`.
@@ -76,13 +78,17 @@ class Task(nn.Module, ABC):
         name: of the task in the option ``tasks``.
         family: the metrics that measure it.
         ranks: it has ``score`` and ``score_catalogue``, so that the catalogue can be ordered for a user.
-        batch_size: movies or users that it draws in a step, beside the batch; None if it draws none.
+        batch_size: number of movies or users that it draws in a step, besides the batch; None if it draws none.
     """
 
     name: ClassVar[str]
     family: ClassVar[MetricFamily]
     ranks: ClassVar[bool] = False
     batch_size: int | None = None
+    # Their arguments are (user, movie) pairs or movies, by task; the last two are there only where ``ranks``.
+    predict: Callable[..., Tensor]
+    score: Callable[..., Tensor]
+    score_catalogue: Callable[..., Tensor]
 
     @classmethod
     def requires(cls) -> tuple[Requirement, ...]:
@@ -96,26 +102,26 @@ class Task(nn.Module, ABC):
 
     @classmethod
     def learned_size(cls, config) -> int:
-        """Length of what `learned` gives; 0: nothing."""
+        """Length of the vectors of `learned`; 0 if there are none."""
         return 0
 
     # ------------------------------------------------------------------ training
 
-    def draw(self, batch: Interaction) -> Tensor | None:
-        """Movies that a step of the task is about, ids; None for a task about users."""
+    def draw(self, batch: Batch) -> Tensor | None:
+        """Ids of the movies of the task in this step; None for a task about users."""
         return None
 
     @abstractmethod
-    def losses(self, encoded: EncodedCatalogue, batch: Interaction, drawn: Tensor | None) -> dict[str, Tensor]:
+    def losses(self, encoded: EncodedCatalogue, batch: Batch, drawn: Tensor | None) -> dict[str, Tensor]:
         """Weighted losses by name.
 
         Args:
-            batch: rows of the training part with user, item and, where there is one, rating, each [B].
-            drawn: what `draw` gave.
+            batch: rows of the training part with user, item and, if the data have ratings, rating, each [B].
+            drawn: result of `draw`.
         """
 
     def learned(self, catalogue: Catalogue, has_identity: Tensor) -> Tensor | None:
-        """What the task knows of each movie from its ratings alone, without gradient, [N, learned_size]."""
+        """Vectors that the task has learned from each movie's ratings only, without gradient, [N, learned_size]."""
         return None
 
     # ------------------------------------------------------------------ prediction
@@ -125,17 +131,17 @@ class Task(nn.Module, ABC):
         return None
 
     def with_candidates(self, state: Any, other: Any) -> Any:
-        """The users as ``state`` holds them before the movies as ``other``, a state of the same task, holds them."""
+        """The users of ``state`` with the movies of ``other``, which is a state of the same task."""
         return state
 
     # ------------------------------------------------------------------ the same weights for others
 
     def with_movies(self, number: int) -> Task:
-        """The task over a catalogue with more movies at its end, which nobody has rated."""
+        """The task for a catalogue with more movies at its end, which nobody has rated."""
         return self
 
     def with_people(self, number: int) -> Task:
-        """The task for other users, of whom nothing is learned."""
+        """The task for other users, who were not in training."""
         return self
 
     def without_ratings(self) -> Task:

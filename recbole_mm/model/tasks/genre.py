@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import torch
-from recbole.data.dataset import Dataset
-from recbole.data.interaction import Interaction
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from recbole_mm.data.dataset import MultimodalDataset
 from recbole_mm.data.labels import MovieLabels, read_genres
 from recbole_mm.evaluation.families import GENRE
 from recbole_mm.model.catalogue import Catalogue
 from recbole_mm.model.losses import genre_loss
-from recbole_mm.model.tasks.base import EncodedCatalogue, Requirement
+from recbole_mm.model.tasks.base import Batch, EncodedCatalogue, Requirement
 from recbole_mm.model.tasks.labels import MovieLabelTask
 
 
 class GenreTask(MovieLabelTask):
     """p(m) = sigmoid(W c(m) + b)        loss: multi-label binary cross-entropy on movies drawn uniformly
 
-    With ``genre_linear`` genres are predicted by `LinearGenres` instead, which has a loss of its own. The head on c is
-    then there for what its gradient teaches the shared representation.
+    With ``genre_linear`` genres are predicted by `LinearGenres` instead, which has a loss of its own. The head on c
+    then only trains the shared representation.
 
     Attributes:
         linear: None with ``genre_linear: false``.
@@ -28,7 +27,11 @@ class GenreTask(MovieLabelTask):
 
     name, family = "genre", GENRE
 
-    def __init__(self, size: int, catalogue: Catalogue, dataset: Dataset, config, learned_size: int = 0) -> None:
+    linear: LinearGenres | None
+
+    def __init__(
+        self, size: int, catalogue: Catalogue, dataset: MultimodalDataset, config, learned_size: int = 0
+    ) -> None:
         super().__init__(size, catalogue, dataset, config, learned_size)
         self.linear = None
         if config["genre_linear"]:
@@ -39,7 +42,7 @@ class GenreTask(MovieLabelTask):
         return (Requirement("genre_field", "item"),)
 
     @classmethod
-    def read_labels(cls, dataset: Dataset) -> MovieLabels:
+    def read_labels(cls, dataset: MultimodalDataset) -> MovieLabels:
         return read_genres(dataset)
 
     def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
@@ -48,33 +51,29 @@ class GenreTask(MovieLabelTask):
     def probabilities(self, logits: Tensor) -> Tensor:
         return torch.sigmoid(logits)
 
-    def losses(self, encoded: EncodedCatalogue, batch: Interaction, drawn: Tensor | None) -> dict[str, Tensor]:
+    def losses(self, encoded: EncodedCatalogue, batch: Batch, drawn: Tensor | None) -> dict[str, Tensor]:
         losses = super().losses(encoded, batch, drawn)
         if self.linear is not None:
-            loss = genre_loss(self._linear_logits(encoded, drawn), self.targets[drawn]) + self.linear.penalty()
+            assert drawn is not None  # `draw` gives movies
+            logits = _linear_logits(self.linear, encoded, drawn)
+            loss = genre_loss(logits, self.targets[drawn]) + self.linear.penalty()
             losses["genre_linear"] = self.loss_weight * loss
         return losses
 
     def logits(self, encoded: EncodedCatalogue, items: Tensor) -> Tensor:
-        return super().logits(encoded, items) if self.linear is None else self._linear_logits(encoded, items)
-
-    def _linear_logits(self, encoded: EncodedCatalogue, items: Tensor) -> Tensor:
-        learned = encoded.learned()
-        return self.linear(
-            encoded.catalogue.vectors_of(items), None if learned is None else F.embedding(items, learned)
-        )
+        return super().logits(encoded, items) if self.linear is None else _linear_logits(self.linear, encoded, items)
 
 
 class LinearGenres(nn.Module):
-    """Genre logits straight from what a movie has: W [x_1; …; x_K; a] + b, with an L2 penalty of its own.
+    """Genre logits without an encoder: W [x_1; …; x_K; a] + b, with an L2 penalty of its own.
 
-    x_k are the standardised vectors (zeros where missing) and a what the ranking task has learned of the movie beside
-    its content (zeros where it has not), brought to unit size; no gradient goes into either. A few thousand movies
-    are too few for encoders, which overfit their genres; a linear map does not.
+    x_k are the standardised vectors (zeros where missing). a is the vector that the ranking task has learned of the
+    movie beside its content, scaled to unit size (zeros where there is none). No gradient goes into either. A few
+    thousand movies are too few for encoders, which overfit their genres; a linear map does not.
 
     Args:
         vector_size: length of the vectors side by side.
-        ranking_size: length of a; 0: the ranking task is not learned.
+        ranking_size: length of a; 0 without the ranking task.
         genre_num: G.
     """
 
@@ -94,3 +93,8 @@ class LinearGenres(nn.Module):
     def penalty(self) -> Tensor:
         """PENALTY · ‖W‖², to be added to the loss."""
         return self.PENALTY * self.weight.square().sum()
+
+
+def _linear_logits(linear: LinearGenres, encoded: EncodedCatalogue, items: Tensor) -> Tensor:
+    learned = encoded.learned()
+    return linear(encoded.catalogue.vectors_of(items), None if learned is None else F.embedding(items, learned))

@@ -6,27 +6,26 @@ from abc import abstractmethod
 from typing import ClassVar
 
 import torch
-from recbole.data.dataset import Dataset
-from recbole.data.interaction import Interaction
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from recbole_mm.data.dataset import MultimodalDataset
 from recbole_mm.data.labels import MovieLabels
 from recbole_mm.errors import InputError
 from recbole_mm.evaluation.families import LabelFamily
 from recbole_mm.model.catalogue import Catalogue
-from recbole_mm.model.tasks.base import EncodedCatalogue, Task
+from recbole_mm.model.tasks.base import Batch, EncodedCatalogue, Task
 
 
 class MovieLabelTask(Task):
     """logits = W c(m) + b        a linear head on the movies' representation c, on movies drawn uniformly
 
     A subclass says where the labels come from (`read_labels`), what the loss is and how logits become probabilities.
-    Which movies' labels are held out is the split's business (`recbole_mm.data.splits`).
+    The split decides which movies' labels are held out (`recbole_mm.data.splits`).
 
     Attributes:
         targets: 0/1 labels of the catalogue, [N, G].
-        training_movies: movies whose labels are trained on, ids.
+        training_movies: ids of the movies whose labels are trained on.
 
     Raises:
         InputError: no movie with labels is left to train on.
@@ -34,10 +33,13 @@ class MovieLabelTask(Task):
 
     family: ClassVar[LabelFamily]
 
+    batch_size: int
     targets: Tensor
     training_movies: Tensor
 
-    def __init__(self, size: int, catalogue: Catalogue, dataset: Dataset, config, learned_size: int = 0) -> None:
+    def __init__(
+        self, size: int, catalogue: Catalogue, dataset: MultimodalDataset, config, learned_size: int = 0
+    ) -> None:
         super().__init__()
         self.batch_size = config["genre_batch_size"]
         self.loss_weight = self.weight(config)
@@ -53,7 +55,7 @@ class MovieLabelTask(Task):
 
     @classmethod
     @abstractmethod
-    def read_labels(cls, dataset: Dataset) -> MovieLabels:
+    def read_labels(cls, dataset: MultimodalDataset) -> MovieLabels:
         """Labels of every movie of the data set.
 
         Raises:
@@ -68,12 +70,13 @@ class MovieLabelTask(Task):
     def probabilities(self, logits: Tensor) -> Tensor:
         """Probability of each label, [B, G]."""
 
-    def draw(self, batch: Interaction) -> Tensor:
+    def draw(self, batch: Batch) -> Tensor:
         """Movies drawn uniformly from those with labels to train on, ids [batch_size]."""
-        draw = torch.randint(len(self.training_movies), (self.batch_size,), device=self.training_movies.device)
-        return self.training_movies[draw]
+        positions = torch.randint(len(self.training_movies), (self.batch_size,), device=self.training_movies.device)
+        return self.training_movies[positions]
 
-    def losses(self, encoded: EncodedCatalogue, batch: Interaction, drawn: Tensor | None) -> dict[str, Tensor]:
+    def losses(self, encoded: EncodedCatalogue, batch: Batch, drawn: Tensor | None) -> dict[str, Tensor]:
+        assert drawn is not None  # `draw` gives movies
         logits = self.head(F.embedding(drawn, encoded.movies.of_task[self.name]))
         return {self.name: self.loss_weight * self.loss(logits, self.targets[drawn])}
 
@@ -82,5 +85,5 @@ class MovieLabelTask(Task):
         return self.probabilities(self.logits(encoded, items))
 
     def logits(self, encoded: EncodedCatalogue, items: Tensor) -> Tensor:
-        """What `predict` turns into probabilities, [B, G]."""
+        """Logits of each label, [B, G]; `predict` turns them into probabilities."""
         return self.head(encoded.movies.of_task[self.name][items])

@@ -9,21 +9,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from recbole.data.dataset import Dataset
-from recbole.data.interaction import Interaction
 from torch import Tensor, nn
 
+from recbole_mm.data.dataset import MultimodalDataset
 from recbole_mm.data.user_sets import UserSets
 from recbole_mm.evaluation.families import RANKING
 from recbole_mm.model.catalogue import Catalogue
 from recbole_mm.model.closed_form.ease import EASE
 from recbole_mm.model.layers import Dropout, scale_gradient
 from recbole_mm.model.sharing import shared_copy, with_zero_rows
-from recbole_mm.model.tasks.base import EncodedCatalogue, Task
+from recbole_mm.model.tasks.base import Batch, EncodedCatalogue, Task
 from recbole_mm.model.users import Users
 
-# Content starts small beside what a movie's own ratings say. Chosen in a model of this task alone, where content at
-# full size ranked worse on validation; within the multitask model the difference was in the noise.
+# Content starts small compared with the residual, which comes from a movie's own ratings. Chosen in a model with this
+# task only, where content at full size ranked worse on validation; in the multitask model the difference was noise.
 CONTENT_SCALE = 0.2
 RESIDUAL_SCALE = 0.1
 
@@ -33,8 +32,8 @@ class RankedMovies:
     """Movies as the ranking task sees them.
 
     Attributes:
-        rated: a(m), what a movie says about a user who rated it, [N, a].
-        candidate: c(m), what a profile is compared with, [N, a].
+        rated: a(m), the vector that a rated movie adds to a profile, [N, a].
+        candidate: c(m), the vector that a profile is compared with, [N, a].
         popularity: b(m), [N].
     """
 
@@ -45,7 +44,7 @@ class RankedMovies:
 
 @dataclass(frozen=True)
 class RankingState:
-    """Movies as the task sees them, Q of every user [U, a], and EASE's item-to-item weights, where they are used."""
+    """Vectors of the movies, Q of every user [U, a], and EASE's item-to-item weights, if they are used."""
 
     movies: RankedMovies
     queries: Tensor
@@ -55,8 +54,8 @@ class RankingState:
 class RankingTask(Task):
     """score(u, m) = Q(u) · c(m) + b(m) + w · EASE(u, m)
 
-    The first two terms are `RankingHead`'s. They learn by predicting one half of a user's movies from the other half,
-    for users drawn at random. EASE is solved once from the training rows and enters no loss.
+    The first two terms come from `RankingHead`. They learn by predicting one half of a user's movies from the other
+    half, for users drawn at random. EASE is solved once from the training rows and is in no loss.
 
     Attributes:
         ease: None with ``ease_weight: 0``.
@@ -64,7 +63,12 @@ class RankingTask(Task):
 
     name, family, ranks = "ranking", RANKING, True
 
-    def __init__(self, size: int, catalogue: Catalogue, dataset: Dataset, config, learned_size: int = 0) -> None:
+    batch_size: int
+    ease: EASE | None
+
+    def __init__(
+        self, size: int, catalogue: Catalogue, dataset: MultimodalDataset, config, learned_size: int = 0
+    ) -> None:
         super().__init__()
         self.batch_size = config["ranking_batch_size"]
         sizes = size, config["ranking_size"], len(catalogue)
@@ -83,12 +87,12 @@ class RankingTask(Task):
     def learned_size(cls, config) -> int:
         return config["ranking_size"]
 
-    def losses(self, encoded: EncodedCatalogue, batch: Interaction, drawn: Tensor | None) -> dict[str, Tensor]:
+    def losses(self, encoded: EncodedCatalogue, batch: Batch, drawn: Tensor | None) -> dict[str, Tensor]:
         users = encoded.users
         if not len(users.raters):
             return {}
-        draw = torch.randint(len(users.raters), (self.batch_size,), device=users.raters.device)
-        sample = users.raters[draw]
+        positions = torch.randint(len(users.raters), (self.batch_size,), device=users.raters.device)
+        sample = users.raters[positions]
         return {self.name: self.head.loss(self._movies(encoded), users.liked.of(sample), users.disliked.of(sample))}
 
     def _movies(self, encoded: EncodedCatalogue) -> RankedMovies:
@@ -112,8 +116,8 @@ class RankingTask(Task):
         state: RankingState = encoded.states[self.name]
         scores = (state.queries[users] * state.movies.candidate[items]).sum(dim=1) + state.movies.popularity[items]
         if state.ease is not None:
-            several, place = users.unique(return_inverse=True)
-            scores = scores + self._ease_scores(encoded, state.ease, several)[place, items]
+            distinct, place = users.unique(return_inverse=True)
+            scores = scores + self._ease_scores(encoded, state.ease, distinct)[place, items]
         return scores
 
     def score_catalogue(self, encoded: EncodedCatalogue, users: Tensor) -> Tensor:
@@ -157,18 +161,18 @@ class RankingTask(Task):
         return larger
 
     def without_ratings(self) -> RankingTask:
-        colder = shared_copy(self)
+        other = shared_copy(self)
         if self.ease is not None:
-            colder.ease = self.ease.without_ratings()
-        return colder
+            other.ease = self.ease.without_ratings()
+        return other
 
 
 class RankingHead(nn.Module):
     """score(u, m) = Q(u) · c(m) + b(m),   Q(u) = W Σ_{L(u)} a(m) / √|L(u)| + V Σ_{D(u)} a(m) / √|D(u)|
 
     L(u) and D(u) are the movies u rated at or above the like threshold and below it. [a; c; b] is a linear map of
-    the movie's fused representation plus, for a movie with training ratings, a learned residual. The root keeps what
-    an average forgets: how much is known of a user (Koren, KDD 2008, for its form in SVD++).
+    the movie's fused representation plus, for a movie with training ratings, a learned residual. An average
+    would forget how many movies a user has rated; the root keeps it (Koren, KDD 2008, for its form in SVD++).
 
     Args:
         movie_size: length of the representation of a movie that the models give.
@@ -192,13 +196,13 @@ class RankingHead(nn.Module):
     def movies(self, representation: Tensor, has_ratings: Tensor, has_identity: Tensor) -> RankedMovies:
         """Movies as the task sees them.
 
-        A movie that loses its identity in training does so as a candidate only, where cold movies are: in a profile
-        there is none, and dropping there cost a fifteenth of NDCG@10 on validation.
+        In training a movie loses its identity as a candidate only, because cold movies are candidates only. A profile
+        has no cold movie; dropping identities there too cost a fifteenth of NDCG@10 on validation.
 
         Args:
             representation: [N, movie_size].
             has_ratings: movies with training ratings, which have a residual in profiles, bool [N].
-            has_identity: those of them that keep it as candidates, bool [N].
+            has_identity: the movies among them that keep it as candidates, bool [N].
         """
         content = self.content(scale_gradient(CONTENT_SCALE * representation, self.gradient_scale))
         size = self.sizes[0]
@@ -218,20 +222,21 @@ class RankingHead(nn.Module):
         return torch.where(has_identity[:, None], residual / scale, 0.0)
 
     def queries(self, liked: Tensor, disliked: Tensor, counts: tuple[Tensor, Tensor]) -> Tensor:
-        """Q of users, [R, a], from their sums of a(m) over liked and disliked movies [R, a] and how many [R]."""
+        """Q of users, [R, a], from sums of a(m) over liked and disliked movies [R, a] and their numbers [R]."""
         roots = (count[:, None].clamp_min(1).sqrt() for count in counts)
         return self.dropout(self.liked(liked / next(roots)) + self.disliked(disliked / next(roots)))
 
     def query_parts(self, liked: Tensor, disliked: Tensor) -> tuple[Tensor, Tensor]:
-        """What each movie of one user adds to Q, in the shapes given. Q is linear in the movies: they sum to it.
+        """What each movie of one user adds to Q, [n, a] and [n', a]. Q is linear in the movies and is the sum of both.
 
         Args:
             liked, disliked: a(m) of the user's movies, [n, a] and [n', a].
         """
         both, sizes = torch.cat([liked, disliked]), [len(liked), len(disliked)]
         is_liked = (torch.arange(len(both), device=both.device) < len(liked)).to(both.dtype)[:, None]
-        counts = tuple(both.new_full((len(both),), size) for size in sizes)
-        return self.queries(both * is_liked, both * (1 - is_liked), counts).split(sizes)
+        counts = both.new_full((len(both),), len(liked)), both.new_full((len(both),), len(disliked))
+        of_liked, of_disliked = self.queries(both * is_liked, both * (1 - is_liked), counts).split(sizes)
+        return of_liked, of_disliked
 
     def queries_of_all(self, movies: RankedMovies, users: Users) -> Tensor:
         """Q of every user from all training movies, [U, a]."""
@@ -243,52 +248,55 @@ class RankingHead(nn.Module):
     def loss(self, movies: RankedMovies, liked: UserSets, disliked: UserSets) -> Tensor:
         """Half of each user's movies predicts the other half: multinomial log-likelihood, mean over users.
 
-        A movie that is predicted is not in the profile that predicts it. A user's sum over the n held movies is
-        divided by √n, between a mean over users and one over ratings (Liang et al., WWW 2018, for the likelihood).
+        A movie that is predicted is not in the profile that predicts it. A user's sum over the n target movies is
+        divided by √n, a weight between a mean over users and a mean over ratings (Liang et al., WWW 2018, for the
+        likelihood).
 
         Args:
             liked, disliked: sets of the same R users.
         """
         movie_num = len(movies.rated)
-        cells = [members.row * movie_num + members.movie for members in (liked, disliked)]
-        # A bit for each cell, not for each pair: a movie rated twice, above and below the threshold, is in both sets.
+        cells = [sets.row * movie_num + sets.movie for sets in (liked, disliked)]
+        # A random bit for each cell, not for each pair: a movie rated above and below the threshold is in both sets.
         words = torch.empty(liked.user_num * movie_num // 64 + 1, dtype=torch.int64, device=movies.rated.device)
         words.random_(-(2**63), None)
         draws = [(words[cell >> 6] >> (cell & 63)) & 1 == 1 for cell in cells]
-        given = [members.where(draw) for members, draw in zip((liked, disliked), draws)]
+        given_liked, given_disliked = (sets.where(draw) for sets, draw in zip((liked, disliked), draws))
         queries = self.queries(
-            *(members.sums(movies.rated) for members in given), counts=tuple(members.counts() for members in given)
+            given_liked.sums(movies.rated),
+            given_disliked.sums(movies.rated),
+            counts=(given_liked.counts(), given_disliked.counts()),
         )
         scores = torch.addmm(movies.popularity, queries, movies.candidate.T)
         cells, drawn = torch.cat(cells), torch.cat(draws)
-        return _HeldLikelihood.apply(scores, cells[drawn], cells[~drawn])
+        return _TargetLikelihood.apply(scores, cells[drawn], cells[~drawn])
 
 
-class _HeldLikelihood(torch.autograd.Function):
-    """Negative log-likelihood of the held movies, mean over users of the sum over a user's n held movies / √n.
+class _TargetLikelihood(torch.autograd.Function):
+    """Negative log-likelihood of the target movies, mean over users of the sum over a user's n targets / √n.
 
-    Loss and gradient come from one softmax, held in the matrix of the scores: a step is bound by memory, and
-    autograd's own form goes over that matrix a dozen times.
+    Loss and gradient come from one softmax, stored in the matrix of the scores: memory limits the speed of a step, and
+    autograd would go over that matrix a dozen times.
 
     Args:
         scores: [R, N]; overwritten.
-        given, held: positions in the flattened scores; what is given competes with nothing.
+        given, target: positions in the flattened scores. Given movies are left out of the softmax.
     """
 
     @staticmethod
-    def forward(ctx, scores: Tensor, given: Tensor, held: Tensor) -> Tensor:
+    def forward(ctx, scores: Tensor, given: Tensor, target: Tensor) -> Tensor:
         users, movies = scores.shape
         scores = scores.float()
         flat = scores.view(-1)
-        of_held = flat[held]
+        of_target = flat[target]
         flat[given] = -torch.inf
         normaliser = scores.logsumexp(dim=1, keepdim=True)
-        row = held // movies
+        row = target // movies
         counts = torch.bincount(row, minlength=users).to(scores.dtype)
         weights = counts.clamp_min(1).rsqrt() / users
-        loss = (weights * counts) @ normaliser[:, 0] - weights[row] @ of_held
+        loss = (weights * counts) @ normaliser[:, 0] - weights[row] @ of_target
         scores.sub_(normaliser).exp_().mul_((weights * counts)[:, None])
-        flat.index_add_(0, held, weights[row], alpha=-1)
+        flat.index_add_(0, target, weights[row], alpha=-1)
         ctx.gradient = scores
         return loss
 

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import torch
-from recbole.data.dataset import Dataset
-from recbole.data.interaction import Interaction
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from recbole_mm.data.dataset import MultimodalDataset
 from recbole_mm.evaluation.families import RATING
 from recbole_mm.model.catalogue import Catalogue
 from recbole_mm.model.layers import Dropout
 from recbole_mm.model.losses import rating_loss
 from recbole_mm.model.sharing import shared_copy, without_rows
-from recbole_mm.model.tasks.base import EncodedCatalogue, Requirement, Task
+from recbole_mm.model.tasks.base import Batch, EncodedCatalogue, Requirement, Task
 from recbole_mm.model.users import UserProfiles
 
 
 class RatingTask(Task):
     """y(u, m) = mu + b_u + MLP[P(u); z(m); P(u)⊙z(m)]        loss: mean squared error on the raw scale
 
-    P(u) is the user's profile (`recbole_mm.model.users.UserProfiles`), in training without the target movie. What a
-    movie is worth comes from its representation, so a cold movie has it too. A prediction is clipped to the scale.
+    P(u) is the user's profile (`recbole_mm.model.users.UserProfiles`), in training without the target movie. There is
+    no bias of a movie: its representation says how good it is, for a cold movie too. A prediction is clipped to the
+    scale.
 
     Attributes:
         mean_rating: mu, of the training rows.
@@ -33,7 +33,9 @@ class RatingTask(Task):
     mean_rating: Tensor
     rating_scale: Tensor
 
-    def __init__(self, size: int, catalogue: Catalogue, dataset: Dataset, config, learned_size: int = 0) -> None:
+    def __init__(
+        self, size: int, catalogue: Catalogue, dataset: MultimodalDataset, config, learned_size: int = 0
+    ) -> None:
         super().__init__()
         self.fields = (dataset.uid_field, dataset.iid_field, config["RATING_FIELD"])
         self.loss_weight = self.weight(config)
@@ -43,18 +45,18 @@ class RatingTask(Task):
         self.register_buffer("rating_scale", torch.tensor([float(low), float(high)]))
         self.profiles = UserProfiles(size, config["disliked_profile"])
         self.head = RatingHead(size, config["rating_hidden_size"], config["dropout_prob"])
-        # Zero at the start, so a user who is never trained keeps the bias 0.
+        # Zero at the start, so a user without training ratings keeps the bias 0.
         self.user_bias = nn.Parameter(torch.zeros(dataset.user_num)) if config["rating_bias"] else None
 
     @classmethod
     def requires(cls) -> tuple[Requirement, ...]:
         return (Requirement("RATING_FIELD", "inter"),)
 
-    def draw(self, batch: Interaction) -> Tensor:
-        """The movies of the batch: drawn through ratings, by popularity."""
+    def draw(self, batch: Batch) -> Tensor:
+        """The movies of the batch: drawn from rating rows, so by popularity."""
         return batch[self.fields[1]]
 
-    def losses(self, encoded: EncodedCatalogue, batch: Interaction, drawn: Tensor | None) -> dict[str, Tensor]:
+    def losses(self, encoded: EncodedCatalogue, batch: Batch, drawn: Tensor | None) -> dict[str, Tensor]:
         users, items, rating = (batch[field] for field in self.fields)
         z = encoded.movies.of_task[self.name]  # [N, m]
         targets = F.embedding(items, z)  # [B, m]
@@ -71,7 +73,7 @@ class RatingTask(Task):
         return self.score(encoded, users, items).clamp(*self.rating_scale.tolist())
 
     def score(self, encoded: EncodedCatalogue, users: Tensor, items: Tensor) -> Tensor:
-        """Predicted rating of each pair, not clipped, [B]: ordered by it, no movies are equal at the scale's ends."""
+        """Predicted rating of each pair, not clipped, [B], so that ranking has no ties at the ends of the scale."""
         profiles, z = encoded.states[self.name], encoded.movies.of_task[self.name]
         return self._baseline(users) + self.head(profiles[users], z[items])
 
@@ -96,8 +98,8 @@ class RatingTask(Task):
 class RatingHead(nn.Module):
     """MLP[P; z; P⊙z] -> one number for each pair.
 
-    The first layer is kept as three blocks (profile, movie, product), so that the same weights score B given
-    pairs or, as one matrix computation, every movie of the catalogue for every user.
+    The first layer is kept as three blocks (profile, movie, product), so that the same weights score B pairs
+    or, as one matrix computation, every movie of the catalogue for every user.
 
     Args:
         movie_size: length of z, which is also the length of a profile.

@@ -9,7 +9,7 @@ from model_contract import open_session, predictions
 
 from recbole_mm.data.user_sets import UserSets
 from recbole_mm.model.closed_form.ease import EASE
-from recbole_mm.model.tasks.ranking import RankedMovies, RankingHead, _HeldLikelihood
+from recbole_mm.model.tasks.ranking import RankedMovies, RankingHead, _TargetLikelihood
 
 USERS, MOVIES = 3, 8
 GIVEN = torch.tensor([1, 2, MOVIES + 3, 2 * MOVIES + 5])
@@ -26,7 +26,7 @@ def plain(scores: torch.Tensor) -> torch.Tensor:
 def test_likelihood_and_its_gradient_equal_those_of_dense_masks():
     first = torch.randn(USERS, MOVIES, requires_grad=True)
     second = first.detach().clone().requires_grad_()
-    expected, found = plain(first), _HeldLikelihood.apply(second + 0, GIVEN, HELD)
+    expected, found = plain(first), _TargetLikelihood.apply(second + 0, GIVEN, HELD)
     torch.testing.assert_close(found, expected)
     (3 * expected).backward()
     (3 * found).backward()
@@ -113,7 +113,7 @@ def test_ease_weights_are_added_to_the_ranking_scores_and_to_nothing_else(plante
     found = predictions("MMASP", planted, ease_weight=3.0)
     assert torch.equal(found[0], without[0]) and torch.equal(found[1], without[1])
     model = open_session("MMASP", planted).model
-    rated = sum(averages.members.to_dense() for averages in (model.users.liked, model.users.disliked))
+    rated = sum(averages.matrix.to_dense() for averages in (model.users.liked, model.users.disliked))
     expected = 3 * (rated @ model.tasks["ranking"].ease.weights).flatten()
     assert expected.abs().max() > 0.1
     torch.testing.assert_close(found[2], without[2] + expected, rtol=1e-5, atol=1e-5)
