@@ -218,7 +218,7 @@ class MultitaskRecommender(GeneralRecommender):
     def user_embeddings(self) -> Tensor:
         """P of every user, [U, m]; without the task rating the mean embedding of the movies that the user liked."""
         if "rating" in self.tasks:
-            return self.encoded().states["rating"]
+            return self.encoded().states["rating"].profiles
         return self.users.liked.averages(self.movie_embeddings())
 
 

@@ -120,6 +120,7 @@ class UserHistories(nn.Module):
     matrix_transposed: Tensor
     pairs: Tensor
     counts: Tensor
+    item_counts: Tensor
 
     def __init__(self, users: np.ndarray, items: np.ndarray, user_num: int, item_num: int) -> None:
         super().__init__()
@@ -133,6 +134,7 @@ class UserHistories(nn.Module):
             "matrix_transposed": _to_torch(matrix.T.tocsr()),
             "pairs": torch.from_numpy(np.repeat(np.arange(user_num), counts) * item_num + matrix.indices),
             "counts": torch.from_numpy(counts.astype(np.float32)),
+            "item_counts": torch.from_numpy(np.bincount(matrix.indices, minlength=item_num).astype(np.float32)),
         }.items():
             self.register_buffer(name, tensor, persistent=False)
 
@@ -157,6 +159,11 @@ class UserHistories(nn.Module):
         """Sum of z over each user's set, [user_num, m], from z of the catalogue [item_num, m]."""
         with torch.autocast(movies.device.type, enabled=False):  # there is no sparse product in half precision
             return _SparseSum.apply(self.matrix, self.matrix_transposed, movies.float())
+
+    def sums_over_users(self, rows: Tensor) -> Tensor:
+        """Sum over the users who have a movie in their set, [item_num, a], from a row of each user [user_num, a]."""
+        with torch.autocast(rows.device.type, enabled=False):
+            return _SparseSum.apply(self.matrix_transposed, self.matrix, rows.float())
 
     def of(self, users: Tensor) -> UserSets:
         """The sets of these users, [R]."""

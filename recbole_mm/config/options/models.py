@@ -89,6 +89,19 @@ RATING_TASK = Section(
             default=True,
             help="Add a learned map of the average disliked movie to the profile; false: the liked average alone.",
         ),
+        Option(
+            "implicit_size",
+            default=0,
+            range=AT_LEAST_0,
+            help="Length of the vectors that say who rated what, in both directions, a term of the rating; 0: no such "
+            "term.",
+        ),
+        Option(
+            "implicit_dropout",
+            default=0.5,
+            range=FROM_0_BELOW_1,
+            help="Dropout of the product of these vectors.",
+        ),
     ),
 )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -13,7 +15,15 @@ from recbole_mm.model.layers import Dropout
 from recbole_mm.model.losses import rating_loss
 from recbole_mm.model.sharing import shared_copy, without_rows
 from recbole_mm.model.tasks.base import Batch, EncodedCatalogue, Requirement, Task
+from recbole_mm.model.tasks.implicit import ImplicitState, TwoWayImplicit
 from recbole_mm.model.users import UserProfiles
+
+
+class RatingState(NamedTuple):
+    """P of every user, [U, m], and the implicit term's vectors, where the model has the term."""
+
+    profiles: Tensor
+    implicit: ImplicitState | None
 
 
 class RatingTask(Task):
@@ -21,7 +31,7 @@ class RatingTask(Task):
 
     P(u) is the user's profile (`recbole_mm.model.users.UserProfiles`), in training without the target movie. There is
     no bias of a movie: its representation says how good it is, for a cold movie too. A prediction is clipped to the
-    scale.
+    scale. With ``implicit_size`` the term of `TwoWayImplicit` is added.
 
     Attributes:
         mean_rating: mu, of the training rows.
@@ -47,6 +57,11 @@ class RatingTask(Task):
         self.head = RatingHead(size, config["rating_hidden_size"], config["dropout_prob"])
         # Zero at the start, so a user without training ratings keeps the bias 0.
         self.user_bias = nn.Parameter(torch.zeros(dataset.user_num)) if config["rating_bias"] else None
+        self.implicit = None
+        if config["implicit_size"]:
+            users, items = (dataset.inter_feat[field].numpy() for field in self.fields[:2])
+            sizes = dataset.user_num, dataset.item_num, config["implicit_size"]
+            self.implicit = TwoWayImplicit(users, items, *sizes, config["implicit_dropout"])
 
     @classmethod
     def requires(cls) -> tuple[Requirement, ...]:
@@ -62,11 +77,20 @@ class RatingTask(Task):
         targets = F.embedding(items, z)  # [B, m]
         profiles = self.profiles.leave_one_out(encoded.users, z, targets, users, items)  # [B, m]
         predicted = self._baseline(users) + self.head(profiles, targets)
+        if self.implicit is not None:
+            predicted = predicted + self.implicit(users, items, encoded.has_identity)
         return {self.name: self.loss_weight * rating_loss(predicted, rating)}
 
-    def state(self, encoded: EncodedCatalogue) -> Tensor:
-        """P of every user, [U, m]."""
-        return self.profiles(encoded.users, encoded.movies.of_task[self.name])
+    def state(self, encoded: EncodedCatalogue) -> RatingState:
+        profiles = self.profiles(encoded.users, encoded.movies.of_task[self.name])
+        if self.implicit is None:
+            return RatingState(profiles, None)
+        return RatingState(profiles, self.implicit.state(encoded.users, encoded.has_identity))
+
+    def with_candidates(self, state: RatingState, other: RatingState) -> RatingState:
+        if state.implicit is None or other.implicit is None:
+            return state
+        return RatingState(state.profiles, other.implicit._replace(users=state.implicit.users))
 
     def predict(self, encoded: EncodedCatalogue, users: Tensor, items: Tensor) -> Tensor:
         """Predicted rating of each pair, clipped to the rating scale, [B]."""
@@ -74,13 +98,19 @@ class RatingTask(Task):
 
     def score(self, encoded: EncodedCatalogue, users: Tensor, items: Tensor) -> Tensor:
         """Predicted rating of each pair, not clipped, [B], so that ranking has no ties at the ends of the scale."""
-        profiles, z = encoded.states[self.name], encoded.movies.of_task[self.name]
-        return self._baseline(users) + self.head(profiles[users], z[items])
+        state, z = encoded.states[self.name], encoded.movies.of_task[self.name]
+        rating = self._baseline(users) + self.head(state.profiles[users], z[items])
+        if self.implicit is None or state.implicit is None:
+            return rating
+        return rating + self.implicit.score(state.implicit, users, items)
 
     def score_catalogue(self, encoded: EncodedCatalogue, users: Tensor) -> Tensor:
         """`score` of every movie for each user, [R, N], as matrix products."""
-        profiles, z = encoded.states[self.name], encoded.movies.of_task[self.name]
-        return self.head.score_catalogue(profiles[users], z) + self._baseline(users)[:, None]
+        state, z = encoded.states[self.name], encoded.movies.of_task[self.name]
+        ratings = self.head.score_catalogue(state.profiles[users], z) + self._baseline(users)[:, None]
+        if self.implicit is None or state.implicit is None:
+            return ratings
+        return ratings + self.implicit.score_catalogue(state.implicit, users)
 
     def _baseline(self, users: Tensor) -> Tensor:
         """mu + b_u, [B]."""
@@ -92,7 +122,16 @@ class RatingTask(Task):
         others = shared_copy(self)
         if self.user_bias is not None:
             others.user_bias = without_rows(self.user_bias, number)
+        if self.implicit is not None:
+            others.implicit = self.implicit.with_people(number)
         return others
+
+    def with_movies(self, number: int) -> RatingTask:
+        if self.implicit is None:
+            return self
+        larger = shared_copy(self)
+        larger.implicit = self.implicit.with_movies(number)
+        return larger
 
 
 class RatingHead(nn.Module):
