@@ -13,6 +13,7 @@ from recbole_mm.benchmark.imports import modules_of, read_imports
 # Lowest first. Packages of one line do not import each other.
 LAYERS = (
     ("errors", "resources", "environment", "compat"),
+    ("files",),
     ("features",),
     ("data",),
     ("evaluation",),
