@@ -40,6 +40,18 @@ def write_text(path: str | Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
+def make_folder(path: str | Path) -> None:
+    """Make a folder and those above it.
+
+    Raises:
+        InputError: it cannot be made.
+    """
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{path}: {why(error)}; choose another place") from error
+
+
 def why(error: OSError) -> str:
     """'cannot be written (No space left on device)'."""
     return f"cannot be written ({error.strerror or ' '.join(str(error).split()) or type(error).__name__})"
