@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from recbole_mm.benchmark.cell import TOOLS, Cell
-from recbole_mm.errors import InputError
+from recbole_mm.errors import InputError, Terminated
 from recbole_mm.files import write_text
 
-SECONDS_TO_END = 3  # that a process has to remove its files when the benchmark is stopped
+SECONDS_TO_END = 5  # that a process has to remove its files when the benchmark is stopped
 
 
 def run_cell(cell: Cell) -> str | None:
@@ -101,7 +101,7 @@ def _work(cell: Cell) -> None:
     """In the process of a cell: run it, and leave its result or the reason why there is none."""
     # Ctrl-C reaches every process of the terminal: the one that started this one decides.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, _terminate)
     failure = cell.file.with_suffix(".failure")
     try:
         remove_unfinished(cell)
@@ -116,10 +116,18 @@ def _work(cell: Cell) -> None:
                 raise
         result["machine"] = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
         write_text(cell.file, json.dumps(result))
+    except Terminated as stop:
+        raise SystemExit(1) from stop
     except BaseException as error:
         reason = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
         _leave(failure, " ".join(reason.split()))
         raise SystemExit(1) from error
+
+
+def _terminate(number: int, frame: Any) -> None:
+    """End by an exception: the process then gives back what the system holds for it, locks among it."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise Terminated
 
 
 def _leave(path: Path, reason: str) -> None:
