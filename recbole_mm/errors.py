@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 
 class InputError(ValueError):
@@ -11,6 +13,37 @@ class InputError(ValueError):
 
     The command line prints the message without a traceback and exits with status 2.
     """
+
+
+class NotWrittenError(InputError):
+    """A result is finished, but a file of it cannot be written.
+
+    Attributes:
+        result: what was finished: a `Result`, or the text of a table. The command line prints it before the error.
+    """
+
+    def __init__(self, message: str, result: Any) -> None:
+        super().__init__(message)
+        self.result = result
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM was sent to the command. Like KeyboardInterrupt it passes by every ``except Exception``."""
+
+
+@contextmanager
+def when_stopped(say: Callable[[], str]) -> Iterator[None]:
+    """Let an interruption of the block (Ctrl-C, SIGTERM) say what was kept and how to go on.
+
+    Args:
+        say: gives the message; called only then. A message that an inner block has given is kept.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        if str(stop):
+            raise
+        raise type(stop)(say()) from stop
 
 
 def nearest(name: str, candidates: Iterable[str]) -> str:

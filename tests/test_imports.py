@@ -16,6 +16,7 @@ LAYERS = (
     ("errors", "resources", "environment"),
     ("unsafe_calls",),
     ("compat",),
+    ("files",),
     ("features",),
     ("data",),
     ("evaluation",),

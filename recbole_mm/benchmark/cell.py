@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,8 +53,32 @@ class Cell:
         """Whether its result is there."""
         return self.file.is_file() and (self.predictions.is_file() or self.tool != "run")
 
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of its checkpoint while it runs."""
+        return self.file.with_suffix(".checkpoints")
+
+    def damage(self) -> str | None:
+        """Why the result that is there cannot be read, or None."""
+        try:
+            result = json.loads(self.file.read_text(encoding="utf-8"))
+            for line in result.get("lines", [result]):
+                if not all(isinstance(line[part], dict) for part in ("valid", "test")):
+                    return f"{self.file}: is not the result of a run"
+        except (ValueError, LookupError, TypeError, AttributeError, OSError) as error:
+            return f"{self.file}: is not the result of a run ({' '.join(f'{type(error).__name__}: {error}'.split())})"
+        if self.tool != "run":
+            return None
+        try:
+            with zipfile.ZipFile(self.predictions) as archive:
+                broken = archive.testzip()
+        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
+            return f"{self.predictions}: are not the predictions of a run ({' '.join(str(error).split())})"
+        return None if broken is None else f"{self.predictions}: {broken} is damaged"
+
     def arguments(self) -> list[str]:
         """Options of `recbole-mm run`."""
         given = {name: value for name, value in self.options.items() if name != "tool"}
         given = {"dataset": self.dataset, **given, "protocol": self.protocol, "seed": self.seed}
+        given["checkpoint_dir"] = str(self.checkpoints)
         return write_arguments({**given, "show_progress": False, "state": "ERROR"})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 from recbole_mm.benchmark.cell import Cell
@@ -13,5 +12,4 @@ from recbole_mm.training.session import run
 def model_cell(cell: Cell) -> dict[str, Any]:
     """Train and evaluate the model; returns its `Result` as plain values."""
     result = run(arguments=[*cell.arguments(), f"--predictions_file={cell.predictions}"])
-    Path(result.checkpoint).unlink(missing_ok=True)
     return json.loads(result.to_json())

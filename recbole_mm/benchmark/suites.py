@@ -16,7 +16,7 @@ A suite is a file of properties/benchmark, or of properties/benchmark/<dataset> 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import closing
 from pathlib import Path
 
 import pandas as pd
@@ -24,12 +24,14 @@ from tqdm import tqdm
 
 from recbole_mm.benchmark.cell import Cell
 from recbole_mm.benchmark.key import data_folder, make_cell
-from recbole_mm.benchmark.runner import run_cell
+from recbole_mm.benchmark.rows import check_rows
+from recbole_mm.benchmark.runner import run_cells
 from recbole_mm.benchmark.table import read_table, write_results
 from recbole_mm.config.schema import Schema
 from recbole_mm.config.sources import given_options, read_packaged
 from recbole_mm.datasets.registry import PREPARABLE, prepare
-from recbole_mm.errors import InputError, nearest
+from recbole_mm.errors import InputError, NotWrittenError, nearest, when_stopped
+from recbole_mm.files import make_folder, write_text
 from recbole_mm.model.registry import MODELS, get_model
 from recbole_mm.report.tables import differences, latex, markdown, significance
 from recbole_mm.resources import resource_dir
@@ -69,8 +71,10 @@ def run_suite(
         ``.tests.csv`` the significance tests. ``out/results.csv`` holds the lines of all suites there.
 
     Raises:
-        InputError: no such suite, no short form of it, a data set that cannot be built, an option in ``config_files``
-            that not every row can take, or a number of the short form outside its band.
+        InputError: no such suite, no short form of it, a data set that cannot be built or read, an option in
+            ``config_files`` that not every row can take, options that no row can take, or a number of the short form
+            outside its band.
+        NotWrittenError: the runs are done, but a table cannot be written; ``result`` is its text.
     """
     if workers < 1:
         raise InputError(f"workers is {workers}, but at least one run must go on at a time")
@@ -85,23 +89,34 @@ def run_suite(
         plan = {**plan, "config_files": [str(name) for name in config_files]}
         _check_config_files(plan, dataset)
     _prepare_data(plan, dataset)
-    (out / "runs").mkdir(parents=True, exist_ok=True)
     cells = _cells(plan, dataset, out / "runs")
-    failures = _run_all(cells, plan.get("workers", workers), suite)
+    refused = check_rows(cells)
+    make_folder(out / "runs")
+    failures = _run_all(cells, refused, plan.get("workers", workers), suite)
+    return _write_tables(suite, dataset, out, plan, cells, failures)
+
+
+def _write_tables(
+    suite: str, dataset: str, out: Path, plan: Mapping, cells: Sequence[Cell], failures: Sequence[str | None]
+) -> Path:
+    """Write the tables of finished runs; returns the markdown file."""
     part = plan.get("part", "test")
     table = read_table(cells, failures, part)
-    table.to_csv(out / f"{suite}.csv", index=False)
-    (out / f"{suite}.tex").write_text(latex(table, plan), encoding="utf-8")
+    texts = {f"{suite}.csv": table.to_csv(index=False), f"{suite}.tex": latex(table, plan)}
     text = markdown(suite, dataset, table, plan)
     if part == "test" and "rows_of" not in plan:  # what runs keep of pairs and users is of the test part
         tests = significance(_predictions(cells, failures), _baselines(cells) or [plan.get("against", "")])
-        tests.table.to_csv(out / f"{suite}.tests.csv", index=False)
+        texts[f"{suite}.tests.csv"] = tests.table.to_csv(index=False)
         text += tests.markdown
     if "against" in plan:
         text += differences(table, plan)
     path = out / f"{suite}.md"
-    path.write_text(text, encoding="utf-8")
-    write_results(out)
+    try:
+        for name, content in {**texts, path.name: text}.items():
+            write_text(out / name, content)
+        write_results(out)
+    except InputError as error:
+        raise NotWrittenError(str(error), text) from error
     _check_bands(plan.get("bands", {}), table, path)
     return path
 
@@ -162,14 +177,22 @@ def _prepare_data(plan: Mapping, dataset: str) -> None:
             prepare(dataset, folder.parent)
 
 
-def _run_all(cells: Sequence[Cell], workers: int, suite: str) -> list[str | None]:
+def _run_all(
+    cells: Sequence[Cell], refused: Mapping[tuple[str, str], str], workers: int, suite: str
+) -> list[str | None]:
     """Why each cell failed, None for those that did not; suites name some cells twice, which run once."""
-    reasons: dict[Path, str | None] = {}
-    with ThreadPoolExecutor(workers) as pool:
-        running = {pool.submit(run_cell, cell): cell.file for cell in {cell.file: cell for cell in cells}.values()}
-        bar = tqdm(as_completed(running), total=len(running), desc=suite)
-        for future in bar:
-            reasons[running[future]] = future.result()
+    places = {cell.file: (cell.row, cell.protocol) for cell in cells}
+    reasons: dict[Path, str | None] = {file: refused[place] for file, place in places.items() if place in refused}
+    todo = list({cell.file: cell for cell in cells if cell.file not in reasons}.values())
+
+    def kept() -> str:
+        done = sum(cell.done for cell in todo)
+        return f"{done} of {len(todo)} runs are kept; the same command goes on with the others"
+
+    with when_stopped(kept), closing(run_cells(todo, workers)) as results:
+        bar = tqdm(results, total=len(todo), desc=suite)
+        for cell, reason in bar:
+            reasons[cell.file] = reason
             bar.set_postfix(failed=sum(reason is not None for reason in reasons.values()))
     return [reasons[cell.file] for cell in cells]
 

@@ -11,6 +11,8 @@ from typing import Any
 import pandas as pd
 
 from recbole_mm.benchmark.cell import Cell
+from recbole_mm.errors import InputError
+from recbole_mm.files import write_text
 
 
 def read_table(cells: Sequence[Cell], failures: Sequence[str | None], part: str) -> pd.DataFrame:
@@ -65,8 +67,23 @@ def _cost(result: dict[str, Any]) -> dict[str, Any]:
 def write_results(out: Path) -> None:
     """Write the lines of all suites of the folder, but not those of short forms, to ``results.csv``."""
     files = sorted(path for path in out.glob("*.csv") if "." not in path.stem and path.stem != "results")
-    tables = [pd.read_csv(path).assign(suite=path.stem) for path in files if not path.stem.endswith("-quick")]
+    tables = [_read(path).assign(suite=path.stem) for path in files if not path.stem.endswith("-quick")]
     if tables:
         merged = pd.concat(tables, ignore_index=True)
         merged.insert(0, "suite", merged.pop("suite"))
-        merged.to_csv(out / "results.csv", index=False)
+        write_text(out / "results.csv", merged.to_csv(index=False))
+
+
+def failures_of(table: Path) -> list[tuple[str, str]]:
+    """(row, reason) of each run that failed, from the lines beside a suite's table."""
+    lines = _read(table.with_suffix(".csv"))
+    failed = lines[lines["failure"].notna()] if "failure" in lines else lines[:0]
+    return list(zip(failed["row"], failed["failure"]))
+
+
+def _read(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_csv(path)
+    except (ValueError, OSError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path}: is not a table ({reason}); delete it, or run its suite again") from error

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
+
+from recbole_mm.errors import NotWrittenError
 
 HELP = "run the rows of a table, each with several seeds"
 
@@ -26,17 +29,30 @@ def add_arguments(parser: argparse.ArgumentParser, typed: list[str]) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run the suites, print their tables and, unless they are short forms, write the page of all of them.
 
+    Returns:
+        1 if a run has failed; the tables are written all the same.
+
     Raises:
         InputError: whatever `run_suite` refuses.
     """
+    from recbole_mm.benchmark.rows import failed_rows
     from recbole_mm.benchmark.suites import run_suite, suite_names
+    from recbole_mm.benchmark.table import failures_of
 
     out = options.out or Path("results") / options.dataset
+    failures: list[tuple[str, str]] = []
     for suite in suite_names() if options.suite == "all" else [options.suite]:
-        path = run_suite(suite, options.dataset, out, options.workers, options.quick, options.config_files.split())
-        print(path.read_text(encoding="utf-8"))
+        try:
+            path = run_suite(suite, options.dataset, out, options.workers, options.quick, options.config_files.split())
+        except NotWrittenError as error:
+            print(error.result, flush=True)
+            raise
+        print(path.read_text(encoding="utf-8"), flush=True)
+        failures += failures_of(path)
     if not options.quick:
         from recbole_mm.report.html import write_html
 
         print(write_html(out, options.dataset))
-    return 0
+    if failures:
+        print(f"recbole-mm: {failed_rows(failures)}; the tables are written", file=sys.stderr)
+    return 1 if failures else 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ipaddress
+import socket
 import sys
 
 from recbole_mm.errors import InputError
@@ -51,26 +52,35 @@ def create_server(options: argparse.Namespace):
     """The server (waitress), listening; what `run` says of errors holds here."""
     try:
         import flask  # noqa: F401
-        import waitress
+        import waitress  # noqa: F401
     except ModuleNotFoundError as error:
         raise InputError(f"the page needs {error.name}: pip install 'recbole-mm[demo]'") from error
     if not 0 <= options.port < 1 << 16:
         raise InputError(f"--port={options.port}: must be from 0 to 65535")
+    _check_host(options.host, options.port)
     if not _is_local(options.host):
         print(
             f"recbole-mm: warning: --host={options.host}: everybody who can reach this machine can use the page",
             file=sys.stderr,
         )
-    from recbole_mm.demo.app import MAX_BYTES, create_app
+    from recbole_mm.demo.app import create_app
+    from recbole_mm.demo.server import create_server as listen
     from recbole_mm.inference.load import load
 
     app = create_app(load(options.checkpoint, data_path=options.data_path), _trusted_hosts(options.host))
     try:
-        return waitress.create_server(
-            app, host=options.host, port=options.port, max_request_body_size=MAX_BYTES, ident=None
-        )
+        return listen(app, options.host, options.port)
     except OSError as error:
         raise InputError(f"--host={options.host} --port={options.port}: {error.strerror}; give another") from error
+
+
+def _check_host(host: str, port: int) -> None:
+    """Refuse a name that no address is known of, before the model is loaded."""
+    try:
+        socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"--host={host}: has no address ({reason}); give an address such as 127.0.0.1") from error
 
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from recbole_mm.errors import InputError
+from recbole_mm.errors import InputError, when_stopped
 
 if TYPE_CHECKING:
     from recbole_mm.extract.fields import Extracted, Field, Output
@@ -56,7 +56,8 @@ def run(options: argparse.Namespace) -> int:
     failures = []
     for wanted in _fields(options, output):
         try:
-            extracted = extract_field(wanted, output)
+            with when_stopped(lambda: "finished movies are kept; the same command goes on with the others"):
+                extracted = extract_field(wanted, output)
         except InputError as error:
             failures.append(str(error))
         except OSError as error:

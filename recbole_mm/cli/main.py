@@ -14,11 +14,15 @@ run_recbole_mm.py is ``recbole-mm run``.
 from __future__ import annotations
 
 import argparse
+import errno
+import os
 import sys
 from collections.abc import Sequence
 
 from recbole_mm.cli import benchmark, curves, demo, extract, prepare, recommend, run, tune
-from recbole_mm.errors import InputError
+from recbole_mm.cli.terminal import print_everything, terminated_like_interrupted, visible
+from recbole_mm.errors import InputError, Terminated
+from recbole_mm.files import why
 from recbole_mm.resources import running_copy
 
 COMMANDS = {
@@ -32,19 +36,42 @@ COMMANDS = {
     "demo": demo,
 }
 
+DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE}
+"""Errors of the disk or the system, not of this program: one line instead of a traceback."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point; returns the exit status: 0, 2 for wrong input, 130 if interrupted."""
+    """Entry point; returns the exit status.
+
+    0, 1 if runs of a benchmark failed, 2 for wrong input or a file that cannot be written, 130 if interrupted, 141 if
+    nobody reads the output any more, 143 if terminated.
+    """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    print_everything()
     try:
-        options = _read(arguments)
-        return COMMANDS[vars(options).pop("command")].run(options)
+        with terminated_like_interrupted():
+            options = _read(arguments)
+            status = COMMANDS[vars(options).pop("command")].run(options)
+            sys.stdout.flush()
+            return status
     except InputError as error:
-        print(f"recbole-mm: error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("recbole-mm: interrupted", file=sys.stderr)
-        return 130
+        return _fail(str(error), 2)
+    except KeyboardInterrupt as stop:
+        word, status = ("terminated", 143) if isinstance(stop, Terminated) else ("interrupted", 130)
+        print(f"recbole-mm: {word}{f'; {stop}' if str(stop) else ''}", file=sys.stderr)
+        return status
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that Python's last flush does not fail
+        return 141
+    except OSError as error:
+        if error.errno not in DISK_ERRORS:
+            raise
+        return _fail(f"{error.filename or 'a file'}: {why(error)}; free some space, or choose another place", 2)
+
+
+def _fail(message: str, status: int) -> int:
+    print(f"recbole-mm: error: {visible(' '.join(message.split()))}", file=sys.stderr)
+    return status
 
 
 def _read(arguments: list[str]) -> argparse.Namespace:

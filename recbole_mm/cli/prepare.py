@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from recbole_mm.errors import when_stopped
+
 HELP = "build a dataset's atomic files"
 
 
@@ -32,7 +34,8 @@ def run(options: argparse.Namespace) -> int:
     """
     from recbole_mm.datasets.registry import prepare
 
-    folder = prepare(**vars(options))
+    with when_stopped(lambda: "nothing half-written stays; the same command starts again, with what it downloaded"):
+        folder = prepare(**vars(options))
     for path in sorted(folder.iterdir()):
         print(f"{path.stat().st_size:>10,}  {path}")
     return 0

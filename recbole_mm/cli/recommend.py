@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from typing import Any
 
+from recbole_mm.cli.terminal import encodes_everything, visible
 from recbole_mm.errors import InputError
 
 HELP = "recommend movies with a trained model, with reasons"
@@ -32,6 +34,7 @@ JSON_HELP = """--json prints one object:
 A built-in model of RecBole gives no genres and no reasons: [] and null.
 """
 
+DEL_AND_C1 = re.compile(r"[\x7f-\x9f]")  # control characters that json leaves as they are
 _WIDTHS = {"title": 40, "year": None, "rating": None, "genres": 30, "why": 50}
 
 
@@ -72,7 +75,8 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         given = recommender.movie_ids(likes), recommender.movie_ids(dislikes)
         about = {"user": options.user, "likes": given[0], "dislikes": given[1], "recommendations": rows}
-        print(json.dumps({**recommender.about, **about}, ensure_ascii=False, indent=1))
+        text = json.dumps({**recommender.about, **about}, ensure_ascii=not encodes_everything(), indent=1)
+        print(DEL_AND_C1.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
     else:
         print(_table(rows))
     return 0
@@ -89,11 +93,11 @@ def _table(rows: list[dict[str, Any]]) -> str:
 
     shown = [
         {
-            "title": row["title"],
+            "title": visible(row["title"]),
             "year": row["year"],
             "rating": None if row["rating"] is None else f"{row['rating']:.1f}",
-            "genres": ", ".join(one["genre"] for one in row["genres"]),
-            "why": _why(row),
+            "genres": visible(", ".join(one["genre"] for one in row["genres"])),
+            "why": visible(_why(row)),
         }
         for row in rows
     ]

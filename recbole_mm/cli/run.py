@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from recbole_mm.errors import NotWrittenError
+
 HELP = "train a model and print its metrics"
 DESCRIPTION = """Train a model and print one table of its metrics.
 
@@ -30,15 +32,18 @@ def run(options: argparse.Namespace) -> int:
     """Train, evaluate and print a table; without any option print the help.
 
     Raises:
-        InputError: wrong options or data, before any training.
+        InputError: wrong options or data, before any training; or training diverges.
+        NotWrittenError: a file of the result cannot be written; the table is printed all the same.
     """
     if not options.run_options:
         print(DESCRIPTION)
         return 0
-    from recbole_mm.training import session  # torch and RecBole take seconds to import: not for --help
+    from recbole_mm.report.run_table import result_table  # torch and RecBole take seconds to import: not for --help
+    from recbole_mm.training import session
 
-    result = session.run(arguments=options.run_options)
-    from recbole_mm.report.run_table import result_table
-
-    print(result_table(result))
+    try:
+        print(result_table(session.run(arguments=options.run_options)))
+    except NotWrittenError as error:
+        print(result_table(error.result), flush=True)
+        raise
     return 0

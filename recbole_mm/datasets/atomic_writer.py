@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from recbole_mm.data.vector_stream import streaming_npz
+from recbole_mm.datasets.leftovers import move_others
 from recbole_mm.datasets.movielens import RATING_COLUMNS
 from recbole_mm.datasets.row_shuffle import RowShuffle
 from recbole_mm.errors import InputError
@@ -200,11 +201,17 @@ def is_built(folder: Path, dataset: str) -> bool:
     return all((folder / f"{dataset}.{suffix}").is_file() for suffix in ("inter", "item"))
 
 
+def is_own_file(name: str) -> bool:
+    """Whether a builder of this package writes a file of this name; all others are the user's."""
+    return _OWN_FILES.fullmatch(name) is not None
+
+
 @contextmanager
 def replacing_folder(folder: Path) -> Iterator[Path]:
     """A temporary folder that replaces ``folder`` when the block succeeds and is removed when the block fails.
 
-    Files in the old ``folder`` that no builder of this package writes are kept.
+    Files in the old ``folder`` that no builder of this package writes are kept. What a killed process leaves is
+    cleaned by `recbole_mm.datasets.leftovers` before the next one builds.
     """
     folder = folder.resolve()
     temporary, earlier = (folder.with_name(f".{folder.name}.{os.getpid()}.{end}") for end in ("partial", "earlier"))
@@ -220,9 +227,7 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
                 earlier.rename(folder)
             raise
         if earlier.exists():
-            for path in earlier.iterdir():
-                if not _OWN_FILES.fullmatch(path.name):
-                    path.rename(folder / path.name)
+            move_others(earlier, folder, is_own_file)
             shutil.rmtree(earlier)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from recbole_mm.datasets.atomic_writer import is_own_file
+from recbole_mm.datasets.leftovers import clean_leftovers
 from recbole_mm.datasets.ml_100k import build as ml_100k_mm
 from recbole_mm.datasets.mmtf_14k import build as mmtf_14k
 from recbole_mm.datasets.mmtf_14k import small as mmtf_14k_small
@@ -38,7 +40,8 @@ def prepare(dataset: str, out: Path, source: Path | None = None, force: bool = F
     """Build the missing files of ``dataset``; returns its folder, ``out / dataset``.
 
     Files are written under a temporary name and then renamed. ml-100k-mm renames each file, so the next call continues
-    where an interrupted call stopped; MMTF-14K renames the whole folder. A complete folder is not changed.
+    where an interrupted call stopped; MMTF-14K renames the whole folder. A complete folder is not changed. What a
+    killed call has left is removed first, and files of the user's that it was moving come back; stderr says both.
 
     Args:
         source: folder (MMTF-14K: or zip) of raw sources. Without it, ml-100k-mm uses the vectors shipped with the
@@ -56,6 +59,7 @@ def prepare(dataset: str, out: Path, source: Path | None = None, force: bool = F
         )
     folder = Path(out) / dataset
     try:
+        clean_leftovers(folder, is_own_file)
         PREPARABLE[dataset].build(folder, None if source is None else Path(source), force, **options)
     except OSError as error:
         raise InputError(

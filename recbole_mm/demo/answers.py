@@ -117,6 +117,9 @@ class Answers:
     def _read(self, question: Any) -> Person:
         if not isinstance(question, dict):
             raise InputError("a question must be a JSON object")
+        known = [*self._allowed, "item"]
+        if unknown := sorted(set(question) - set(known)):
+            raise InputError(f"'{unknown[0][:40]}' is no key of a question; keys: {', '.join(known)}")
         lists = {"liked": [], "disliked": [], "modalities": self._recommender.modalities, **question}
         for name, allowed in self._allowed.items():
             values = lists[name]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, abort, request
@@ -21,6 +22,7 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
+NOT_STORED = {"Cache-Control": "no-store"}
 
 
 def create_app(recommender: Recommender, trusted_hosts: Collection[str] | None = None) -> Flask:
@@ -46,14 +48,20 @@ def create_app(recommender: Recommender, trusted_hosts: Collection[str] | None =
     app.add_url_rule("/api/catalogue", "catalogue", answers.catalogue)
     app.add_url_rule("/api/map", "map", answers.map)
 
+    def question() -> Any:
+        try:
+            return request.get_json()
+        except RecursionError:
+            abort(400, "the question is nested too deeply; it must be a JSON object of lists of text")
+
     # Only bodies declared as JSON are accepted: a form of another site cannot send one.
     @app.post("/api/recommend")
     def recommend() -> dict:
-        return answers.recommend(request.get_json())
+        return answers.recommend(question())
 
     @app.post("/api/explain")
     def explain() -> dict:
-        return answers.explain(request.get_json())
+        return answers.explain(question())
 
     @app.get("/plotly.js")
     def plotly() -> Response:
@@ -70,6 +78,8 @@ def create_app(recommender: Recommender, trusted_hosts: Collection[str] | None =
     @app.after_request
     def with_headers(response: Response) -> Response:
         response.headers.update(HEADERS)
+        if request.endpoint != "plotly":  # a file of megabytes that no visitor changes
+            response.headers.update(NOT_STORED)
         return response
 
     return app

@@ -19,6 +19,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
+from recbole_mm.files import write_text
 from recbole_mm.report import figures
 from recbole_mm.report.results import Line, Run, Suite, better, is_ours, read_suites
 from recbole_mm.report.tables import FOLD
@@ -114,7 +115,7 @@ def write_html(out: Path, dataset: str) -> Path:
         plotly=get_plotlyjs(),
     )
     path = out / "report.html"
-    path.write_text(page, encoding="utf-8")
+    write_text(path, page)
     return path
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import secrets
 from collections.abc import Callable, Iterator
@@ -31,6 +32,7 @@ class EvaluationMixin:
     """What every trainer of this package does, whichever RecBole trainer it stands on.
 
     Attributes:
+        epoch: that is trained or was trained last; None before the first.
         history: one dict for each epoch: epoch, seconds, losses by name, statistics by name, valid by metric.
         processes: those that train together.
         throughput: of the last evaluation: ``pairs`` rated a second, ``users`` ranked a second (with their metrics).
@@ -48,6 +50,7 @@ class EvaluationMixin:
         self.history: list[dict] = []
         self.throughput: dict[str, float] = {}
         self.data_fingerprint = ""
+        self.epoch: int | None = None
         self._candidates: torch.Tensor | None = None
         self.evaluator = UserEvaluator(config)
         of_tasks = {task.family.name: task.family for task in config.task_classes}
@@ -61,6 +64,7 @@ class EvaluationMixin:
         with self._asking_for_fields(train_data):
             losses = super()._train_epoch(train_data, epoch_idx, loss_func, show_progress)
         self.history.append({"epoch": epoch_idx, "seconds": perf_counter() - start, "losses": _by_name(losses)})
+        self.check_finite(_by_name(losses))
         return losses
 
     @contextmanager
@@ -90,6 +94,7 @@ class EvaluationMixin:
 
         Ranks draw numbers of their own, but share out the same batches, whose order is the loader's generator's.
         """
+        self.epoch = epoch_idx
         seed = own = _seed_of(self.config["seed"], epoch_idx)
         if self.processes.rank:
             own = _seed_of(self.config["seed"], epoch_idx, self.processes.rank)
@@ -99,11 +104,46 @@ class EvaluationMixin:
             train_data.generator.manual_seed(seed)
 
     def _check_nan(self, loss: torch.Tensor) -> None:
-        if torch.isnan(loss):
-            raise InputError(
-                f"training loss is nan in epoch {len(self.history)}; lower learning_rate (now {self.learning_rate:g}) "
-                f"or set clip_grad_norm: {{max_norm: 1}}"
-            )
+        if not torch.isfinite(loss):
+            raise InputError(self._diverged("training loss", float(loss)))
+
+    def check_finite(self, losses: dict[str, float]) -> None:
+        """Refuse to go on from an epoch whose losses or weights are not finite: nothing of it is saved.
+
+        Raises:
+            InputError: names epoch, learning rate and the last good checkpoint.
+        """
+        for name, value in losses.items():
+            if not math.isfinite(value):
+                raise InputError(self._diverged(f"training loss '{name}'", value))
+        for name, weight in self.model.named_parameters():
+            if not torch.isfinite(weight).all():
+                raise InputError(self._diverged(f"weight '{name}'", math.nan))
+
+    def _check_metrics(self, score: float, result: dict[str, float]) -> None:
+        """The chosen metric must be a number; another may be NaN where the part cannot give it, but not from now on."""
+        measured = [epoch["valid"] for epoch in self.history[:-1] if "valid" in epoch]
+        for name, value in {**result, self.config["valid_metric"]: score}.items():
+            was_finite = any(math.isfinite(valid.get(name, math.nan)) for valid in measured)
+            if math.isinf(value) or (math.isnan(value) and (name == self.config["valid_metric"] or was_finite)):
+                raise InputError(self._diverged(f"validation metric {name}", float(value)))
+
+    def _check_predictions(self, values: torch.Tensor, what: str) -> None:
+        """RecBole ranks NaN like a number, and a clipped infinity is a rating: neither would show in the metrics."""
+        if torch.isnan(values).any() or torch.isposinf(values).any():
+            raise InputError(self._diverged(what, math.nan))
+
+    def _diverged(self, what: str, value: float) -> str:
+        number = "nan" if math.isnan(value) else f"{value:g}"
+        if self.epoch is None:
+            return f"{what} is {number}: the weights of this model do not predict numbers; train again"
+        good = f"the last good checkpoint is {self.saved_model_file}"
+        if not os.path.isfile(self.saved_model_file):
+            good = "no checkpoint was saved yet"
+        return (
+            f"{what} is {number} in epoch {self.epoch}; lower learning_rate (now {self.learning_rate:g}) or set "
+            f"clip_grad_norm: {{max_norm: 1}}; {good}"
+        )
 
     def _valid_epoch(self, valid_data, show_progress=False):
         if valid_data.ranking is not None and self._ranks_by_pairs() and not self._chooses_by_ranking():
@@ -112,6 +152,7 @@ class EvaluationMixin:
         score, result = self.processes.on_rank_zero(lambda: validate(valid_data, show_progress))
         if self.history:
             self.history[-1]["valid"] = dict(result)
+            self._check_metrics(score, result)
         for name, value in result.items():
             self.tensorboard.add_scalar(f"Valid/{name}", value, self.history[-1]["epoch"] if self.history else 0)
         return score, result
@@ -191,7 +232,9 @@ class EvaluationMixin:
         """``predict`` of each row of a part, [n], in batches."""
         step = max(1, self.config["eval_batch_size"])
         parts = (rows[first : first + step].to(self.device) for first in range(0, len(rows), step))
-        return torch.cat([predict(part).view(-1) for part in parts])
+        predicted = torch.cat([predict(part).view(-1) for part in parts])
+        self._check_predictions(predicted, "a predicted value")
+        return predicted
 
     def predict_ratings(self, rows) -> torch.Tensor:
         """Predicted rating of each row of a part, clipped to the scale, [n]."""
@@ -212,6 +255,7 @@ class EvaluationMixin:
 
     def _full_sort_batch_eval(self, batched_data):
         interaction, scores, positive_u, positive_i = super()._full_sort_batch_eval(batched_data)
+        self._check_predictions(scores, "the score of a movie")
         if self._candidates is not None:
             scores[:, ~self._candidates.to(scores.device)] = -np.inf
         return interaction, scores, positive_u, positive_i
@@ -222,22 +266,33 @@ class EvaluationMixin:
         if self.processes.rank:
             return
         path = kwargs.pop("saved_model_file", self.saved_model_file)
-        save_checkpoint(
-            path,
-            {
-                "config": self.config.plain(),
-                "epoch": epoch,
-                "cur_step": self.cur_step,
-                "best_valid_score": float(self.best_valid_score),
-                "state_dict": dict(self.model.state_dict()),
-                "other_parameter": self.model.other_parameter() or {},
-                "optimizer": self.optimizer.state_dict(),
-                "data": self.data_fingerprint,
-                "training": self.training_state(),
-            },
-        )
+        content = {
+            "config": self.config.plain(),
+            "epoch": epoch,
+            "cur_step": self.cur_step,
+            "best_valid_score": float(self.best_valid_score),
+            "state_dict": dict(self.model.state_dict()),
+            "other_parameter": self.model.other_parameter() or {},
+            "optimizer": self.optimizer.state_dict(),
+            "data": self.data_fingerprint,
+            "training": self.training_state(),
+        }
+        try:
+            save_checkpoint(path, content)
+        except (OSError, RuntimeError) as error:  # torch has a RuntimeError for a full disk
+            raise InputError(self._not_saved(path, epoch, error)) from error
         if verbose:
             self.logger.info(f"Saving current: {path}")
+
+    def _not_saved(self, path: str, epoch: int, error: OSError | RuntimeError) -> str:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else " ".join(str(error).split())
+        kept = "none was saved before"
+        if os.path.isfile(path):
+            kept = "the file still holds the best epoch before it: go on from it with --resume"
+        return (
+            f"{path}: the checkpoint of epoch {epoch} cannot be written ({reason[:160]}); {kept}; free some space, or "
+            f"choose another checkpoint_dir"
+        )
 
     def training_state(self) -> dict:
         """What going on training needs beyond weights and optimiser."""

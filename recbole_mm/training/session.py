@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import sys
 import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from logging import Handler, getLogger
+from logging import Handler, LogRecord, getLogger
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, time
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,8 @@ from recbole_mm.data.dataset import dataset_class_of, read_modalities
 from recbole_mm.data.splits import Split, build_split
 from recbole_mm.datasets.registry import PREPARABLE, prepare
 from recbole_mm.environment import peak_rss_mb, versions
-from recbole_mm.errors import InputError
+from recbole_mm.errors import InputError, NotWrittenError, when_stopped
+from recbole_mm.files import write_text, writing
 from recbole_mm.training import distributed
 from recbole_mm.training.result import Result
 from recbole_mm.training.resume import read_config
@@ -69,24 +71,53 @@ def run(
     ``if __name__ == "__main__":``, since each of them imports the script.
 
     Raises:
-        InputError: wrong options or data, before any training.
+        InputError: wrong options or data, before any training; or training diverges.
+        NotWrittenError: the run is finished (``result`` of the error), but ``result_file`` or ``predictions_file``
+            cannot be written.
+        KeyboardInterrupt: its message names the checkpoint from which training goes on.
     """
     config = read_config(model, dataset, config_file_list, config_dict, arguments)
     check_writable(config)
-    if process_count(config) == 1:
-        return _train(config, saved)
-    _prepare_files(config)  # once, before each process reads them
-    return Result(**distributed.launch(_train_as_rank, config, saved))
+    start = time()
+    with when_stopped(lambda: how_to_go_on(config, start)):
+        if process_count(config) == 1:
+            result, failures = _train(config, saved)
+        else:
+            _prepare_files(config)  # once, before each process reads them
+            returned = distributed.launch(_train_as_rank, config, saved)
+            result, failures = Result(**returned["result"]), returned["failures"]
+    if failures:
+        raise NotWrittenError("; ".join(failures), result)
+    return result
+
+
+def how_to_go_on(config: Config, start: float) -> str:
+    """What a run that was stopped has kept.
+
+    Args:
+        start: seconds since the epoch (`time.time`), when the run started.
+    """
+    saved = Path(config["checkpoint_dir"]).glob(f"{config['model']}-{config['dataset']}-*.pt")
+    of_this_run = [path for path in saved if path.stat().st_mtime >= start - 1]
+    if of_this_run:
+        newest = max(of_this_run, key=lambda path: path.stat().st_mtime)
+        return f"the best epoch so far is kept; go on with: recbole-mm run --resume={newest}"
+    if config["resume"]:
+        return f"no epoch was finished; {config['resume']} is as it was: the same command starts again from it"
+    return "no checkpoint was saved yet; the same command starts again"
 
 
 def _train_as_rank(config: Config, saved: bool) -> dict[str, Any] | None:
     """A run in one of several processes: what rank 0 measured, None from the others."""
-    result = _train(config, saved)
-    return None if result is None else asdict(result)
+    result, failures = _train(config, saved)
+    return None if result is None else {"result": asdict(result), "failures": failures}
 
 
-def _train(config: Config, saved: bool) -> Result | None:
-    """A run in this process; None from a rank that is not the first and so has nothing to report."""
+def _train(config: Config, saved: bool) -> tuple[Any, list[str]]:
+    """A run in this process: its result, and why files of it could not be written.
+
+    The result is None from a rank that is not the first and so has nothing to report.
+    """
     processes = distributed.current()
     if processes.rank == 0:
         _start_log(config)
@@ -103,7 +134,7 @@ def _train(config: Config, saved: bool) -> Result | None:
             trainer.resume_checkpoint(config["resume"])
         trainer.fit(session.train_data, session.valid_data, saved=saved, show_progress=config["show_progress"])
         if processes.rank:
-            return None
+            return None, []
         checkpoint = trainer.saved_model_file if saved else None
     best = trainer.load_weights(checkpoint) if checkpoint else None
     fitted = perf_counter()
@@ -134,21 +165,25 @@ def _train(config: Config, saved: bool) -> Result | None:
         config={**config.plain(), **of_several(config)},
         history=history,
     )
-    _write_files(result, session)
-    return result
+    return result, _write_files(result, session)
 
 
-def _write_files(result: Result, session: Session) -> None:
-    """The files that the options ``result_file`` and ``predictions_file`` ask for."""
-    config = session.config
+def _write_files(result: Result, session: Session) -> list[str]:
+    """Write the files that ``result_file`` and ``predictions_file`` ask for; why those failed that could not be."""
+    config, failures = session.config, []
     if config["result_file"]:
-        path = Path(config["result_file"])
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(result.to_json() + "\n", encoding="utf-8")
+        try:
+            write_text(config["result_file"], result.to_json() + "\n")
+        except InputError as error:
+            failures.append(f"result_file: {error}")
     if config["predictions_file"]:
-        path = Path(config["predictions_file"])
-        path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(path, **session.trainer.predictions(session.test_data))
+        arrays = session.trainer.predictions(session.test_data)
+        try:
+            with writing(config["predictions_file"]) as temporary, open(temporary, "wb") as file:
+                np.savez_compressed(file, **arrays)
+        except InputError as error:
+            failures.append(f"predictions_file: {error}")
+    return failures
 
 
 def prepare_session(config: Config) -> Session:
@@ -266,7 +301,22 @@ def _start_log(config: Config) -> None:
     Path("log", config["model"]).mkdir(parents=True, exist_ok=True)
     init_logger(config)
     _log_handlers[:] = root.handlers
+    for handler in root.handlers:
+        handler.handleError = _say_once(handler)
     root.handlers = others + root.handlers
+
+
+def _say_once(handler: Handler) -> Callable[[LogRecord], None]:
+    """What becomes of a line that a handler cannot write: one warning, where logging prints a traceback for each."""
+    said: list[str] = []
+
+    def handle(record: LogRecord) -> None:
+        error = sys.exc_info()[1]
+        if not said:
+            said.append(where := getattr(handler, "baseFilename", "the log"))
+            print(f"recbole-mm: warning: {where}: cannot be written ({error}); the run goes on", file=sys.stderr)
+
+    return handle
 
 
 def fingerprint(dataset: Dataset, split: Split) -> str:

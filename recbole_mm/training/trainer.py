@@ -106,6 +106,7 @@ class MultitaskTrainer(EvaluationMixin, Trainer):
         self.history.append(
             {"epoch": epoch_idx, "seconds": perf_counter() - start, "losses": means, "statistics": statistics}
         )
+        self.check_finite(means)
         return {**means, **statistics}
 
     def _build_optimizer(self, **kwargs) -> torch.optim.Optimizer:

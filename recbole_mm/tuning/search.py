@@ -11,8 +11,11 @@ The test part is never evaluated: a trial trains and returns the validation metr
 from __future__ import annotations
 
 import json
+import os
 import shlex
+import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
@@ -26,7 +29,8 @@ from tabulate import tabulate
 from recbole_mm import __version__
 from recbole_mm.config.config import Config
 from recbole_mm.config.sources import find_file
-from recbole_mm.errors import InputError
+from recbole_mm.errors import InputError, when_stopped
+from recbole_mm.files import why, write_text
 from recbole_mm.training.session import check_writable, prepare_session
 from recbole_mm.tuning.search_space import SearchSpace, read_space
 
@@ -70,15 +74,13 @@ class Log:
 
     def __init__(self, path: Path, search: dict[str, Any]) -> None:
         self.path, self.trials = path, dict[int, Trial]()
-        if not path.is_file():
-            try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                self._append({"search": search})
-            except OSError as error:
-                raise InputError(f"{path}: cannot be written ({error.strerror}); give another --out") from error
+        head = json.dumps({"search": search})
+        lines = _whole_lines(path, head)
+        if not lines:
+            self._append({"search": search})
             return
         try:
-            first, *others = map(json.loads, path.read_text(encoding="utf-8").splitlines())
+            first, *others = map(json.loads, lines)
             logged_search = first["search"]
             self.trials = {line["number"]: Trial(**line) for line in others}
         except (ValueError, LookupError, TypeError) as error:
@@ -97,8 +99,51 @@ class Log:
         self._append(asdict(trial))
 
     def _append(self, line: dict[str, Any]) -> None:
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        """Add a line that is whole, or, if the disk is full, none."""
+        size = None
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("ab") as file:
+                size = file.tell()
+                file.write((json.dumps(line) + "\n").encode())
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            if size is not None:
+                with suppress(OSError):
+                    os.truncate(self.path, size)
+            raise InputError(
+                f"{self.path}: {why(error)}; finished trials are kept: free some space and type the command again, or "
+                f"give another --out"
+            ) from error
+
+
+def _whole_lines(path: Path, head: str) -> list[str]:
+    """The lines of a log; a last one that a killed process has torn is dropped from the file, and that is said.
+
+    Args:
+        head: the first line that a new log would have: only of a log may a first line be torn.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    if not path.is_file():
+        return []
+    try:
+        content = path.read_bytes()
+        whole, _, torn = content.rpartition(b"\n")
+        if torn and (whole.startswith(b'{"search"') or (not whole and head.encode().startswith(torn))):
+            kept = len(content) - len(torn)
+            os.truncate(path, kept)
+            content = content[:kept]
+            print(
+                f"recbole-mm: warning: {path}: its last line is torn and was dropped; that trial runs again",
+                file=sys.stderr,
+            )
+        return content.decode("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path}: is not a log of trials ({reason}); remove it, or give another --out") from error
 
 
 class Search(HyperTuning):
@@ -205,14 +250,19 @@ def tune(arguments: Sequence[str], trials: int = 12, out: Path = Path("propertie
         return worst if trial.score is None else trial.score, bigger
 
     tuner = Search(objective, space, model, trials, config["seed"])
-    tuner.start_from({option: config[option] for option in space.distributions})
-    tuner.run()
+
+    def kept() -> str:
+        return f"{len(log.trials)} trials are kept in {log.path}; the same command goes on with the next"
+
+    with when_stopped(kept):
+        tuner.start_from({option: config[option] for option in space.distributions})
+        tuner.run()
     chosen = best(seen, bigger)
     if chosen is None:
         raise InputError(f"every trial of {model} failed, the last with: {seen[-1].failure}")
     command = shlex.join(["recbole-mm", "tune", *arguments, f"--trials={trials}"])
-    file.write_text(_chosen_file(command, metric, chosen, seen), encoding="utf-8")
-    print(_table(seen, metric, bigger))
+    print(_table(seen, metric, bigger), flush=True)
+    write_text(file, _chosen_file(command, metric, chosen, seen))
     return file
 
 

@@ -71,3 +71,10 @@ def test_command_serves_until_interrupted(checkpoint_of):
             assert running.wait(60) == 0
         finally:
             running.kill()
+
+
+@pytest.mark.parametrize("host", ["no.such.host.invalid", "a b", "x" * 300, "é" * 70])
+def test_a_host_without_an_address_is_one_line(capsys, host):
+    assert main(["demo", "--checkpoint=none.pt", f"--host={host}"]) == 2
+    error = capsys.readouterr().err
+    assert f"--host={host}: has no address" in error and error.count("\n") == 1

@@ -139,6 +139,25 @@ def test_a_reason_is_asked_of_one_known_movie(client, item):
     assert response.status_code == 400 and response.json["error"].startswith("item: must be the id")
 
 
+def test_deep_nesting_is_refused(client):
+    for body in ("[" * 30_000, "[" * 30_000 + "]" * 30_000, '{"liked":' * 6_000 + "1" + "}" * 6_000):
+        response = client.post("/api/recommend", data=body, content_type="application/json")
+        assert response.status_code == 400 and response.json["error"]
+
+
+@pytest.mark.parametrize("path", ["/api/recommend", "/api/explain"])
+def test_an_unknown_key_is_refused_with_the_known_ones(client, path):
+    response = client.post(path, json={"item": "m1", "likes": ["m4"]})
+    assert response.status_code == 400
+    assert response.json["error"] == "'likes' is no key of a question; keys: liked, disliked, modalities, item"
+
+
+def test_answers_are_not_stored(client):
+    answers = [client.get(path) for path in ("/", "/api/catalogue", "/static/page.js", "/nowhere")]
+    answers += [client.post("/api/recommend", json=given) for given in ({}, {"likes": []})]
+    assert [answer.headers["Cache-Control"] for answer in answers] == ["no-store"] * len(answers)
+
+
 def test_nothing_but_json_of_some_size_is_read(client):
     body = pickle.dumps({"liked": []})
     assert client.post("/api/recommend", data=body).status_code == 415

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import json
+import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -109,6 +111,54 @@ def test_an_interrupted_search_goes_on_and_one_seed_gives_one_search(arguments, 
     assert lines(tmp_path / "other")[2]["options"] != lines(tmp_path / "whole")[2]["options"]
     with pytest.raises(InputError, match=r"BPR.jsonl: holds a search with other arguments; remove it"):
         tune([*arguments, "--seed=1"], trials=2, out=tmp_path / "whole")
+
+
+@pytest.mark.parametrize("torn", ['{"number": 2, "opti', "\0\0\0"])
+def test_a_torn_last_line_is_dropped_and_its_trial_runs_again(arguments, quick_space, tmp_path, torn, capsys):
+    tune(arguments, trials=2, out=tmp_path / "tuned")
+    (log,) = tmp_path.rglob("*.jsonl")
+    whole = lines(tmp_path)
+    log.write_text("".join(log.read_text().splitlines(keepends=True)[:2]) + torn)
+    capsys.readouterr()
+    tune(arguments, trials=2, out=tmp_path / "tuned")
+    assert "its torn last line is dropped" in capsys.readouterr().err
+    assert [line.get("options") for line in lines(tmp_path)] == [line.get("options") for line in whole]
+
+
+def test_a_first_line_that_is_torn_starts_anew_but_another_file_is_left_alone(tmp_path):
+    path = tmp_path / "log.jsonl"
+    path.write_text('{"search": {"x"')
+    tuning.Log(path, {"x": 1})
+    assert path.read_text() == '{"search": {"x": 1}}\n'
+    path.write_text("mine\nand mine")
+    with pytest.raises(InputError, match="is not a log of trials"):
+        tuning.Log(path, {"x": 1})
+    assert path.read_text() == "mine\nand mine"
+
+
+def test_a_full_disk_tears_no_line(tmp_path, monkeypatch):
+    path = tmp_path / "log.jsonl"
+    log = tuning.Log(path, {"x": 1})
+    monkeypatch.setattr(
+        os, "fsync", lambda file: (_ for _ in ()).throw(OSError(errno.ENOSPC, "No space left on device"))
+    )
+    with pytest.raises(InputError, match=r"log.jsonl: cannot be written \(No space left on device\); finished trials"):
+        log.add(tuning.Trial(1, {}, 1.0, {}, 1, 1.0, ""))
+    assert path.read_text() == '{"search": {"x": 1}}\n'
+
+
+def test_an_interruption_says_that_finished_trials_are_kept(arguments, quick_space, tmp_path, monkeypatch, capsys):
+    run_trial = tuning.run_trial
+
+    def stopped_in_the_second(number, *rest):
+        if number == 2:
+            raise KeyboardInterrupt
+        return run_trial(number, *rest)
+
+    monkeypatch.setattr(tuning, "run_trial", stopped_in_the_second)
+    assert main(["tune", *arguments, "--trials=3", f"--out={tmp_path / 'tuned'}"]) == 130
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("recbole-mm: interrupted; 1 trials are kept in ") and "the same command goes on" in error
 
 
 def test_a_failed_trial_stops_no_other(arguments, own_space, tmp_path, monkeypatch):

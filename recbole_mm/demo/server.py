@@ -1,0 +1,63 @@
+"""The server of the page (waitress), with limits of time and number that slow or many connections meet.
+
+A server that waits forever, for at most 100 connections, is locked by whoever opens 100 and sends nothing.
+"""
+
+from __future__ import annotations
+
+from time import monotonic
+from types import MethodType
+from typing import Any
+
+import waitress
+from flask import Flask
+from waitress.server import BaseWSGIServer
+
+from recbole_mm.demo.app import MAX_BYTES
+
+REQUEST_SECONDS = 20  # from the first byte of a request to its last
+SETTINGS: dict[str, Any] = {
+    "connection_limit": 800,  # below the 1,024 open files that many systems allow
+    "channel_timeout": 10,  # seconds without a byte, after which a connection is closed
+    "cleanup_interval": 2,  # seconds between two looks for such connections
+    "threads": 4,
+    "max_request_header_size": 16 * 1024,
+    "max_request_body_size": MAX_BYTES,
+    "asyncore_use_poll": True,  # select() watches 1,024 files at most
+    "ident": None,
+}
+
+
+def create_server(app: Flask, host: str, port: int, **settings: Any):
+    """The server, listening.
+
+    Args:
+        settings: waitress's, in place of those of `SETTINGS`.
+
+    Raises:
+        OSError: the address cannot be listened at.
+    """
+    sockets: dict[int, Any] = {}
+    server = waitress.create_server(app, map=sockets, host=host, port=port, **{**SETTINGS, **settings})
+    for listener in [one for one in sockets.values() if isinstance(one, BaseWSGIServer)]:
+        _limit_requests(listener)
+    return server
+
+
+def _limit_requests(listener: BaseWSGIServer) -> None:
+    """Close connections whose request takes too long to arrive: a byte a second would keep them open forever."""
+    started: dict[Any, tuple[Any, float]] = {}
+    close_silent = listener.maintenance
+
+    def maintenance(self: BaseWSGIServer, now: float) -> None:
+        close_silent(now)
+        arriving = {channel: channel.request for channel in self.active_channels.values() if channel.request}
+        for channel in started.keys() - arriving.keys():
+            del started[channel]
+        for channel, request in arriving.items():
+            if started.get(channel, (None, 0.0))[0] is not request:
+                started[channel] = request, monotonic()
+            elif monotonic() - started[channel][1] > REQUEST_SECONDS:
+                channel.will_close = True
+
+    listener.maintenance = MethodType(maintenance, listener)
