@@ -114,7 +114,8 @@ def csv_engine(dataset: ModuleType) -> bool:
 
     def read_csv(*args, **kwargs):
         if kwargs.get("engine") == "python" and len(kwargs.get("delimiter", "")) == 1:
-            missing = {name: [""] if kind is str else list(MISSING_NUMBERS) for name, kind in kwargs["dtype"].items()}
+            kinds = kwargs.get("dtype", {})
+            missing = {name: [""] if kind is str else list(MISSING_NUMBERS) for name, kind in kinds.items()}
             kwargs.update(engine="c", float_precision="round_trip", quoting=csv.QUOTE_NONE)
             kwargs.update(keep_default_na=False, na_values=missing)
         return pandas.read_csv(*args, **kwargs)
