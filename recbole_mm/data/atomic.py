@@ -141,7 +141,7 @@ def _rule(config, source: str, field: str) -> _Numbers:
     if source == "inter" and field == config["RATING_FIELD"] and config.reads_ratings:
         scale = config["rating_scale"]
         low, high = scale or (-_FLOAT32_MAX, _FLOAT32_MAX)
-        shown = f", from {low:g} to {high:g} (option rating_scale)" if scale else ""
+        shown = f", from {low:g} to {high:g} (option rating_scale)" if scale else " that float32 can hold"
         return _Numbers(low, high, True, f"must be a number{shown}; correct or remove the row")
     if source == "inter" and field == config["TIME_FIELD"]:
         if config["eval_args"]["order"] != "TO":

@@ -12,6 +12,7 @@ import pytest
 from recbole_mm.config.config import Config
 from recbole_mm.data.vectors import write_vectors
 from recbole_mm.errors import InputError
+from recbole_mm.evaluation.metrics import rated_metrics
 from recbole_mm.training.session import prepare_data, prepare_session
 
 
@@ -345,3 +346,9 @@ def test_vectors_of_a_session_are_those_of_the_file(planted):
     ids = session.split.train.field2token_id["item_id"]
     values = session.split.train.modalities["text"].values.numpy()
     np.testing.assert_allclose(values[[ids[token] for token in planted.tokens]], planted.text, rtol=1e-5)
+
+
+def test_numbers_of_listens_have_a_rated_ndcg():
+    users, counts = np.repeat([0, 1], 4), np.array([4000.0, 10, 3, 1, 2, 5000, 7, 1])
+    found = rated_metrics([2], users, counts, counts)
+    assert found["rated_ndcg@2"] == pytest.approx(1.0) and 0 < found["rated_ndcg@2_random"] < 1
