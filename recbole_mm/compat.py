@@ -11,6 +11,7 @@ can fix: the trainer handles checkpoints that ``torch.load`` refuses since torch
 from __future__ import annotations
 
 import copy
+import csv
 import functools
 import importlib.abc
 import sys
@@ -19,6 +20,12 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType, SimpleNamespace
 
 from recbole_mm import unsafe_calls
+
+# What pandas takes for a missing number.
+MISSING_NUMBERS = (
+    *("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN"),
+    *("<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"),
+)
 
 
 def numpy_scalar_names(numpy: ModuleType) -> bool:
@@ -94,10 +101,14 @@ def collector_counts(collector: ModuleType) -> bool:
 
 
 def csv_engine(dataset: ModuleType) -> bool:
-    """All versions: atomic files are read by the slow Python parser of pandas.
+    """All versions: atomic files are read by the slow Python parser of pandas, and as quoted CSV.
 
     ``Dataset._load_feat`` (data/dataset/dataset.py) sets ``engine="python"``, which makes a list of texts of each of 20
     million ratings. Both parsers give the same fields, and with ``round_trip`` also the same numbers.
+
+    With the default quoting a title that begins with a quotation mark swallows the rows up to the next one, and an id
+    ``null`` or ``NA`` is a missing value whose rows are dropped. Here nothing is quoted, and an id or a word is missing
+    only where it is empty.
     """
     pandas = dataset.pd
     if not isinstance(pandas, ModuleType):
@@ -105,7 +116,10 @@ def csv_engine(dataset: ModuleType) -> bool:
 
     def read_csv(*args, **kwargs):
         if kwargs.get("engine") == "python" and len(kwargs.get("delimiter", "")) == 1:
-            kwargs.update(engine="c", float_precision="round_trip")
+            kinds = kwargs.get("dtype", {})
+            missing = {name: [""] if kind is str else list(MISSING_NUMBERS) for name, kind in kinds.items()}
+            kwargs.update(engine="c", float_precision="round_trip", quoting=csv.QUOTE_NONE)
+            kwargs.update(keep_default_na=False, na_values=missing)
         return pandas.read_csv(*args, **kwargs)
 
     dataset.pd = SimpleNamespace(**{**vars(pandas), "read_csv": read_csv})

@@ -126,9 +126,36 @@ def check_split(config) -> None:
             f"option 'benchmark_filename' has its own split, which contradicts split_by {final['split_by']}; use "
             f"--protocol=ranking or leave benchmark_filename out"
         )
+    _check_three_parts(final)
     scale = final["rating_scale"]
     if scale is not None and not (len(scale) == 2 and all(map(_is_number, scale)) and scale[0] < scale[1]):
         raise InputError(f"option 'rating_scale' is {scale}, but takes [lowest, highest], e.g. [1, 5]")
+
+
+def _check_three_parts(final: dict[str, Any]) -> None:
+    """A run trains on one part, chooses its epoch on another and tests on a third."""
+    files = final["benchmark_filename"]
+    if files and len(files) != 3:
+        raise InputError(
+            f"option 'benchmark_filename' is {files}, but takes three files, of training, validation and test; take "
+            f"some of the training rows for validation: [train, valid, test]"
+        )
+    if files or final["split_by"] != "recbole":
+        return
+    for way, parts in (final["eval_args"]["split"] or {}).items():
+        if way == "LS" and parts != "valid_and_test":
+            raise InputError(f"option 'eval_args': split LS is {parts}, but a run needs LS: valid_and_test")
+        if (
+            way in ("RS", "TS")
+            and isinstance(parts, list)
+            and not (len(parts) == 3 and all(part > 0 for part in parts))
+        ):
+            raise InputError(
+                f"option 'eval_args': split {way} is {parts}, but takes the ratios of three parts, of training, "
+                f"validation and test, e.g. [0.8, 0.1, 0.1]"
+            )
+        if way == "TS" and final["eval_args"]["order"] != "TO":
+            raise InputError("option 'eval_args': split TS needs rows in the order of time; add order: TO")
 
 
 def _is_number(value: Any) -> bool:

@@ -3,24 +3,45 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+import logging
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from recbole_mm.compat import MISSING_NUMBERS
+from recbole_mm.data.lines import check_lines, line_of_row, not_readable
 from recbole_mm.errors import InputError, nearest
+
+logger = logging.getLogger(__name__)
 
 TYPES = ("token", "float", "token_seq", "float_seq")
 _ROWS_AT_A_TIME = 1_000_000
+_FLOAT32_MAX = float(np.finfo(np.float32).max)
+_EXACT = 2.0**53  # larger whole numbers are not exact as floats
 
 
-def check_atomic_files(config) -> None:
-    """Check ``<dataset>.inter``, ``.item`` and ``.user`` against the options of the run.
+@dataclass(frozen=True)
+class AtomicFiles:
+    """What the files of a data set hold.
+
+    Attributes:
+        inter: path and number of rows of each .inter file.
+        ids: for ``user`` and ``item``, the ids in the order of the file; absent where there is no file.
+    """
+
+    inter: dict[Path, int]
+    ids: dict[str, list[str]]
+
+
+def check_atomic_files(config) -> AtomicFiles:
+    """Check ``<dataset>.inter``, ``.item`` and ``.user`` line by line against the options of the run.
 
     Raises:
-        InputError: the folder, the .inter file or a field of the run is missing, a header is wrong, a rating is not a
-            number or not on the scale, or an item or user is twice in its file.
+        InputError: the folder, the .inter file or a field of the run is missing, a header is wrong, a row has another
+            number of columns, an id is empty, a number is none or out of range, or an item or user is twice in its
+            file. The message names file, line and field.
     """
     folder, dataset = Path(config["data_path"]), config["dataset"]
     if not folder.is_dir():
@@ -35,18 +56,18 @@ def check_atomic_files(config) -> None:
         types[rating] = "float"
     if config["eval_args"]["order"] == "TO":
         types[config["TIME_FIELD"]] = "float"
-    parts = config["benchmark_filename"]
+    parts, found = config["benchmark_filename"], AtomicFiles({}, {})
     for path in [folder / f"{dataset}.{part}.inter" for part in parts] if parts else [folder / f"{dataset}.inter"]:
-        fields = _check_header(path, config, "inter", types)
-        if config.reads_ratings:
-            _check_ratings(path, config, list(fields).index(rating))
+        found.inter[path] = _check_file(path, config, "inter", types)
     for source, id_field in (("item", item), ("user", user)):
         path = folder / f"{dataset}.{source}"
         if path.is_file():
-            fields = _check_header(path, config, source, {id_field: "token"})
-            _check_unique(path, config, list(fields).index(id_field), id_field)
+            if _is_read(config, source):
+                _check_file(path, config, source, {id_field: "token"})
+                found.ids[source] = _check_unique(path, config, id_field)
         elif source == "item" and _loaded(config, source):
             raise InputError(f"{path}: no such file; the dataset needs it (or remove it from load_col)")
+    return found
 
 
 def _loaded(config, source: str) -> list[str]:
@@ -55,10 +76,41 @@ def _loaded(config, source: str) -> list[str]:
     return [] if fields == "*" else list(fields)
 
 
+def _is_read(config, source: str) -> bool:
+    return config["load_col"] is None or bool(config["load_col"].get(source))
+
+
+def _encoding(config) -> str:
+    return config["encoding"] or "utf-8"
+
+
+def _check_file(path: Path, config, source: str, types: dict[str, str]) -> int:
+    """Number of rows of one file, whose header, lines and numbers are right."""
+    fields = _check_header(path, config, source, types)
+    names, ids = list(fields), (config["USER_ID_FIELD"], config["ITEM_ID_FIELD"])
+    id_columns = {names.index(name): name for name in types if name in ids}
+    lines = check_lines(path, config["field_separator"], _encoding(config), len(names), id_columns)
+    if lines.quoted:
+        logger.warning(
+            "%s: values that look written by a CSV writer: %d, first line %d; quotation marks are read as they are, so "
+            "write the file with quoting=csv.QUOTE_NONE",
+            path,
+            lines.quoted,
+            lines.first_quoted,
+        )
+    wanted = _loaded(config, source) or names
+    left_out = set((config["unload_col"] or {}).get(source) or ())
+    numbers = [name for name in names if fields[name] == "float" and name in wanted and name not in left_out]
+    numbers += [name for name, kind in types.items() if kind == "float" and name not in numbers]
+    if numbers:
+        _check_numbers(path, config, fields, [name for name in names if name in numbers], source)
+    return lines.rows
+
+
 def _check_header(path: Path, config, source: str, types: dict[str, str]) -> dict[str, str]:
     if not path.is_file():
         raise InputError(f"{path}: no such file; the dataset needs it")
-    fields = read_header(path, config["field_separator"], config["encoding"] or "utf-8")
+    fields = read_header(path, config["field_separator"], _encoding(config))
     for field in [*types, *_loaded(config, source)]:
         if field not in fields:
             raise InputError(
@@ -71,51 +123,121 @@ def _check_header(path: Path, config, source: str, types: dict[str, str]) -> dic
     return fields
 
 
-def _check_ratings(path: Path, config, column: int) -> None:
-    """Each rating is a finite number, and on the scale if there is one. RecBole would replace others by the mean."""
-    low, high = config["rating_scale"] or (-np.inf, np.inf)
-    start = 2  # the first line is the header
-    for text in _column(path, config, column):
-        number = np.asarray(pd.to_numeric(text, errors="coerce"), dtype=float)
-        wrong = ~np.isfinite(number) | (number < low) | (number > high)
-        if wrong.any():
-            row = int(np.argmax(wrong))
-            shown = "" if pd.isna(text.iloc[row]) else text.iloc[row]
-            scale = f", from {low:g} to {high:g} (option rating_scale)" if config["rating_scale"] else ""
-            raise InputError(
-                f"{path}: line {start + row}: {config['RATING_FIELD']} is '{shown}', but must be a number{scale}; "
-                f"correct or remove the row"
-            )
-        start += len(text)
+@dataclass(frozen=True)
+class _Numbers:
+    """What the numbers of one field must be: ``remedy`` ends the message about one that is not."""
+
+    low: float
+    high: float
+    needed: bool
+    remedy: str
+
+    def wrong(self, values: np.ndarray) -> np.ndarray:
+        outside = (values < self.low) | (values > self.high)
+        return outside | np.isnan(values) if self.needed else outside
 
 
-def _check_unique(path: Path, config, column: int, field: str) -> None:
-    ids = pd.concat(list(_column(path, config, column)))
+def _rule(config, source: str, field: str) -> _Numbers:
+    if source == "inter" and field == config["RATING_FIELD"] and config.reads_ratings:
+        scale = config["rating_scale"]
+        low, high = scale or (-_FLOAT32_MAX, _FLOAT32_MAX)
+        shown = f", from {low:g} to {high:g} (option rating_scale)" if scale else " that float32 can hold"
+        return _Numbers(low, high, True, f"must be a number{shown}; correct or remove the row")
+    if source == "inter" and field == config["TIME_FIELD"]:
+        if config["eval_args"]["order"] != "TO":
+            return _Numbers(-np.inf, np.inf, False, "must be a number or empty; correct it or leave it empty")
+        return _Numbers(
+            -_EXACT,
+            _EXACT,
+            True,
+            "orders the rows and must be a number of at most 2^53, such as seconds or milliseconds since 1970; write "
+            "dates as such numbers, and remove rows without one",
+        )
+    return _Numbers(-_FLOAT32_MAX, _FLOAT32_MAX, False, "must be a number or empty; correct it or leave it empty")
+
+
+def _check_numbers(path: Path, config, fields: dict[str, str], names: list[str], source: str) -> None:
+    """Each number is what its field needs. RecBole would replace missing ones by the mean."""
+    rules, start, missing = {name: _rule(config, source, name) for name in names}, 0, dict.fromkeys(names, 0)
+    columns = [list(fields).index(name) for name in names]
+    options = _reading(config) | {"usecols": columns, "header": 0, "names": list(fields)}
+    numbers = pd.read_csv(
+        path,
+        dtype=np.float64,
+        float_precision="round_trip",
+        na_values=list(MISSING_NUMBERS),
+        chunksize=_ROWS_AT_A_TIME,
+        **options,
+    )
+    while True:
+        try:
+            chunk = next(numbers)
+        except StopIteration:
+            break
+        except (ValueError, OverflowError) as error:
+            raise _no_number(path, config, options, rules) from error
+        for name, rule in rules.items():
+            values = chunk[name].to_numpy()
+            wrong = rule.wrong(values)
+            if wrong.any():
+                raise _wrong_number(path, config, options, name, rule, start + int(np.argmax(wrong)))
+            missing[name] += int(np.isnan(values).sum())
+        start += len(chunk)
+    for name, number in missing.items():
+        if number and name != config["TIME_FIELD"]:
+            logger.warning("%s: %d of %d rows have no %s; they take the mean of the others", path, number, start, name)
+
+
+def _no_number(path: Path, config, options: dict, rules: dict[str, _Numbers]) -> InputError:
+    """The error for the first text of a column of numbers that is none."""
+    start = 0
+    for chunk in pd.read_csv(path, dtype=str, chunksize=_ROWS_AT_A_TIME, **options):
+        for name, rule in rules.items():
+            text = chunk[name]
+            bad = pd.to_numeric(text, errors="coerce").isna() & ~text.isin(MISSING_NUMBERS)
+            if bad.any():
+                return _wrong_number(path, config, options, name, rule, start + int(np.argmax(bad.to_numpy())))
+        start += len(chunk)
+    return InputError(f"{path}: a value of {', '.join(rules)} is no number; correct it")
+
+
+def _wrong_number(path: Path, config, options: dict, name: str, rule: _Numbers, row: int) -> InputError:
+    text = pd.read_csv(path, dtype=str, chunksize=_ROWS_AT_A_TIME, **options)
+    shown = next(chunk[name].loc[row] for chunk in text if row in chunk.index)
+    line = line_of_row(path, _encoding(config), row, config["field_separator"])
+    return InputError(f"{path}: line {line}: {name} is '{shown}', but {rule.remedy}")
+
+
+def read_column(path: Path, config, field: str) -> pd.Series:
+    """One field of an atomic file, as text."""
+    column = list(read_header(path, config["field_separator"], _encoding(config))).index(field)
+    return pd.read_csv(path, dtype=str, usecols=[column], **_reading(config)).iloc[:, 0]
+
+
+def _check_unique(path: Path, config, field: str) -> list[str]:
+    """The ids of a file of users or items."""
+    encoding, separator = _encoding(config), config["field_separator"]
+    ids = read_column(path, config, field)
     duplicated = ids.duplicated()
     if duplicated.any():
         row = int(np.argmax(duplicated.to_numpy()))
         first = int(np.argmax((ids == ids.iloc[row]).to_numpy()))
+        lines = [line_of_row(path, encoding, number, separator) for number in (row, first)]
         raise InputError(
-            f"{path}: line {row + 2}: {field} '{ids.iloc[row]}' is already on line {first + 2}; remove one of them"
+            f"{path}: line {lines[0]}: {field} '{ids.iloc[row]}' is already on line {lines[1]}; remove one of them"
         )
+    return ids.tolist()
 
 
-def _column(path: Path, config, column: int) -> Iterator[pd.Series]:
-    """One column as text, in chunks of rows. All columns are read, to find rows with too many columns."""
-    encoding = config["encoding"] or "utf-8"
-    options = {"sep": config["field_separator"], "dtype": str, "keep_default_na": False, "quoting": csv.QUOTE_NONE}
-    try:
-        for chunk in pd.read_csv(path, encoding=encoding, chunksize=_ROWS_AT_A_TIME, **options):
-            if not isinstance(chunk.index, pd.RangeIndex):  # pandas makes row names of columns beyond the header
-                raise InputError(f"{path}: line 2 has more columns than the header; correct or remove it")
-            yield chunk.iloc[:, column]
-    except pd.errors.ParserError as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{path}: a row has more columns than the header ({reason}); correct or remove it") from error
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"{path}: cannot be read as {encoding} ({error}); name its encoding with --encoding"
-        ) from error
+def _reading(config) -> dict:
+    """Options with which pandas takes no quotes and keeps every text, as RecBole then reads (`compat.csv_engine`)."""
+    return {
+        "sep": config["field_separator"],
+        "encoding": _encoding(config),
+        "quoting": csv.QUOTE_NONE,
+        "keep_default_na": False,
+        "engine": "c",
+    }
 
 
 def read_header(path: Path, separator: str = "\t", encoding: str = "utf-8") -> dict[str, str]:
@@ -128,9 +250,7 @@ def read_header(path: Path, separator: str = "\t", encoding: str = "utf-8") -> d
         with path.open(encoding=encoding) as file:
             header = file.readline().rstrip("\r\n")
     except (UnicodeDecodeError, LookupError) as error:
-        raise InputError(
-            f"{path}: cannot be read as {encoding} ({error}); name its encoding with --encoding"
-        ) from error
+        raise not_readable(path, encoding, str(error)) from error
     if header.startswith("\ufeff"):
         raise InputError(
             f"{path}: begins with a byte order mark, which RecBole reads as text; save the file without it"

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from recbole_mm.data.dataset import same_movie_groups
 from recbole_mm.data.labels import ItemSplit, MovieLabels
+from recbole_mm.data.loaded import check_repeated_pairs
 from recbole_mm.errors import InputError
 
 FOLDS = 5
@@ -43,10 +44,13 @@ def build_split(dataset: Dataset, config) -> Split:
     """Split ``dataset`` by the protocol in ``config`` (options ``split_by``, ``test_fold``, … and ``seed``).
 
     Raises:
-        InputError: a part would be empty, or a fold is asked of rows that were filtered.
+        InputError: a part would be empty, a fold is asked of rows that were filtered, or a pair of user and item
+            stands in several parts.
     """
     cold_items = None
     if config["split_by"] == "recbole":
+        if config["eval_args"]["order"] == "TO" and not config["benchmark_filename"]:
+            order_by_time(dataset)
         parts: list[Any] = dataset.build()
     else:
         dataset._change_feat_format()
@@ -66,6 +70,7 @@ def build_split(dataset: Dataset, config) -> Split:
                 f"{dataset.dataset_name}.inter: protocol '{config['protocol']}' leaves no {name} row; "
                 f"use more ratings or another --protocol"
             )
+    check_repeated_pairs(dataset, config, parts)
     labels: dict[str, MovieLabels] = getattr(dataset, "labels", {})
     label_items = {
         task: _label_split(dataset, of_task.labelled.numpy(), config, cold_items) for task, of_task in labels.items()
@@ -73,6 +78,22 @@ def build_split(dataset: Dataset, config) -> Split:
     for part in parts:
         part.label_items = label_items
     return Split(*parts, cold_items=cold_items, label_items=label_items)
+
+
+def order_by_time(dataset: Dataset) -> None:
+    """Order the rows by the times of the file; equal times stay in file order.
+
+    RecBole orders them later, by float32 numbers: 64 to 128 seconds of today's Unix times are one such number. Its
+    order is stable, so that it keeps this one.
+    """
+    rows, field = dataset.inter_feat, dataset.time_field
+    if field not in rows:
+        raise InputError(
+            f"option 'load_col' does not read the field '{field}', which orders the rows; add it to 'inter'"
+        )
+    times = rows[field].str[0] if rows[field].dtype == object else rows[field]  # a list where it is discretized
+    order = np.argsort(times.to_numpy(dtype=np.float64), kind="stable")
+    dataset.inter_feat = rows.iloc[order].reset_index(drop=True)
 
 
 def _file_fold_rows(dataset: Dataset, fold: int, valid_ratio: float, generator: np.random.Generator) -> list[Tensor]:

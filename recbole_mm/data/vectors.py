@@ -12,7 +12,9 @@ An item without a row has no vector: the rows are the mask, and files hold no ze
 from __future__ import annotations
 
 import logging
+import lzma
 import os
+import struct
 import zipfile
 import zlib
 from collections import deque
@@ -25,6 +27,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from recbole_mm.data.ids import same_but_written_otherwise
 from recbole_mm.errors import InputError, nearest
 from recbole_mm.features.decimals import NotANumber, parse_decimals
 
@@ -84,10 +87,18 @@ def align(table: VectorTable, token2id: dict[str, int], item_num: int) -> tuple[
         Items outside the dataset are ignored; their number is logged.
 
     Raises:
-        InputError: the table and the dataset have no item in common.
+        InputError: the table and the dataset have no item in common, or an id is written in two ways ('12', '12.0').
     """
     item_index = np.fromiter((token2id.get(token, 0) for token in table.item_ids.tolist()), np.int64)
     in_dataset = item_index > 0
+    if not in_dataset.all():
+        without = token2id.keys() - set(table.item_ids.tolist())
+        pair = same_but_written_otherwise(table.item_ids[~in_dataset].tolist(), without)
+        if pair:
+            raise InputError(
+                f"item id '{pair[0]}' of the vector file is '{pair[1]}' in the dataset ({(~in_dataset).sum()} of "
+                f"{len(in_dataset)} ids are not in it); write ids in the same way in all files"
+            )
     if not in_dataset.any():
         raise InputError(
             f"none of the {len(item_index)} item ids in the vector file (first: '{table.item_ids[0]}') is in the "
@@ -106,17 +117,25 @@ def align(table: VectorTable, token2id: dict[str, int], item_num: int) -> tuple[
 # ---------------------------------------------------------------------------------------------------------- writing
 
 
-def write_vectors(path: Path, field: str, item_ids: Sequence[str], values: np.ndarray, decimals: int = 3) -> None:
-    """Write the text form, rounded to ``decimals``. The file appears complete or not at all.
+def write_vectors(
+    path: Path,
+    field: str,
+    item_ids: Sequence[str],
+    values: np.ndarray,
+    decimals: int | None = None,
+) -> None:
+    """Write the text form with six significant digits of each value. The file appears complete or not at all.
 
     Args:
         item_ids: n tokens, unique, without tabs or line breaks.
         values: [n, d], finite.
+        decimals: round to this number of decimals instead. Smaller values then become zero.
     """
     tokens, values = _check_writable(path, field, item_ids, values)
+    values = values.astype(np.float64)
     # Rounding can give -0.0; adding 0.0 makes it 0.0, so that equal numbers have equal texts.
-    rounded = np.round(values.astype(np.float64), decimals) + 0.0
-    row_format = " ".join([f"%.{decimals}f"] * values.shape[1])
+    rounded = (values if decimals is None else np.round(values, decimals)) + 0.0
+    row_format = " ".join(["%.6g" if decimals is None else f"%.{decimals}f"] * values.shape[1])
     with replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as handle:
         handle.write(_header(field) + "\n")
         for token, row in zip(tokens, rounded, strict=True):
@@ -173,6 +192,12 @@ def _find_file(dataset_dir: Path, dataset: str, field: str) -> Path:
         return text
     if not dataset_dir.is_dir():
         raise InputError(f"no folder {dataset_dir}: vector field '{field}' of dataset '{dataset}' cannot be read")
+    npy = dataset_dir / f"{dataset}.{field}.npy"
+    if npy.is_file():
+        raise InputError(
+            f"{npy}: field '{field}': a .npy file holds no item ids; write {npz.name} with "
+            f"recbole_mm.data.vectors.write_vectors_npz(path, item_ids, values), with the ids in the order of its rows"
+        )
     atomic = {"inter", "item", "user", "kg", "link", "net"}
     names = {file.name.removeprefix(f"{dataset}.").removesuffix(".npz") for file in dataset_dir.glob(f"{dataset}.*")}
     names -= atomic
@@ -306,9 +331,17 @@ def _read_npz(path: Path, field: str) -> VectorTable:
             item_ids, values = archive["item_id"], archive["vectors"]
     except KeyError as error:
         raise InputError(f"{path}: an array of field '{field}' is missing ({error.args[0]}); {remedy}") from None
-    except (ValueError, TypeError, AttributeError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
+    except MemoryError:
+        raise InputError(f"{path}: the arrays of field '{field}' do not fit into memory; {remedy}") from None
+    except (
+        *(ValueError, TypeError, AttributeError, EOFError, OSError, RuntimeError, NotImplementedError, OverflowError),
+        *(SyntaxError, zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, lzma.LZMAError, struct.error),
+    ) as error:
         # ValueError: pickled objects, which are never loaded. TypeError, AttributeError: a plain .npy file.
+        # RuntimeError, NotImplementedError: an archive that is encrypted, or compressed in another way.
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if "allow_pickle" in reason:
+            reason = "an array holds Python objects, which are never loaded: use np.array(ids, dtype=str)"
         raise InputError(
             f"{path}: field '{field}' cannot be read as npz of plain arrays ({reason}); {remedy}"
         ) from None
@@ -323,7 +356,10 @@ def _read_npz(path: Path, field: str) -> VectorTable:
             f"{path}: field '{field}' has vectors of type {values.dtype} and item_id of type {item_ids.dtype}; {remedy}"
         )
     if item_ids.dtype.kind == "S":
-        item_ids = np.char.decode(item_ids, "utf-8")
+        try:
+            item_ids = np.char.decode(item_ids, "utf-8")
+        except UnicodeDecodeError as error:
+            raise InputError(f"{path}: an item id of field '{field}' is not UTF-8 ({error}); {remedy}") from None
     with np.errstate(over="ignore"):
         return VectorTable(item_ids.astype(np.str_, copy=False), np.ascontiguousarray(values, np.float32))
 
@@ -345,7 +381,9 @@ def _drop_non_finite(
     table: VectorTable, path: Path, field: str, place: Callable[[int], str], non_finite: str
 ) -> VectorTable:
     # max and min of a row are inf or nan if one of its values is; this needs no [n, d] mask.
-    finite = np.isfinite(table.values.max(axis=1)) & np.isfinite(table.values.min(axis=1))
+    largest, smallest = table.values.max(axis=1), table.values.min(axis=1)
+    _warn_of_constant(table, path, field, place, (largest == smallest) & np.isfinite(largest))
+    finite = np.isfinite(largest) & np.isfinite(smallest)
     if finite.all():
         return table
     n_dropped, first = int((~finite).sum()), int(np.argmin(finite))
@@ -358,3 +396,22 @@ def _drop_non_finite(
         raise InputError(f"{path}: {where}: no vector is left; clean the file")
     logger.warning("%s: %s at %s: these items count as missing", path, where, place(first))
     return VectorTable(table.item_ids[finite], table.values[finite])
+
+
+def _warn_of_constant(
+    table: VectorTable, path: Path, field: str, place: Callable[[int], str], constant: np.ndarray
+) -> None:
+    """Vectors of one repeated value (mostly zero) often stand for missing ones."""
+    if table.dimension > 1 and constant.any():
+        first = int(np.argmax(constant))
+        logger.warning(
+            "%s: %d of %d vectors of field '%s' are one value repeated, first item '%s' at %s (%g): if they stand for "
+            "missing vectors, leave their rows out",
+            path,
+            constant.sum(),
+            len(constant),
+            field,
+            table.item_ids[first],
+            place(first),
+            table.values[first, 0],
+        )

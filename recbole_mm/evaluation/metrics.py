@@ -53,7 +53,12 @@ def rated_metrics(topk: Sequence[int], users: np.ndarray, ratings: np.ndarray, s
     Najork, ECIR 2008.
     """
     _, users, counts = np.unique(users, return_inverse=True, return_counts=True)
-    gain = 2.0 ** ratings.astype(float) - 1
+    exponents, lowest = ratings.astype(float), 1.0
+    if exponents.max(initial=0.0) > 500:  # numbers of listens: 2^rating overflows, so each user's gains are scaled
+        top = np.zeros(len(counts))
+        np.maximum.at(top, users, exponents)
+        exponents, lowest = exponents - top[users], 2.0 ** -top[users]
+    gain = 2.0**exponents - lowest
     result: dict[str, float] = {}
     for k in topk:
         ideal, reached, random = (_dcg(users, gain, by, k) for by in (ratings, scores, np.zeros(len(users))))

@@ -22,9 +22,10 @@ from recbole.utils import init_logger, init_seed
 
 from recbole_mm.config.config import Config
 from recbole_mm.config.processes import of_several, process_count
-from recbole_mm.data.atomic import check_atomic_files
+from recbole_mm.data.atomic import AtomicFiles, check_atomic_files
 from recbole_mm.data.dataloader import EvaluationData, data_preparation
 from recbole_mm.data.dataset import dataset_class_of, read_modalities
+from recbole_mm.data.loaded import check_loaded
 from recbole_mm.data.splits import Split, build_split
 from recbole_mm.datasets.registry import PREPARABLE, prepare
 from recbole_mm.environment import peak_rss_mb, versions
@@ -215,23 +216,24 @@ def prepare_session(config: Config) -> Session:
 def prepare_data(config: Config) -> tuple[Dataset, Split]:
     """The data set of a run, split by its protocol."""
     init_seed(config["seed"], config["reproducibility"])
-    _prepare_files(config)
+    files = _prepare_files(config)
     with _input_errors_of_recbole(config), warnings.catch_warnings():
         # RecBole on pandas 2: deprecated, not broken (pandas 3 is excluded).
         warnings.filterwarnings("ignore", category=FutureWarning, module=r"recbole\.")
         dataset = dataset_class_of(config)(config)
         if config.reads_vectors and not config.is_multitask:
             dataset.modalities = read_modalities(dataset)
+        check_loaded(dataset, config, files)
         for note in config.notes:
             getLogger().info(note)
         getLogger().info(dataset)
         return dataset, build_split(dataset, config)
 
 
-def _prepare_files(config: Config) -> None:
+def _prepare_files(config: Config) -> AtomicFiles:
     if config["dataset"] in PREPARABLE:
         prepare(config["dataset"], Path(config["data_path"]).parent)
-    check_atomic_files(config)
+    return check_atomic_files(config)
 
 
 @contextmanager

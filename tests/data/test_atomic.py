@@ -70,7 +70,7 @@ def test_damage_is_named(planted, damage, message):
         ("\t5.0\t", "\tnan\t", r"planted.inter: line \d+: rating is 'nan'"),
         ("\t5.0\t", "\tinf\t", r"planted.inter: line \d+: rating is 'inf'"),
         ("\t5.0\t", "\t9\t", r"planted.inter: line \d+: rating is '9'.*option rating_scale"),
-        ("\t5.0\t", "\t5.0\tx\t", r"planted.inter: a row has more columns than the header"),
+        ("\t5.0\t", "\t5.0\tx\t", r"planted.inter: line 3 has 5 columns, the header has 4"),
         ("rating:float", "rating:token", "field 'rating' is of type token, but must be rating:float"),
         ("item_id:token", "item_id:float", "field 'item_id' is of type float, but must be item_id:token"),
         ("user_id:token", "\ufeffuser_id:token", "begins with a byte order mark"),

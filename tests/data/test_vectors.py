@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import pickle
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -84,8 +85,61 @@ class TestRoundTrip:
         assert read.values.dtype == np.float32
         assert read.dimension == 2
 
+    @given(hnp.arrays(np.float64, (4, 3), elements=st.floats(-3e38, 3e38)))
+    @property_test
+    def test_small_and_large_numbers_keep_their_significant_digits(self, tmp_path: Path, values) -> None:
+        write_vectors(tmp_path / "d.text", "text", [f"i{n}" for n in range(len(values))], values)
+        np.testing.assert_allclose(read_vectors(tmp_path, "d", "text").values, values, rtol=6e-6, atol=2e-38)
+
+    def test_topic_shares_do_not_become_zeros(self, tmp_path: Path) -> None:
+        values = np.random.default_rng(0).dirichlet(np.full(400, 0.05), size=20)
+        write_vectors(tmp_path / "d.text", "text", [f"i{n}" for n in range(20)], values)
+        read = read_vectors(tmp_path, "d", "text").values
+        assert ((read > 0) == (values > 1e-40)).mean() > 0.99 and np.allclose(read, values, rtol=6e-6, atol=1e-37)
+
+    @pytest.mark.parametrize("value", [0.0, 0.5])
+    def test_constant_vectors_are_warned_of(self, tmp_path: Path, caplog, value: float) -> None:
+        values = np.random.default_rng(0).normal(size=(6, 4))
+        values[[2, 5]] = value
+        write_vectors(tmp_path / "d.text", "text", list("abcdef"), values)
+        assert read_vectors(tmp_path, "d", "text").values.shape == (6, 4)
+        assert "2 of 6 vectors of field 'text' are one value repeated, first item 'c' at line 4" in caplog.text
+
+    def test_a_npy_file_is_refused_with_the_way_out(self, tmp_path: Path) -> None:
+        np.save(tmp_path / "d.text.npy", np.zeros((3, 2)))
+        with pytest.raises(InputError, match="d.text.npy.*holds no item ids.*write_vectors_npz"):
+            read_vectors(tmp_path, "d", "text")
+
+    def test_ids_that_are_python_objects_are_refused_with_the_way_out(self, tmp_path: Path) -> None:
+        np.savez(tmp_path / "d.text.npz", item_id=np.array(["a", "b"], dtype=object), vectors=np.eye(2))
+        with pytest.raises(InputError, match=r"d.text.npz.*Python objects.*dtype=str"):
+            read_vectors(tmp_path, "d", "text")
+
+    def test_an_encrypted_archive_is_an_input_error(self, tmp_path: Path) -> None:
+        path = tmp_path / "d.text.npz"
+        write_vectors_npz(path, ["a", "b"], np.eye(2))
+        content = bytearray(path.read_bytes())
+        for signature, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+            place = content.find(signature)
+            while place >= 0:
+                content[place + flags] |= 1
+                place = content.find(signature, place + 4)
+        path.write_bytes(content)
+        with pytest.raises(InputError, match=r"d.text.npz.*encrypted"):
+            read_vectors(tmp_path, "d", "text")
+
+    def test_an_oversized_archive_is_an_input_error(self, tmp_path: Path) -> None:
+        path = tmp_path / "d.text.npz"
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, shape in (("item_id", (1 << 50,)), ("vectors", (1 << 50, 8))):
+                with archive.open(f"{name}.npy", "w") as member:
+                    header = {"descr": "<U9", "fortran_order": False, "shape": shape}
+                    np.lib.format.write_array_header_1_0(member, header)
+        with pytest.raises(InputError, match="d.text.npz"):
+            read_vectors(tmp_path, "d", "text")
+
     def test_equal_numbers_are_equal_text(self, tmp_path: Path) -> None:
-        write_vectors(tmp_path / "d.text", "text", ["a", "b"], np.array([[-0.0001], [0.0001]]))
+        write_vectors(tmp_path / "d.text", "text", ["a", "b"], np.array([[-0.0001], [0.0001]]), decimals=3)
         assert (tmp_path / "d.text").read_text() == HEADER + "a\t0.000\nb\t0.000\n"
 
 

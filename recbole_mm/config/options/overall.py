@@ -114,6 +114,12 @@ MOVIES = Section(
             help="Raw vectors: clip and standardise them and keep at most this number of principal components, fitted "
             "on training movies. ~: as they are.",
         ),
+        Option(
+            "filter_inter_by_user_or_item",
+            default=False,
+            help="Leave out the ratings of movies and users without a row in the .item and .user file. Else their "
+            "fields are empty.",
+        ),
         Option("genre_field", default="class", help="Field of the .item file that holds the genres."),
         Option(
             "genre_input",

@@ -38,7 +38,7 @@ def build_vectors(source: Path, folder: Path, dataset: str, fields: Iterable[str
     """
     for field in FIELDS if fields is None else fields:
         item_ids, values = FIELDS[field](source)
-        write_vectors(folder / f"{dataset}.{field}", field, item_ids, values)
+        write_vectors(folder / f"{dataset}.{field}", field, item_ids, values, decimals=3)
 
 
 def read_text(source: Path) -> Rows:
