@@ -6,6 +6,7 @@ import csv
 import logging
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -160,15 +161,9 @@ def _check_numbers(path: Path, config, fields: dict[str, str], names: list[str],
     """Each number is what its field needs. RecBole would replace missing ones by the mean."""
     rules, start, missing = {name: _rule(config, source, name) for name in names}, 0, dict.fromkeys(names, 0)
     columns = [list(fields).index(name) for name in names]
-    options = _reading(config) | {"usecols": columns, "header": 0, "names": list(fields)}
-    numbers = pd.read_csv(
-        path,
-        dtype=np.float64,
-        float_precision="round_trip",
-        na_values=list(MISSING_NUMBERS),
-        chunksize=_ROWS_AT_A_TIME,
-        **options,
-    )
+    options: dict[str, Any] = _reading(config) | {"usecols": columns, "header": 0, "names": list(fields)}
+    as_numbers: dict[str, Any] = {"float_precision": "round_trip", "na_values": list(MISSING_NUMBERS)}
+    numbers: Any = pd.read_csv(path, dtype=np.float64, chunksize=_ROWS_AT_A_TIME, **as_numbers, **options)
     while True:
         try:
             chunk = next(numbers)
@@ -194,9 +189,10 @@ def _no_number(path: Path, config, options: dict, rules: dict[str, _Numbers]) ->
     for chunk in pd.read_csv(path, dtype=str, chunksize=_ROWS_AT_A_TIME, **options):
         for name, rule in rules.items():
             text = chunk[name]
-            bad = pd.to_numeric(text, errors="coerce").isna() & ~text.isin(MISSING_NUMBERS)
+            numbers = pd.Series(pd.to_numeric(text, errors="coerce"))
+            bad = (numbers.isna() & ~text.isin(MISSING_NUMBERS)).to_numpy()
             if bad.any():
-                return _wrong_number(path, config, options, name, rule, start + int(np.argmax(bad.to_numpy())))
+                return _wrong_number(path, config, options, name, rule, start + int(np.argmax(bad)))
         start += len(chunk)
     return InputError(f"{path}: a value of {', '.join(rules)} is no number; correct it")
 
@@ -211,7 +207,8 @@ def _wrong_number(path: Path, config, options: dict, name: str, rule: _Numbers, 
 def read_column(path: Path, config, field: str) -> pd.Series:
     """One field of an atomic file, as text."""
     column = list(read_header(path, config["field_separator"], _encoding(config))).index(field)
-    return pd.read_csv(path, dtype=str, usecols=[column], **_reading(config)).iloc[:, 0]
+    options: dict[str, Any] = _reading(config) | {"usecols": [column]}
+    return pd.read_csv(path, dtype=str, **options).iloc[:, 0]
 
 
 def _check_unique(path: Path, config, field: str) -> list[str]:
@@ -229,7 +226,7 @@ def _check_unique(path: Path, config, field: str) -> list[str]:
     return ids.tolist()
 
 
-def _reading(config) -> dict:
+def _reading(config) -> dict[str, Any]:
     """Options with which pandas takes no quotes and keeps every text, as RecBole then reads (`compat.csv_engine`)."""
     return {
         "sep": config["field_separator"],

@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from recbole.data.dataset import Dataset
 from recbole.utils import ModelType
 
 from recbole_mm.data.atomic import AtomicFiles, read_column
@@ -32,7 +32,7 @@ def filters_of(config) -> list[str]:
     return [option for option, none in FILTERS.items() if config[option] not in none]
 
 
-def check_loaded(dataset: Dataset, config, files: AtomicFiles) -> None:
+def check_loaded(dataset: Any, config, files: AtomicFiles) -> None:
     """Compare the rows and ids of a data set that is loaded, not yet split, with its files.
 
     Rated users and items without a row in their file keep their ratings and have empty features, which is logged once.
@@ -67,7 +67,7 @@ def check_loaded(dataset: Dataset, config, files: AtomicFiles) -> None:
         _tell_without_row(dataset, field, feature_file, ids, path)
 
 
-def _first_lost(dataset: Dataset, config, files: AtomicFiles) -> tuple[int, str]:
+def _first_lost(dataset: Any, config, files: AtomicFiles) -> tuple[int, str]:
     """Number (from 1) and ids of the first row of the files that is not loaded at its place."""
     fields = (dataset.uid_field, dataset.iid_field)
     told = pd.DataFrame({field: pd.concat([read_column(p, config, field) for p in files.inter]) for field in fields})
@@ -87,7 +87,7 @@ def _check_spaces(path: Path, field: str, tokens: Collection[str]) -> None:
             raise InputError(f"{path}: {field} '{token}' and '{token.strip()}' differ by a space; write one of them")
 
 
-def _tell_without_row(dataset: Dataset, field: str, feature_file: Path, ids: list[str], path: Path) -> None:
+def _tell_without_row(dataset: Any, field: str, feature_file: Path, ids: list[str], path: Path) -> None:
     tokens = dataset.field2id_token[field]
     rated = np.zeros(len(tokens), bool)
     rated[dataset.inter_feat[field].to_numpy().astype(np.int64)] = True
@@ -112,7 +112,7 @@ def _tell_without_row(dataset: Dataset, field: str, feature_file: Path, ids: lis
     )
 
 
-def check_repeated_pairs(dataset: Dataset, config, parts: Iterable[Dataset]) -> None:
+def check_repeated_pairs(dataset: Any, config, parts: Iterable[Any]) -> None:
     """Say how many rows repeat a (user, item) pair, and refuse pairs that stand in several parts of the split.
 
     There the pair that is asked for in the test would be one that was trained on. Models of sequences are the

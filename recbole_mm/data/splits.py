@@ -80,7 +80,7 @@ def build_split(dataset: Dataset, config) -> Split:
     return Split(*parts, cold_items=cold_items, label_items=label_items)
 
 
-def order_by_time(dataset: Dataset) -> None:
+def order_by_time(dataset: Any) -> None:
     """Order the rows by the times of the file; equal times stay in file order.
 
     RecBole orders them later, by float32 numbers: 64 to 128 seconds of today's Unix times are one such number. Its
