@@ -7,7 +7,6 @@ turned into tensors, dicts, lists, strings and numbers, and read with ``torch.lo
 from __future__ import annotations
 
 import os
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,8 @@ import scipy.sparse
 import torch
 
 from recbole_mm.errors import InputError
+from recbole_mm.training.checkpoint_checks import check_fields, check_weights
+from recbole_mm.training.seal import is_sealed, is_whole, seal, sync_folder
 
 FORMAT = "recbole-mm checkpoint"
 FORMAT_VERSION = 2
@@ -39,7 +40,9 @@ def save_checkpoint(path: str | Path, content: dict[str, Any]) -> None:
     aside = path.with_name(path.name + f".{os.getpid()}.part")
     try:
         torch.save({"format": FORMAT, "format_version": FORMAT_VERSION, **to_plain(content)}, aside)
+        seal(aside)
         aside.replace(path)
+        sync_folder(path.parent)
     finally:
         aside.unlink(missing_ok=True)
 
@@ -55,8 +58,15 @@ def load_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> dic
         raise InputError(f"{path}: no such checkpoint; train with --model=… first, or check the path")
     refusal = f"{path}: not a checkpoint of recbole-mm (weights and plain values only); nothing of it was loaded"
     try:
-        content = torch.load(path, map_location=device, weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
+        with path.open("rb") as file:
+            sealed = is_sealed(file)
+            if sealed and not is_whole(file):
+                raise InputError(f"{path}: damaged (its checksum is another); use a copy of it, or train again")
+            file.seek(0)
+            content = torch.load(file, map_location=device, weights_only=True)
+    except InputError:
+        raise
+    except Exception as error:  # whatever a file of another kind makes of the reader
         raise InputError(refusal) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT or not set(content) >= _KEYS:
         raise InputError(refusal)
@@ -72,7 +82,16 @@ def load_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> dic
         raise InputError(
             f"{path}: written by a newer recbole-mm (format {version}, this one reads {FORMAT_VERSION}); upgrade it"
         )
-    return from_plain(content)
+    if not sealed:
+        raise InputError(f"{path}: damaged or changed (it has no checksum); use a copy of it, or train again")
+    if set(content) != {*_KEYS, "format", "format_version"}:
+        raise InputError(f"{path}: has unknown fields; use another checkpoint, or train again")
+    try:
+        content = from_plain(content)
+    except Exception as error:
+        raise InputError(f"{path}: has a damaged array; use another checkpoint, or train again") from error
+    check_fields(path, content)
+    return content
 
 
 def restore(model: torch.nn.Module, config, data_fingerprint: str, path: str | Path) -> dict[str, Any]:
@@ -90,6 +109,7 @@ def restore(model: torch.nn.Module, config, data_fingerprint: str, path: str | P
             f"{path}: was trained on other ratings, movies, genres or vectors than this run's; use the data and "
             f"options it was trained with, or train again"
         )
+    check_weights(path, model, checkpoint)
     try:
         model.load_state_dict(checkpoint["state_dict"])
     except RuntimeError as error:

@@ -23,6 +23,7 @@ from recbole_mm.evaluation.families import FAMILIES
 from recbole_mm.evaluation.metrics import UserEvaluator
 from recbole_mm.training import distributed
 from recbole_mm.training.checkpoint import restore, save_checkpoint
+from recbole_mm.training.checkpoint_checks import check_optimizer
 
 # A bar for each evaluation of a second would bury the log; from this many batches on it is worth one.
 LONG_EVALUATION = 50
@@ -298,6 +299,11 @@ class EvaluationMixin:
         """What going on training needs beyond weights and optimiser."""
         return {}
 
+    def check_training_state(self, path: str, state: dict) -> None:
+        """Refuse what `load_training_state` cannot take."""
+        if state:
+            raise InputError(f"{path}: 'training' holds what this model does not keep; train again")
+
     def load_training_state(self, state: dict) -> None:
         """Inverse of `training_state`."""
 
@@ -317,6 +323,8 @@ class EvaluationMixin:
             raise InputError(
                 f"{resume_file}: has {self.start_epoch} epochs behind it; give --epochs above that to go on training"
             )
+        check_optimizer(resume_file, self.optimizer, checkpoint["optimizer"])
+        self.check_training_state(resume_file, checkpoint["training"])
         self.optimizer.load_state_dict(checkpoint["optimizer"])
         for group in self.optimizer.param_groups:
             group.update(lr=self.learning_rate, weight_decay=self.weight_decay)

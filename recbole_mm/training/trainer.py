@@ -11,6 +11,7 @@ from recbole.utils import get_trainer
 from torch.nn.utils import clip_grad_norm_
 from tqdm import tqdm
 
+from recbole_mm.training.checkpoint_checks import check_trained
 from recbole_mm.training.evaluation import EvaluationMixin
 
 
@@ -118,6 +119,9 @@ class MultitaskTrainer(EvaluationMixin, Trainer):
 
     def training_state(self) -> dict:
         return {"steps": self.average.steps, "trained": self.average.trained}
+
+    def check_training_state(self, path: str, state: dict) -> None:
+        check_trained(path, self.average.parameters, state)
 
     def load_training_state(self, state: dict) -> None:
         self.average.resume(**state)
