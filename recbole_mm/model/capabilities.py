@@ -21,6 +21,7 @@ class Capabilities:
         is_rating_form: it is a built-in model of RecBole with a squared error on ratings.
         reads_vectors: its data need the vectors of the movies.
         reads_genres: genres are an input of it, as a label of its table says.
+        reads_attributes: attributes of users and the year of a movie are inputs of it.
     """
 
     tasks: Mapping[str, type[Task]] = field(default_factory=dict)
@@ -28,6 +29,7 @@ class Capabilities:
     is_rating_form: bool = False
     reads_vectors: bool = False
     reads_genres: bool = False
+    reads_attributes: bool = False
 
 
 def capabilities_of(model_class: type) -> Capabilities:
