@@ -18,6 +18,7 @@ import functools
 import hashlib
 import json
 from collections.abc import Collection, Iterable
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from recbole_mm.resources import resource_dir
 TABLE_OF_MODELS = "recbole_mm.model.registry"
 RATING_FORMS = "recbole_mm.model.baselines.rating_regressors"
 BUILDERS = "recbole_mm.datasets"
+OPTIONAL_PACKAGES = {"BayesianFM": "myfm", "SVDpp": "scikit-surprise"}
 _OURS = {**MODELS, **BASELINES}
 # Assignments that are no part of a module's code here: a new version, or a new model, changes no other model's numbers.
 LEFT_OUT = {"recbole_mm": ("__version__",), TABLE_OF_MODELS: ("MODELS", "BASELINES")}
@@ -71,8 +73,17 @@ def key_of(cell: Cell) -> str:
         "properties": properties,
         "data": {path.name: read_mapping(path) if path.suffix == ".yaml" else hash_of(path) for path in data},
         "versions": {name: version for name, version in versions().items() if name != "recbole-mm"},
+        "package": _package_of(model),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _package_of(model: str) -> str | None:
+    """Version of the optional package that computes the model; None if there is none, or it is not installed."""
+    try:
+        return metadata.version(OPTIONAL_PACKAGES[model]) if model in OPTIONAL_PACKAGES else None
+    except metadata.PackageNotFoundError:
+        return None
 
 
 # ---------------------------------------------------------------------- code

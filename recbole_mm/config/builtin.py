@@ -7,7 +7,7 @@ from typing import Any
 
 from recbole.utils import ModelType
 
-from recbole_mm.model.capabilities import capabilities_of
+from recbole_mm.model.capabilities import Capabilities, capabilities_of
 
 _OF_FEATURES = (ModelType.CONTEXT, ModelType.DECISIONTREE, ModelType.SEQUENTIAL)
 
@@ -47,11 +47,11 @@ def task_options(options: Mapping[str, Any], model_class: type) -> dict[str, Any
     elif kind == ModelType.SEQUENTIAL and options.get("loss_type") == "CE":
         changes["train_neg_sample_args"] = None  # RecBole refuses its own default here
     if not is_multitask:
-        changes.update(_columns(options, kind, capabilities.reads_genres))
+        changes.update(_columns(options, kind, capabilities))
     return changes
 
 
-def _columns(options: Mapping[str, Any], kind: ModelType, reads_genres: bool) -> dict[str, Any]:
+def _columns(options: Mapping[str, Any], kind: ModelType, capabilities: Capabilities) -> dict[str, Any]:
     """Fields of a model that is not ours: no titles, genres only with ``genre_input``, only ids without features.
 
     Every field loaded is copied into every batch. All item ids stay, so that all models have the same movies.
@@ -68,9 +68,13 @@ def _columns(options: Mapping[str, Any], kind: ModelType, reads_genres: bool) ->
     else:
         # Titles and years are read only to keep the ids of one movie on one side of a split by movie.
         unused = [title, year] if options["split_by"] == "cold_item" else []
-        kept = [options["ITEM_ID_FIELD"], *unused, *([options["genre_field"]] if reads_genres else [])]
+        kept = [options["ITEM_ID_FIELD"], *unused, *([options["genre_field"]] if capabilities.reads_genres else [])]
+        if capabilities.reads_attributes:
+            kept.append(year)
+            unused = [field for field in unused if field != year]
         item = [field for field in load_col["item"] if field in kept]
-        changes["load_col"] = {**{name: load_col[name] for name in load_col if name != "user"}, "item": item}
+        others = [name for name in load_col if name != "user" or capabilities.reads_attributes]
+        changes["load_col"] = {**{name: load_col[name] for name in others}, "item": item}
     unused = [field for field in unused if field in load_col["item"]]
     if unused:
         changes["unused_col"] = {"item": unused}

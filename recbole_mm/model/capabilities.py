@@ -21,6 +21,7 @@ class Capabilities:
         is_rating_form: it is a built-in model of RecBole that is trained on ratings with a squared error.
         reads_vectors: it needs the vectors of the movies.
         reads_genres: genres are an input of the model, as its label in tables of results says.
+        reads_attributes: attributes of users and the year of a movie are inputs of the model.
     """
 
     tasks: Mapping[str, type[Task]] = field(default_factory=dict)
@@ -28,6 +29,7 @@ class Capabilities:
     is_rating_form: bool = False
     reads_vectors: bool = False
     reads_genres: bool = False
+    reads_attributes: bool = False
 
 
 def capabilities_of(model_class: type) -> Capabilities:

@@ -23,6 +23,11 @@ BASELINES = {
     "Bias": "recbole_mm.model.baselines.bias:Bias",
     "GenreRidge": "recbole_mm.model.baselines.genre_ridge:GenreRidge",
     "SVDpp": "recbole_mm.model.baselines.svdpp:SVDpp",
+    "HierarchicalRegression": "recbole_mm.model.baselines.hierarchical_regression:HierarchicalRegression",
+    "BayesianFM": "recbole_mm.model.baselines.bayesian_fm:BayesianFM",
+    "KernelRidge": "recbole_mm.model.baselines.content_ranking:KernelRidge",
+    "ContentEASE": "recbole_mm.model.baselines.content_ranking:ContentEASE",
+    "ContentKNN": "recbole_mm.model.baselines.content_ranking:ContentKNN",
     "VBPR": "recbole_mm.model.multimodal.vbpr:VBPR",
 }
 """Baselines of this package that RecBole lacks."""

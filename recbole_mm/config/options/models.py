@@ -280,6 +280,50 @@ VBPR = Section(
     ),
 )
 
+DENSE_LIMIT = Option(
+    "dense_limit",
+    default=16000,
+    range=AT_LEAST_1,
+    help="Most movies (or users) for which a dense matrix between them is built; more are refused.",
+)
+
+HIERARCHICAL_REGRESSION = Section(
+    "Regression",
+    (
+        Option("content_components", default=64, range=AT_LEAST_1, help="Principal components of all vectors."),
+        Option("em_steps", default=15, range=AT_LEAST_1, help="Steps of expectation maximisation."),
+        DENSE_LIMIT,
+    ),
+)
+
+BAYESIAN_FM = Section(
+    "Factorisation machine",
+    (
+        Option("factors", default=10, help="Length of the vectors of the inputs."),
+        Option("samples", default=200, range=AT_LEAST_1, help="Samples of the chain; the first quarter is left out."),
+        DENSE_LIMIT,
+    ),
+)
+
+KERNEL_RIDGE = Section(
+    "Regression",
+    (Option("kernel_penalty", default=1.0, range=ABOVE_0, help="lambda: penalty of the regression."), DENSE_LIMIT),
+)
+
+CONTENT_EASE = Section(
+    "Item-to-item scores",
+    (
+        Option("content_weight", default=100.0, range=AT_LEAST_0, help="w: weight of the kernel of content."),
+        Option("ease_penalty", default=300.0, range=ABOVE_0, help="lambda: penalty of the regression."),
+        DENSE_LIMIT,
+    ),
+)
+
+CONTENT_KNN = Section(
+    "Neighbours",
+    (Option("neighbours", default=50, range=AT_LEAST_1, help="Nearest movies that count."), DENSE_LIMIT),
+)
+
 # ---------------------------------------------------------------------- by model
 
 _TASKS = (RATING_TASK, GENRE_TASK, RANKING_TASK)
@@ -311,6 +355,27 @@ MODEL_OPTIONS: dict[str, ModelOptions] = {
     "SVDpp": ModelOptions(
         "SVD++ of scikit-surprise, at its own defaults (recbole_mm/model/baselines/svdpp.py).",
         (SVDPP,),
+    ),
+    "HierarchicalRegression": ModelOptions(
+        "each user's regression on content with a prior of all users "
+        "(recbole_mm/model/baselines/hierarchical_regression.py).",
+        (HIERARCHICAL_REGRESSION,),
+    ),
+    "BayesianFM": ModelOptions(
+        "Bayesian factorisation machine of myfm (recbole_mm/model/baselines/bayesian_fm.py).",
+        (BAYESIAN_FM,),
+    ),
+    "KernelRidge": ModelOptions(
+        "kernel ridge regression of who rated what on content (recbole_mm/model/baselines/content_ranking.py).",
+        (KERNEL_RIDGE,),
+    ),
+    "ContentEASE": ModelOptions(
+        "EASE with content in its Gram matrix (recbole_mm/model/baselines/content_ranking.py).",
+        (CONTENT_EASE,),
+    ),
+    "ContentKNN": ModelOptions(
+        "item-to-item cosine of content (recbole_mm/model/baselines/content_ranking.py).",
+        (CONTENT_KNN,),
     ),
     "VBPR": ModelOptions(
         "matrix factorisation and a projection of the movies' vectors, learned from pairs "
