@@ -18,7 +18,7 @@ import struct
 import zipfile
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +28,7 @@ from typing import BinaryIO
 import numpy as np
 
 from recbole_mm.data.ids import same_but_written_otherwise
+from recbole_mm.data.vector_table import VectorTable, check_unique, drop_non_finite
 from recbole_mm.errors import InputError, nearest
 from recbole_mm.features.decimals import NotANumber, parse_decimals
 
@@ -36,18 +37,6 @@ logger = logging.getLogger(__name__)
 _BLOCK_BYTES = 1 << 18  # text parsed at a time by one thread: fits the processor's cache
 _MAX_THREADS = 4
 NON_FINITE_CHOICES = ("error", "missing")
-
-
-@dataclass(frozen=True)
-class VectorTable:
-    """The vectors of one field. Row i of ``values`` (float32 [n, d]) belongs to ``item_ids[i]`` (str [n], unique)."""
-
-    item_ids: np.ndarray
-    values: np.ndarray
-
-    @property
-    def dimension(self) -> int:
-        return self.values.shape[1]
 
 
 def read_vectors(dataset_dir: Path, dataset: str, field: str, non_finite: str = "error") -> VectorTable:
@@ -71,8 +60,8 @@ def read_vectors(dataset_dir: Path, dataset: str, field: str, non_finite: str = 
     else:
         table, lines = _read_text(path, field)
         place = lambda row: f"line {lines[row]}"  # noqa: E731 - easy to compare with the other branch
-    _check_unique(table.item_ids, path, field, place)
-    return _drop_non_finite(table, path, field, place, non_finite)
+    check_unique(table.item_ids, path, field, place)
+    return drop_non_finite(table, path, field, place, non_finite)
 
 
 def align(table: VectorTable, token2id: dict[str, int], item_num: int) -> tuple[np.ndarray, np.ndarray]:
@@ -362,56 +351,3 @@ def _read_npz(path: Path, field: str) -> VectorTable:
             raise InputError(f"{path}: an item id of field '{field}' is not UTF-8 ({error}); {remedy}") from None
     with np.errstate(over="ignore"):
         return VectorTable(item_ids.astype(np.str_, copy=False), np.ascontiguousarray(values, np.float32))
-
-
-# ------------------------------------------------------------------------------------------------- checks of both forms
-
-
-def _check_unique(item_ids: np.ndarray, path: Path, field: str, place: Callable[[int], str]) -> None:
-    seen: dict[str, int] = {}
-    for row, token in enumerate(item_ids.tolist()):
-        first = seen.setdefault(token, row)
-        if first != row:
-            raise InputError(
-                f"{path}: field '{field}' has item '{token}' twice ({place(first)} and {place(row)}); keep one"
-            )
-
-
-def _drop_non_finite(
-    table: VectorTable, path: Path, field: str, place: Callable[[int], str], non_finite: str
-) -> VectorTable:
-    # max and min of a row are inf or nan if one of its values is; this needs no [n, d] mask.
-    largest, smallest = table.values.max(axis=1), table.values.min(axis=1)
-    _warn_of_constant(table, path, field, place, (largest == smallest) & np.isfinite(largest))
-    finite = np.isfinite(largest) & np.isfinite(smallest)
-    if finite.all():
-        return table
-    n_dropped, first = int((~finite).sum()), int(np.argmin(finite))
-    where = (
-        f"{n_dropped} of {len(finite)} rows of field '{field}' hold inf or nan, first item '{table.item_ids[first]}'"
-    )
-    if non_finite == "error":
-        raise InputError(f"{path}: {where} at {place(first)}; clean the file or set non_finite_vectors: missing")
-    if n_dropped == len(finite):
-        raise InputError(f"{path}: {where}: no vector is left; clean the file")
-    logger.warning("%s: %s at %s: these items count as missing", path, where, place(first))
-    return VectorTable(table.item_ids[finite], table.values[finite])
-
-
-def _warn_of_constant(
-    table: VectorTable, path: Path, field: str, place: Callable[[int], str], constant: np.ndarray
-) -> None:
-    """Vectors of one repeated value (mostly zero) often stand for missing ones."""
-    if table.dimension > 1 and constant.any():
-        first = int(np.argmax(constant))
-        logger.warning(
-            "%s: %d of %d vectors of field '%s' are one value repeated, first item '%s' at %s (%g): if they stand for "
-            "missing vectors, leave their rows out",
-            path,
-            constant.sum(),
-            len(constant),
-            field,
-            table.item_ids[first],
-            place(first),
-            table.values[first, 0],
-        )

@@ -291,7 +291,8 @@ class Recommender:
 
     def genres(self, items: Any) -> pd.DataFrame:
         """Probability of each genre: one row for each movie (index item_id), one column for each genre."""
-        self._only_with_genres()
+        self._only_ours("genres")
+        self.model.task("genre")  # raises without it
         ids = self._movies.resolve(items)
         with torch.no_grad():
             probability = self._serving.predict_genres(torch.from_numpy(ids).to(self._device)).cpu().numpy()
@@ -337,10 +338,6 @@ class Recommender:
     def _only_ours(self, what: str) -> None:
         if not self.multimodal:
             raise InputError(f"{type(self.model).__name__} does not support {what}; use {', '.join(MODELS)}")
-
-    def _only_with_genres(self) -> None:
-        self._only_ours("genres")
-        self.model.task("genre")
 
     def _only_with_ratings(self) -> None:
         if not self.rates:

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from recbole_mm.data import vectors
-from recbole_mm.data.vectors import VectorTable, align, read_vectors, replacing, write_vectors, write_vectors_npz
+from recbole_mm.data.vector_table import VectorTable
+from recbole_mm.data.vectors import align, read_vectors, replacing, write_vectors, write_vectors_npz
 from recbole_mm.errors import InputError
 
 HEADER = "item_id:token\ttext_vec:float_seq\n"
