@@ -89,8 +89,8 @@ BEFORE = "import numpy, scipy.sparse, recbole.evaluator.collector, recbole.train
 @pytest.mark.parametrize("imports", ["import recbole_mm", f"{BEFORE}\nimport recbole_mm"], ids=["first", "last"])
 def test_no_break_with_the_package(imports: str, tmp_path: Path) -> None:
     """The same code runs, whether the package is imported before the modules that it patches or after them."""
-    mended = run_python("\n".join([imports, *(code for _, code, _ in BREAKS.values())]), tmp_path)
-    assert mended.returncode == 0, mended.stderr
+    fixed = run_python("\n".join([imports, *(code for _, code, _ in BREAKS.values())]), tmp_path)
+    assert fixed.returncode == 0, fixed.stderr
 
 
 def test_every_patch_has_its_break_here() -> None:
@@ -99,7 +99,7 @@ def test_every_patch_has_its_break_here() -> None:
 
 
 def test_applying_again_changes_nothing() -> None:
-    """Every patch sees that its break is mended; the import hook is there once."""
+    """Every patch sees that its break is fixed; the import hook is there once."""
     compat.apply()
     compat.apply()
     assert sum(isinstance(finder, compat._PatchAtImport) for finder in sys.meta_path) == 1

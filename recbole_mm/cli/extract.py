@@ -48,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
     """Extract what the options ask for and print what came of it; returns the exit status 0.
 
     Raises:
-        InputError: wrong input, or a field of which nothing could be used (the others are written all the same).
+        InputError: wrong input, or nothing of a field could be used (other fields are written nevertheless).
     """
     from recbole_mm.extract.fields import Output, extract_field
 

@@ -87,7 +87,7 @@ def dataset_class_of(config) -> type[Dataset]:
 def read_modalities(dataset: Dataset) -> dict[str, Modality]:
     """The fields named by the option ``modalities``, aligned with the items of any RecBole dataset.
 
-    The option ``modality_corruption`` spoils them, to find out what they are worth (`recbole_mm.data.corruption`).
+    The option ``modality_corruption`` corrupts them, which shows what they are worth (`recbole_mm.data.corruption`).
 
     Raises:
         InputError: a vector file is missing or wrong.

@@ -15,7 +15,7 @@ from recbole.evaluator.collector import DataStruct
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 from torch import Tensor
 
-# Metrics of which RecBole reports the mean over users.
+# RecBole reports the mean over users of these metrics.
 OF_USERS = ("recall", "ndcg")
 
 # A genre is predicted when it is more likely than not.

@@ -65,13 +65,13 @@ def test_resuming_checks_weights_optimiser_and_average(planted):
     number = max(state, key=lambda one: state[one]["exp_avg"].numel())
     short = {**state, number: {**state[number], "exp_avg": torch.zeros(3)}}
     weight = next(name for name, one in content["state_dict"].items() if name.endswith("weight"))
-    spoilt = content["state_dict"][weight].clone()
-    spoilt.view(-1)[0] = float("nan")
+    damaged = content["state_dict"][weight].clone()
+    damaged.view(-1)[0] = float("nan")
     for change, said in (
         ({"optimizer": {**content["optimizer"], "state": short}}, "exp_avg of weight"),
         ({"training": {"steps": 1, "trained": [torch.zeros(3)]}}, "'training' has weights of other shapes"),
         ({"training": {"unknown": 1}}, "'training'"),
-        ({"state_dict": {**content["state_dict"], weight: spoilt}}, "nan or infinite"),
+        ({"state_dict": {**content["state_dict"], weight: damaged}}, "nan or infinite"),
         ({"other_parameter": {"forward": 1}}, "unknown names"),
     ):
         save_checkpoint(path, {**content, **change})

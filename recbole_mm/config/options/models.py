@@ -168,7 +168,7 @@ TRAINING = Section(
             default=8192,
             help="Rating rows in a step; the whole catalogue is encoded once a step.",
         ),
-        Option("epochs", default=200, help="At most; early stopping ends most runs before."),
+        Option("epochs", default=200, help="Epochs at most; early stopping ends most runs earlier."),
         Option(
             "stopping_step",
             default=10,
@@ -178,7 +178,7 @@ TRAINING = Section(
             "averaging_decay",
             default=0.99,
             range=FROM_0_BELOW_1,
-            help="Share of the old weight average kept in each step; 0: no averaging.",
+            help="Part of the old weight average that is kept in each step; 0: no averaging.",
         ),
     ),
 )
