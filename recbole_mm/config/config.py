@@ -79,6 +79,7 @@ class Config(RecBoleConfig):
         arguments: Sequence[str] = (),
     ) -> None:
         self._given = given_options(config_file_list, config_dict, arguments)
+        self._of_dataset: dict[str, Given] = {}  # its name follows from the options
         self._init_parameters_category()
         self.external_config_dict = {key: self._given[key].value for key in ("model", "dataset") if key in self._given}
         for name, value in (("model", model), ("dataset", dataset)):
