@@ -119,7 +119,8 @@ def check_split(config) -> None:
     if final["split_by"] == "cold_item" and by_ratings and not (config.predicts_ratings or config.reads_vectors):
         raise InputError(
             f"protocol '{final['protocol']}': {config.model} knows a movie by its training ratings alone, and a cold "
-            f"movie has none; use MMFS, MMSP, MMASP, VBPR, or a model of features such as FM or DeepFM"
+            f"movie has none; use MMFS, MMSP, MMASP, VBPR, KernelRidge, ContentKNN, or a model of features such as FM "
+            f"or DeepFM"
         )
     if final["benchmark_filename"] and final["split_by"] != "recbole":
         raise InputError(

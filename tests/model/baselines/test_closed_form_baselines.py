@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import importlib.metadata
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 from model_contract import all_pairs
@@ -27,7 +29,7 @@ def _with_myfm(request):
 
 def options(planted, name, **changes) -> dict:
     own = {"samples": 20} if name == "BayesianFM" else {}
-    return planted.data_options(modalities=["text", "audio"], protocol="cold-item", **own, **changes)
+    return planted.data_options(**{"modalities": ["text", "audio"], "protocol": "cold-item", **own, **changes})
 
 
 def scores(planted, name, **changes) -> torch.Tensor:
@@ -36,15 +38,55 @@ def scores(planted, name, **changes) -> torch.Tensor:
         return model.predict(all_pairs(model)).view(model.n_users, model.n_items)
 
 
-@every_model
-def test_no_test_rating_is_read_and_all_predictions_are_finite(planted, name):
-    before = scores(planted, name)
-    session = prepare_session(Config(name, planted.name, config_dict=options(planted, name)))
-    cold = {session.split.test.field2id_token["item_id"][i] for i in session.split.cold_items.test}
-    rows = planted.ratings["item_id:token"].isin(cold)
-    planted.ratings.loc[rows, "rating:float"] = 6 - planted.ratings.loc[rows, "rating:float"]
+@pytest.mark.parametrize("protocol", ["u2", "cold-item"])
+@pytest.mark.parametrize("name", RATING)
+def test_no_test_rating_is_read_and_all_predictions_are_finite(planted, name, protocol):
+    before = scores(planted, name, protocol=protocol)
+    in_test = rows_of_the_test_part(planted, name, protocol)
+    planted.ratings.loc[in_test, "rating:float"] = 6 - planted.ratings.loc[in_test, "rating:float"]
     planted.write()
-    assert torch.equal(before, scores(planted, name)) and before.isfinite().all()
+    assert torch.equal(before, scores(planted, name, protocol=protocol)) and before.isfinite().all()
+    planted.ratings.loc[~in_test, "rating:float"] = 6 - planted.ratings.loc[~in_test, "rating:float"]
+    planted.write()
+    assert not torch.allclose(before, scores(planted, name, protocol=protocol))
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS if name != "BayesianFM"])
+def test_who_rated_a_test_movie_is_not_read(planted, name):
+    """The rows of the cold movies go to other users; movies, their ids and so the split stay as they are."""
+    before, table = scores_by_token(planted, name), planted.ratings
+    in_test = rows_of_the_test_part(planted, name, "cold-item")
+    give_to_others(table, in_test)
+    planted.write()
+    torch.testing.assert_close(scores_by_token(planted, name), before, rtol=1e-4, atol=1e-5)
+    give_to_others(table, ~in_test)
+    planted.write()
+    after = scores_by_token(planted, name)
+    assert after.isfinite().all() and not torch.allclose(after, before, rtol=1e-2, atol=1e-3)
+
+
+def give_to_others(table: pd.DataFrame, rows: np.ndarray) -> None:
+    table.loc[rows, "user_id:token"] = np.roll(table.loc[rows, "user_id:token"].to_numpy(), 7)
+
+
+def scores_by_token(planted, name: str) -> torch.Tensor:
+    """Scores in the order of the users' names: ids follow the order of the rows."""
+    session = prepare_session(Config(name, planted.name, config_dict=options(planted, name)))
+    model, names = session.model.eval(), session.split.train.field2id_token["user_id"]
+    with torch.no_grad():
+        found = model.predict(all_pairs(model)).view(model.n_users, model.n_items)
+    return found[torch.from_numpy(np.argsort(names.astype(str)))]
+
+
+def rows_of_the_test_part(planted, name: str, protocol: str) -> np.ndarray:
+    """Which rows of the file are tested, bool [n]."""
+    split = prepare_session(Config(name, planted.name, config_dict=options(planted, name, protocol=protocol))).split
+    rows, tokens = split.test.inter_feat, split.test.field2id_token
+    tested = set(zip(tokens["user_id"][rows["user_id"]], tokens["item_id"][rows["item_id"]]))
+    pairs = zip(planted.ratings["user_id:token"], planted.ratings["item_id:token"])
+    in_test = np.array([pair in tested for pair in pairs])
+    assert in_test.sum() == len(rows) > 0
+    return in_test
 
 
 @every_model
@@ -64,6 +106,23 @@ def test_a_checkpoint_predicts_the_same(planted, name):
 def test_content_predicts_ratings_of_movies_nobody_rated(planted):
     given = options(planted, "HierarchicalRegression", content_components=4)
     assert run("HierarchicalRegression", planted.name, config_dict=given, saved=False).test["rmse"] < 0.8
+
+
+def test_the_bayesian_machine_finds_the_planted_ratings(planted):
+    given = options(planted, "BayesianFM", protocol="u1", samples=60)
+    assert run("BayesianFM", planted.name, config_dict=given, saved=False).test["rmse"] < 0.65  # 0.41 is the best
+
+
+def test_content_in_eases_gram_matrix_ranks_movies_nobody_rated(planted):
+    """EASE itself gives a movie without ratings the weight 0 from every other movie."""
+    planted.ratings = planted.ratings[planted.ratings["rating:float"] == 5]
+    planted.write()
+    given = options(planted, "ContentEASE")
+    with_content, without = (
+        run("ContentEASE", planted.name, config_dict={**given, "content_weight": weight}, saved=False).test["ndcg@10"]
+        for weight in (100.0, 0.0)
+    )
+    assert with_content > max(0.5, without + 0.1)
 
 
 @pytest.mark.parametrize("name", ["KernelRidge", "ContentKNN"])
