@@ -1,12 +1,25 @@
-"""Vectors of movies as inputs of baselines: standardised by training movies, with a flag for missing vectors."""
+"""Vectors of movies as inputs: standardised by training movies, with a flag for missing vectors."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from recbole_mm.data.dataset import MultimodalDataset
 from recbole_mm.model.layers import Standardizer
+
+
+class ContentVectors(NamedTuple):
+    """Standardised vectors of one modality, [n, d], and which of the n movies have one, bool [n]."""
+
+    values: Tensor
+    present: Tensor
+
+    def of(self, items: Tensor) -> ContentVectors:
+        """Those of some movies, by id or by a mask."""
+        return ContentVectors(self.values[items], self.present[items])
 
 
 class CatalogueContent(nn.Module):

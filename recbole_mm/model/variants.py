@@ -6,7 +6,7 @@ work on a variant. Movies added here are like cold movies of the data set; peopl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from torch import Tensor, nn
@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from recbole_mm.model.catalogue import Catalogue
 from recbole_mm.model.recommender import MultitaskRecommender as Model
 from recbole_mm.model.sharing import shared_copy
-from recbole_mm.model.tasks.base import Task
 from recbole_mm.model.users import Users
 
 
@@ -29,7 +28,7 @@ def with_movies(model: Model, vectors: Mapping[str, Tensor]) -> Model:
         InputError: an unknown modality, or vectors of another shape than the model was trained on.
     """
     number = max((len(rows) for rows in vectors.values()), default=0)
-    larger = _variant(model, model.catalogue.with_movies(vectors, number), lambda task: task.with_movies(number))
+    larger = _variant(model, model.catalogue.with_movies(vectors, number))
     larger.n_items = model.n_items + number
     larger.users = model.users.with_catalogue(larger.n_items)
     return larger
@@ -41,7 +40,9 @@ def with_people(model: Model, liked: Sequence[Sequence[int]], disliked: Sequence
     Args:
         liked, disliked: for each of the R people, ids of movies.
     """
-    others = _variant(model, model.catalogue, lambda task: task.with_people(len(liked)))
+    others = shared_copy(model)
+    others.tasks = nn.ModuleDict({name: task.with_people(len(liked)) for name, task in model.learned_tasks.items()})
+    others.use_encoded(None)
     others.n_users = len(liked)
     others.users = Users.of_people(liked, disliked, model.n_items).to(model.catalogue.has_ratings.device)
     return others
@@ -63,7 +64,7 @@ def with_presence(model: Model, present: Mapping[str, Tensor]) -> Model:
 
 def without_ratings(model: Model) -> Model:
     """The model in which every movie is cold: it loses all that was learned from its ratings."""
-    return _variant(model, model.catalogue.without_ratings(), lambda task: task.without_ratings())
+    return _variant(model, model.catalogue.without_ratings())
 
 
 def with_candidates(model: Model, other: Model) -> Model:
@@ -77,12 +78,10 @@ def with_candidates(model: Model, other: Model) -> Model:
     return mixed
 
 
-def _variant(model: Model, catalogue: Catalogue, change: Callable[[Task], Task] = lambda task: task) -> Model:
-    """The model with another catalogue and changed tasks."""
+def _variant(model: Model, catalogue: Catalogue) -> Model:
+    """The model with another catalogue."""
     other = shared_copy(model)
     other.catalogue = catalogue
-    other.tasks = nn.ModuleDict()
-    for name, task in model.learned_tasks.items():
-        other.tasks[name] = change(task)
+    other.tasks = nn.ModuleDict({name: task.with_catalogue(catalogue) for name, task in model.learned_tasks.items()})
     other.use_encoded(None)
     return other
