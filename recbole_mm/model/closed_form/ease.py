@@ -24,9 +24,9 @@ class EASE(nn.Module):
         m with training ratings:     B = I - P diag(P)⁻¹,   P = (XᵀX + w K + λI)⁻¹       X: 0/1, who rated what
         m without:                   B = (K + κI)⁻¹ K_m                                  K: a kernel of content
 
-    Both are regressions of the 0/1 matrix, so that their scores are of one scale. The first gives similar movies similar
-    weights; the second is each user's regression on content (`ContentRegression`). Movies without training ratings have
-    no influence: their rows are zero.
+    Both are regressions of the 0/1 matrix, so that their scores have one scale. The first gives similar movies similar
+    weights; the second is each user's regression on content (`ContentRegression`). Movies without training ratings
+    have no influence: their rows are zero.
 
     Source: Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019, equation 8; with content Jeunen, Van
     Balen and Goethals, RecSys 2020, section 3. B is fitted on all training rows, so it has seen the target half of the

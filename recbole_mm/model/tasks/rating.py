@@ -37,8 +37,8 @@ class RatingTask(Task):
     no bias of a movie: its representation says how good it is, for a cold movie too. The last term is there with
     ``implicit_size`` (`TwoWayImplicit`).
 
-    A prediction is (1 - w) y + w (mu + r), clipped to the scale, with w = ``regression_weight``. r is the closed form of
-    `UserRegression`, which has no loss.
+    A prediction is (1 - w) y + w (mu + r), clipped to the scale, with w = ``regression_weight``. r is the closed form
+    of `UserRegression`, which has no loss.
 
     Attributes:
         mean_rating: mu, of the training rows.
