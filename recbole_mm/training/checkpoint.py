@@ -7,6 +7,7 @@ turned into tensors, dicts, lists, strings and numbers, and read with ``torch.lo
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -94,13 +95,22 @@ def load_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> dic
     return content
 
 
-def restore(model: torch.nn.Module, config, data_fingerprint: str, path: str | Path) -> dict[str, Any]:
+def restore(
+    model: torch.nn.Module,
+    config,
+    data_fingerprint: str,
+    path: str | Path,
+    read: Callable[..., dict[str, Any]] = load_checkpoint,
+) -> dict[str, Any]:
     """Put the weights of a checkpoint into ``model``; returns the checkpoint's content.
+
+    Args:
+        read: gives the content of a checkpoint, on the CPU.
 
     Raises:
         InputError: the file is no checkpoint of ours, or is of another model, other sizes or other data.
     """
-    checkpoint = load_checkpoint(path)  # to the CPU: the loading below moves each tensor to where it belongs
+    checkpoint = read(path)  # to the CPU: the loading below moves each tensor to where it belongs
     held, wanted = checkpoint["config"]["model"], config["model"]
     if held != wanted:
         raise InputError(f"{path}: holds a {held}, this run is a {wanted}; give --model={held}")

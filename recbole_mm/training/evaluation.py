@@ -17,12 +17,13 @@ from recbole.model.abstract_recommender import AbstractRecommender
 from recbole.utils import get_local_time
 
 from recbole_mm import compat
+from recbole_mm.data.catalogue_loader import CatalogueLoader
 from recbole_mm.data.dataloader import EvaluationData
 from recbole_mm.errors import InputError
 from recbole_mm.evaluation.families import FAMILIES
 from recbole_mm.evaluation.metrics import UserEvaluator
 from recbole_mm.training import distributed
-from recbole_mm.training.checkpoint import restore, save_checkpoint
+from recbole_mm.training.checkpoint import load_checkpoint, restore, save_checkpoint
 from recbole_mm.training.checkpoint_checks import check_optimizer
 
 # A bar for each evaluation of a second would bury the log; from this many batches on it is worth one.
@@ -47,7 +48,7 @@ class EvaluationMixin:
         super().__init__(config, model)
         # RecBole's name has a resolution of one second: two runs would share a file.
         name = f"{config['model']}-{config['dataset']}-{get_local_time()}-{secrets.token_hex(3)}.pt"
-        self.saved_model_file = os.path.join(self.checkpoint_dir, name)
+        self.saved_model_file = self.processes.on_rank_zero(lambda: os.path.join(self.checkpoint_dir, name))
         self.history: list[dict] = []
         self.throughput: dict[str, float] = {}
         self.data_fingerprint = ""
@@ -149,8 +150,8 @@ class EvaluationMixin:
     def _valid_epoch(self, valid_data, show_progress=False):
         if valid_data.ranking is not None and self._ranks_by_pairs() and not self._chooses_by_ranking():
             valid_data = replace(valid_data, ranking=None)
-        validate = super()._valid_epoch
-        score, result = self.processes.on_rank_zero(lambda: validate(valid_data, show_progress))
+        found = super()._valid_epoch(valid_data, show_progress)
+        score, result = self.processes.on_rank_zero(lambda: found)  # hosts that round differently must stop together
         if self.history:
             self.history[-1]["valid"] = dict(result)
             self._check_metrics(score, result)
@@ -230,12 +231,13 @@ class EvaluationMixin:
         return {name: _as_bytes(values) if values.dtype.kind in "OU" else values for name, values in found.items()}
 
     def predict_pairs(self, predict: Callable[..., torch.Tensor], rows) -> torch.Tensor:
-        """``predict`` of each row of a part, [n], in batches."""
-        step = max(1, self.config["eval_batch_size"])
-        parts = (rows[first : first + step].to(self.device) for first in range(0, len(rows), step))
+        """``predict`` of each row of a part, [n], in batches; the ranks share the rows."""
+        step, own = max(1, self.config["eval_batch_size"]), self.processes.part_of(len(rows))
+        starts = range(own.start, own.stop, step)
+        parts = (rows[first : min(first + step, own.stop)].to(self.device) for first in starts)
         predicted = torch.cat([predict(part).view(-1) for part in parts])
         self._check_predictions(predicted, "a predicted value")
-        return predicted
+        return self.processes.concatenate(predicted, len(rows))
 
     def predict_ratings(self, rows) -> torch.Tensor:
         """Predicted rating of each row of a part, clipped to the scale, [n]."""
@@ -245,11 +247,21 @@ class EvaluationMixin:
         return predicted
 
     def rank_catalogue(self, eval_data: EvaluationData, show_progress: bool = False) -> dict[str, float]:
-        """RecBole's ranking metrics of a part."""
+        """RecBole's ranking metrics of a part; the ranks share the users.
+
+        Candidates that are drawn at random are drawn and ranked by rank 0 alone: others would draw others.
+        """
         start = perf_counter()
         self._candidates = eval_data.candidates
-        shown = show_progress and len(eval_data.ranking) > LONG_EVALUATION
-        result = super().evaluate(eval_data.ranking, load_best_model=False, show_progress=shown)
+        loader, evaluate = eval_data.ranking, super().evaluate
+        shown = show_progress and len(loader) > LONG_EVALUATION
+        if isinstance(loader, CatalogueLoader):
+            ranked = len(loader.uid_list)
+            self.evaluator.gather = lambda values: self.processes.concatenate(values, ranked)
+            own = loader.of_users(self.processes.part_of(ranked))
+            result = evaluate(own, load_best_model=False, show_progress=shown)
+        else:
+            result = self.processes.on_rank_zero(lambda: evaluate(loader, load_best_model=False, show_progress=shown))
         users = eval_data.rows.inter_feat[eval_data.rows.uid_field].unique()
         self.throughput["users"] = len(users) / (perf_counter() - start)
         return {name: float(value) for name, value in result.items()}
@@ -309,7 +321,11 @@ class EvaluationMixin:
 
     def load_weights(self, path: str) -> dict:
         """Put the weights of a checkpoint into the model; see `recbole_mm.training.checkpoint.restore`."""
-        return restore(self.model, self.config, self.data_fingerprint, path)
+        return restore(self.model, self.config, self.data_fingerprint, path, self._read_checkpoint)
+
+    def _read_checkpoint(self, path: str) -> dict:
+        """The content of a checkpoint that is on the host of rank 0, for every rank."""
+        return self.processes.on_rank_zero(lambda: load_checkpoint(path))
 
     def resume_checkpoint(self, resume_file: str) -> None:
         """Go on from a checkpoint: weights, optimiser, epoch and early stopping as they were.
