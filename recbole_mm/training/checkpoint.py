@@ -34,16 +34,21 @@ _KEYS = {
 }
 
 
-def save_checkpoint(path: str | Path, content: dict[str, Any]) -> None:
-    """Write ``content`` (keys: see ``_KEYS``) aside, then rename it to ``path``."""
+def save_checkpoint(path: str | Path, content: dict[str, Any], durable: bool = True) -> None:
+    """Write ``content`` (keys: see ``_KEYS``) aside, then rename it to ``path``.
+
+    Args:
+        durable: wait until it is on the disk, so that it survives a power failure; a killed process needs no such wait.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(path.name + f".{os.getpid()}.part")
     try:
         torch.save({"format": FORMAT, "format_version": FORMAT_VERSION, **to_plain(content)}, aside)
-        seal(aside)
+        seal(aside, durable)
         aside.replace(path)
-        sync_folder(path.parent)
+        if durable:
+            sync_folder(path.parent)
     finally:
         aside.unlink(missing_ok=True)
 

@@ -35,6 +35,7 @@ import torch.distributed as dist
 
 from recbole_mm.config.processes import place
 from recbole_mm.errors import InputError, Terminated
+from recbole_mm.training.meeting import store_of_this_start
 
 # How long the processes wait for each other at the start: someone types the commands of the other hosts.
 PATIENCE = timedelta(minutes=10)
@@ -308,6 +309,7 @@ def join(config) -> Processes:
             f"rank {here.rank}: the processes do not find each other at MASTER_ADDR and MASTER_PORT ({reason}); start "
             f"them with torchrun, which sets both"
         ) from error
+    store = store_of_this_start(store, rank, world_size, PATIENCE)
     dist.init_process_group(backend, store=store, rank=rank, world_size=world_size, timeout=LONGEST_WAIT)
     _joined = Processes(rank, world_size, here.local_rank)
     return _joined
@@ -333,13 +335,15 @@ def _check_gpus(here: int, config) -> None:
 @contextmanager
 def _quiet_launcher() -> Iterator[None]:
     """The launcher logs the failures of ranks, which we tell ourselves, once."""
-    logger = logging.getLogger("torch.distributed.elastic")
-    before = logger.level
-    logger.setLevel(logging.CRITICAL)
+    loggers = [logging.getLogger(name) for name in ("torch.distributed.elastic", "torchelastic-events-null")]
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
     try:
         yield
     finally:
-        logger.setLevel(before)
+        for logger, level in zip(loggers, before):
+            logger.setLevel(level)
 
 
 @contextmanager

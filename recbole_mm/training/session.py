@@ -32,6 +32,7 @@ from recbole_mm.environment import peak_rss_mb, versions
 from recbole_mm.errors import InputError, NotWrittenError, when_stopped
 from recbole_mm.files import write_text, writing
 from recbole_mm.training import distributed
+from recbole_mm.training.last import AUTO, is_last
 from recbole_mm.training.result import Result
 from recbole_mm.training.resume import read_config
 from recbole_mm.training.trainer import build_trainer
@@ -97,9 +98,10 @@ def how_to_go_on(config: Config, start: float) -> str:
     saved = Path(config["checkpoint_dir"]).glob(f"{config['model']}-{config['dataset']}-*.pt")
     of_this_run = [path for path in saved if path.stat().st_mtime >= start - 1]
     if of_this_run:
-        newest = max(of_this_run, key=lambda path: path.stat().st_mtime)
-        return f"the best epoch so far is kept; go on with: recbole-mm run --resume={newest}"
-    if config["resume"]:
+        newest = max(of_this_run, key=lambda path: (path.stat().st_mtime, is_last(path)))
+        kept = "last epoch" if is_last(newest) else "best epoch so far"
+        return f"the {kept} is kept; go on with: recbole-mm run --resume={newest}"
+    if config["resume"] not in (None, AUTO):
         return f"no epoch was finished; {config['resume']} is as it was: the same command starts again from it"
     return "no checkpoint was saved yet; the same command starts again"
 
@@ -118,9 +120,15 @@ def _train(config: Config, saved: bool) -> tuple[Result, list[str]]:
         trainer.eval_collector.data_collect(session.train_data)
         checkpoint = config["evaluate"]
     else:
-        if config["resume"]:
+        is_over, trainer.saves_last = False, config["save_last"]
+        if config["resume"] == AUTO:
+            is_over = trainer.resume_last()
+        elif config["resume"]:
             trainer.resume_checkpoint(config["resume"])
-        trainer.fit(session.train_data, session.valid_data, saved=saved, show_progress=config["show_progress"])
+        if is_over:  # it was stopped after its last epoch
+            trainer.eval_collector.data_collect(session.train_data)
+        else:
+            trainer.fit(session.train_data, session.valid_data, saved=saved, show_progress=config["show_progress"])
         checkpoint = trainer.saved_model_file if saved else None
     best = trainer.load_weights(checkpoint) if checkpoint else None
     fitted = perf_counter()
@@ -154,6 +162,7 @@ def _train(config: Config, saved: bool) -> tuple[Result, list[str]]:
     predictions = None
     if processes.on_rank_zero(lambda: bool(config["predictions_file"])):
         predictions = trainer.predictions(session.test_data)  # by all ranks together
+    trainer.remove_last()
     return processes.on_rank_zero(lambda: (result, _write_files(result, config, predictions)))
 
 

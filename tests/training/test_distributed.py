@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -199,6 +200,42 @@ def test_two_hosts_by_torchrun(planted, tmp_path):
 
     again = run(arguments=[f"--evaluate={result.parent / two['checkpoint']}"])
     assert again.test == two["test"] and again.valid == two["valid"]
+
+
+@pytest.mark.parametrize("rank, how", [(0, "--standalone"), (1, "--rdzv-backend=static")])
+def test_a_killed_rank_is_restarted_and_the_run_ends_as_if_undisturbed(planted, rank, how):
+    options = planted.options(epochs=8, train_batch_size=101, stopping_step=100)
+    whole = run("MMASP", planted.name, config_dict={**options, "nproc": 2, "checkpoint_dir": "whole"})
+    command = [*torchrun("--nproc-per-node=2", "--max-restarts=1", how), "--model=MMASP", "--dataset=planted"]
+    command += [*write_arguments(options), "--resume=auto", "--result_file=out.json"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(CHECKOUT)}
+    if how != "--standalone":
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            command.insert(3, f"--master-port={free.getsockname()[1]}")
+    with Path("log.txt").open("w") as log:
+        started = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+    try:
+        while not list(Path("saved").glob("*.last.pt")):
+            assert started.poll() is None, Path("log.txt").read_text()
+            time.sleep(0.02)
+        ranks_started = [
+            int(child) for child in Path(f"/proc/{started.pid}/task/{started.pid}/children").read_text().split()
+        ]
+        os.kill(ranks_started[rank], signal.SIGKILL)
+        assert started.wait(timeout=SECONDS / 2) == 0, Path("log.txt").read_text()
+    finally:
+        started.kill()
+    again = json.loads(Path("out.json").read_text())
+    assert again["epochs"] < 8, "it was killed while it trained, and began anew with a later epoch"
+    assert again["test"] == whole.test and again["valid"] == whole.valid and again["best_epoch"] == whole.best_epoch
+
+
+def test_evaluation_is_shared_by_several_processes(planted, capfd):
+    checkpoint = run("MMASP", planted.name, config_dict=planted.options(epochs=1)).checkpoint
+    metrics = "--metrics=[RMSE, MAE, Recall, NDCG, GAUC, ItemCoverage, rated_ndcg, genre_map]"
+    one, two = (run(arguments=[f"--evaluate={checkpoint}", metrics, f"--nproc={count}"]) for count in (1, 2))
+    assert one.test == two.test and one.valid == two.valid and "gauc" in two.test
 
 
 # ---------------------------------------------------------------------- what goes wrong

@@ -223,6 +223,11 @@ RUNNING = Section(
             help="Checkpoint to go on training from. 'auto': the last epoch of a run with the same options that was "
             "stopped, or a new run if there is none.",
         ),
+        Option(
+            "save_last",
+            default=True,
+            help="Save the last epoch too, beside the best one, while a run trains; --resume=auto goes on from it.",
+        ),
         Option("evaluate", default=None, kinds=("str", "none"), help="Checkpoint to evaluate, without training."),
         Option(
             "nproc",
