@@ -45,6 +45,15 @@ def check_pickled(config) -> None:
             )
 
 
+def check_resume(config) -> None:
+    """Going on by itself needs the last epoch."""
+    if config.final_config_dict["resume"] == "auto" and not config.final_config_dict["save_last"]:
+        raise InputError(
+            "options 'resume' and 'save_last': auto goes on from the last epoch, which save_last: false does not keep; "
+            "leave one of them out"
+        )
+
+
 def check_mode(config) -> None:
     """Ranking metrics need candidates besides the rows."""
     modes = config.final_config_dict["eval_args"]["mode"]

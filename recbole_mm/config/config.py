@@ -24,6 +24,7 @@ from recbole_mm.config.checks import (
     check_multitask,
     check_name,
     check_pickled,
+    check_resume,
     check_split,
 )
 from recbole_mm.config.metrics import reported_families, requested_metrics, split_metrics
@@ -281,6 +282,7 @@ class Config(RecBoleConfig):
         if final["dataset"] == "ml-100k" and data_path != self.internal_config_dict["data_path"]:
             final["data_path"] = os.path.join(data_path, self.dataset)  # RecBole always takes its own copy
         check_pickled(self)
+        check_resume(self)
         check_labels(self)
         check_split(self)
         processes.check_options(final, self.model, self.is_multitask)

@@ -104,10 +104,9 @@ class MultitaskTrainer(EvaluationMixin, Trainer):
         means = self.processes.mean({name: float(total) / len(train_data) for name, total in totals.items()})
         statistics = self.processes.mean(self.model.pop_statistics())
         self.average.enter()
-        self.history.append(
+        self._end_epoch(
             {"epoch": epoch_idx, "seconds": perf_counter() - start, "losses": means, "statistics": statistics}
         )
-        self.check_finite(means)
         return {**means, **statistics}
 
     def _build_optimizer(self, **kwargs) -> torch.optim.Optimizer:
