@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import os
+import random
 import secrets
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from inspect import signature
 from time import perf_counter
@@ -14,19 +14,22 @@ from time import perf_counter
 import numpy as np
 import torch
 from recbole.data.dataloader import FullSortEvalDataLoader
+from recbole.data.transform import construct_transform
 from recbole.model.abstract_recommender import AbstractRecommender
 from recbole.utils import get_local_time
 
 from recbole_mm import compat
 from recbole_mm.data.catalogue_loader import CatalogueLoader
-from recbole_mm.data.dataloader import EvaluationData
+from recbole_mm.data.dataloader import EvaluationData, loaders_of
 from recbole_mm.errors import InputError
 from recbole_mm.evaluation.families import FAMILIES
 from recbole_mm.evaluation.metrics import UserEvaluator
 from recbole_mm.training import distributed
+from recbole_mm.training.builtin_state import StateOutsideWeights
 from recbole_mm.training.checkpoint import load_checkpoint, restore, save_checkpoint
 from recbole_mm.training.checkpoint_checks import check_optimizer
 from recbole_mm.training.last import best_of, check_best, copy_best, find, is_last, last_of, link
+from recbole_mm.training.recbole_errors import errors_of_recbole
 
 # A bar for each evaluation of a second would bury the log; from this many batches on it is worth one.
 LONG_EVALUATION = 50
@@ -42,7 +45,10 @@ class EvaluationMixin:
         saves_last: save the last epoch too, beside the best one; a run sets it, and removes the file in the end.
         throughput: of the last evaluation: ``pairs`` rated a second, ``users`` ranked a second (with their metrics).
         data_fingerprint: set by quick_start; kept in checkpoints so that one is not applied to other data.
+        epochs_option: the option that says how many epochs are trained.
     """
+
+    epochs_option = "epochs"
 
     def __init__(self, config, model) -> None:
         self.processes = distributed.current()
@@ -62,6 +68,10 @@ class EvaluationMixin:
         self.evaluator = UserEvaluator(config)
         of_tasks = {task.family.name: task.family for task in config.task_classes}
         self.families = {**FAMILIES, **of_tasks}
+        self._transform = construct_transform(config)
+        self._outside_weights = StateOutsideWeights(model)
+        # RecVAE's trainer has two more, and puts them into the place of the first in turn.
+        self._optimizers = {key: one for key, one in vars(self).items() if isinstance(one, torch.optim.Optimizer)}
 
     # ------------------------------------------------------------------ training
 
@@ -83,7 +93,8 @@ class EvaluationMixin:
     def _train_epoch(self, train_data, epoch_idx, loss_func=None, show_progress=False):
         start = perf_counter()
         self._seed_epoch(train_data, epoch_idx)
-        with self._asking_for_fields(train_data):
+        held = tuple(loaders_of(train_data)[0].dataset.inter_feat.columns)
+        with errors_of_recbole(self.config, "train", held):
             losses = super()._train_epoch(train_data, epoch_idx, loss_func, show_progress)
         self._end_epoch({"epoch": epoch_idx, "seconds": perf_counter() - start, "losses": _by_name(losses)})
         return losses
@@ -94,23 +105,6 @@ class EvaluationMixin:
         self.check_finite(measured["losses"])
         if self.eval_step > 0 and (measured["epoch"] + 1) % self.eval_step:
             self._save_last(measured["epoch"])
-
-    @contextmanager
-    def _asking_for_fields(self, data) -> Iterator[None]:
-        """A field that a model of RecBole asks its batches for and that they lack, as one line that names options."""
-        try:
-            yield
-        except KeyError as error:
-            field = str(error).strip("'")
-            fields = {self.config[name] for name in self.config.parameters["Dataset"] if name.endswith("_FIELD")}
-            prefix = self.config["NEG_PREFIX"]
-            if field not in fields and not field.startswith(prefix):
-                raise
-            held = ", ".join(data.dataset.inter_feat.columns)
-            raise InputError(
-                f"{self.config['model']} asks for field '{field}', but this run's data have {held}; check the options "
-                f"load_col, train_neg_sample_args, threshold and LABEL_FIELD"
-            ) from error
 
     def train_epoch(self, train_data, epoch: int) -> float:
         """One epoch without validation, for measurements; returns its seconds."""
@@ -126,10 +120,10 @@ class EvaluationMixin:
         seed = own = _seed_of(self.config["seed"], epoch_idx)
         if self.processes.rank:
             own = _seed_of(self.config["seed"], epoch_idx, self.processes.rank)
-        torch.manual_seed(own)
-        np.random.seed(own)  # noqa: NPY002 - RecBole's samplers draw from it
-        if train_data.generator is not None:
-            train_data.generator.manual_seed(seed)
+        _seed_all(own)
+        for loader in loaders_of(train_data):
+            if loader.generator is not None:
+                loader.generator.manual_seed(seed)
 
     def _check_nan(self, loss: torch.Tensor) -> None:
         if not torch.isfinite(loss):
@@ -212,9 +206,12 @@ class EvaluationMixin:
         if load_best_model:
             self.load_weights(model_file or self.saved_model_file)
         self.model.eval()
+        # Sampled candidates (uni100), KTUP and Random draw: each evaluation of the same weights has the same result.
+        _seed_all(self.config["seed"])
         result: dict[str, float] = {}
-        for name, metrics in self.config["metrics_of"].items():
-            result.update(self.families[name].evaluate(self, eval_data, metrics, show_progress))
+        with errors_of_recbole(self.config, "be evaluated"):
+            for name, metrics in self.config["metrics_of"].items():
+                result.update(self.families[name].evaluate(self, eval_data, metrics, show_progress))
         return result
 
     @torch.no_grad()
@@ -259,8 +256,9 @@ class EvaluationMixin:
     def predict_pairs(self, predict: Callable[..., torch.Tensor], rows) -> torch.Tensor:
         """``predict`` of each row of a part, [n], in batches; the ranks share the rows."""
         step, own = max(1, self.config["eval_batch_size"]), self.processes.part_of(len(rows))
-        starts = range(own.start, own.stop, step)
-        parts = (rows[first : min(first + step, own.stop)].to(self.device) for first in starts)
+        batches = (rows[first : min(first + step, own.stop)] for first in range(own.start, own.stop, step))
+        # As RecBole's loaders do: SHAN reads a sequence that its transform adds.
+        parts = (self._transform(rows, batch).to(self.device) for batch in batches)
         predicted = torch.cat([predict(part).view(-1) for part in parts])
         self._check_predictions(predicted, "a predicted value")
         return self.processes.concatenate(predicted, len(rows))
@@ -312,8 +310,8 @@ class EvaluationMixin:
             "cur_step": self.cur_step,
             "best_valid_score": float(self.best_valid_score),
             "state_dict": dict(self.model.state_dict()),
-            "other_parameter": self.model.other_parameter() or {},
-            "optimizer": self.optimizer.state_dict(),
+            "other_parameter": _without_modules(self.model.other_parameter() or {}),
+            "optimizer": self._optimizers["optimizer"].state_dict(),
             "data": self.data_fingerprint,
             "training": self.training_state(),
         }
@@ -351,15 +349,25 @@ class EvaluationMixin:
 
     def training_state(self) -> dict:
         """What going on training needs beyond weights and optimiser."""
-        return {}
+        others = {key: one.state_dict() for key, one in self._optimizers.items() if key != "optimizer"}
+        return {"attributes": self._outside_weights.changed(), "optimizers": others}
 
     def check_training_state(self, path: str, state: dict) -> None:
         """Refuse what `load_training_state` cannot take."""
-        if state:
-            raise InputError(f"{path}: 'training' holds what this model does not keep; train again")
+        others = state.get("optimizers")
+        if set(state) != {"attributes", "optimizers"} or not isinstance(others, dict):
+            raise InputError(f"{path}: 'training' is not what this model's training keeps; train again")
+        if set(others) != set(self._optimizers) - {"optimizer"}:
+            raise InputError(f"{path}: 'training' is not what this model's training keeps; train again")
+        self._outside_weights.check(path, state["attributes"])
+        for key, kept in others.items():
+            check_optimizer(path, self._optimizers[key], kept)
 
     def load_training_state(self, state: dict) -> None:
         """Inverse of `training_state`."""
+        self._outside_weights.put(state["attributes"])
+        for key, kept in state["optimizers"].items():
+            self._optimizers[key].load_state_dict(kept)
 
     def load_weights(self, path: str) -> dict:
         """Put the weights of a checkpoint into the model; see `recbole_mm.training.checkpoint.restore`."""
@@ -378,7 +386,8 @@ class EvaluationMixin:
         checkpoint = self._resume(resume_file)
         if self.start_epoch >= self.epochs:
             raise InputError(
-                f"{resume_file}: has {self.start_epoch} epochs behind it; give --epochs above that to go on training"
+                f"{resume_file}: has {self.start_epoch} epochs behind it; give --{self.epochs_option} above that to go "
+                f"on training"
             )
         if not is_last(resume_file):
             self._save_checkpoint(checkpoint["epoch"], verbose=False)
@@ -409,9 +418,10 @@ class EvaluationMixin:
             self.processes.on_rank_zero(lambda: check_best(path))
         self.start_epoch = checkpoint["epoch"] + 1
         self.optimizer.load_state_dict(checkpoint["optimizer"])
-        for group in self.optimizer.param_groups:
-            group.update(lr=self.learning_rate, weight_decay=self.weight_decay)
         self.load_training_state(checkpoint["training"])
+        for optimizer in self._optimizers.values():
+            for group in optimizer.param_groups:
+                group.update(lr=self.learning_rate, weight_decay=self.weight_decay)
         self.cur_step = checkpoint["cur_step"]
         self.best_valid_score = checkpoint["best_valid_score"]
         self.logger.info(f"{path}: training goes on from epoch {self.start_epoch}")
@@ -422,6 +432,12 @@ def _seed_of(*numbers: int) -> int:
     return int(np.random.SeedSequence(numbers).generate_state(1)[0])
 
 
+def _seed_all(seed: int) -> None:
+    torch.manual_seed(seed)
+    np.random.seed(seed)  # noqa: NPY002 - RecBole's samplers draw from it
+    random.seed(seed)  # DGCF and the masks of sequences draw from this
+
+
 def _as_bytes(text: np.ndarray) -> np.ndarray:
     """Strings in the form that an .npz file holds without pickle, a byte a letter where the letters are ASCII."""
     return np.char.encode(text.astype(str), "utf-8")
@@ -430,5 +446,15 @@ def _as_bytes(text: np.ndarray) -> np.ndarray:
 def _by_name(losses) -> dict[str, float]:
     if isinstance(losses, dict):
         return losses
-    parts = losses if isinstance(losses, tuple) else (losses,)
+    parts = _flat(losses)
     return {"loss" if len(parts) == 1 else f"loss_{i + 1}": float(part) for i, part in enumerate(parts)}
+
+
+def _flat(losses) -> list:
+    """MKR and KGAT train on ratings and on triples in turn, and each can have losses in parts."""
+    return [part for one in losses for part in _flat(one)] if isinstance(losses, tuple) else [losses]
+
+
+def _without_modules(parameters: dict) -> dict:
+    """SASRecF and others name a part of their network, whose weights are among the model's already."""
+    return {name: value for name, value in parameters.items() if not isinstance(value, torch.nn.Module)}

@@ -33,6 +33,8 @@ from recbole_mm.errors import InputError, NotWrittenError, when_stopped
 from recbole_mm.files import write_text, writing
 from recbole_mm.training import distributed
 from recbole_mm.training.last import AUTO, is_last
+from recbole_mm.training.pretraining import check_same_data
+from recbole_mm.training.recbole_errors import errors_of_recbole
 from recbole_mm.training.result import Result
 from recbole_mm.training.resume import read_config
 from recbole_mm.training.trainer import build_trainer
@@ -192,11 +194,14 @@ def prepare_session(config: Config) -> Session:
     with _input_errors_of_recbole(config):
         train_data, valid_data, test_data = data_preparation(config, dataset, split)
     _check_evaluation(config, dataset, valid_data)
+    data_fingerprint = fingerprint(dataset, split)
+    check_same_data(config, data_fingerprint)
     # Again, so that weights do not depend on how many random numbers the data took.
     init_seed(config["seed"] + config["local_rank"], config["reproducibility"])
     start = perf_counter()
     try:
-        model = config.model_class(config, split.train).to(config["device"])
+        with errors_of_recbole(config, "be built"):
+            model = config.model_class(config, split.train).to(config["device"])
     except pickle.UnpicklingError as error:
         raise InputError(
             f"options of {config['model']}: a file of pretrained weights holds more than weights and plain values, so "
@@ -204,7 +209,7 @@ def prepare_session(config: Config) -> Session:
         ) from error
     built = perf_counter() - start
     trainer = build_trainer(config, model)
-    trainer.data_fingerprint = fingerprint(dataset, split)
+    trainer.data_fingerprint = data_fingerprint
     processes.check_same(config.plain(), trainer.data_fingerprint, len(split.train))
     return Session(config, model, trainer, train_data, split, valid_data, test_data, built)
 
@@ -310,7 +315,7 @@ def _say_once(handler: Handler) -> Callable[[LogRecord], None]:
 
     def handle(record: LogRecord) -> None:
         error = sys.exc_info()[1]
-        if not said:
+        if not said and not isinstance(error, TypeError):  # that is RaCT's line, with an argument too many
             said.append(where := getattr(handler, "baseFilename", "the log"))
             print(f"recbole-mm: warning: {where}: cannot be written ({error}); the run goes on", file=sys.stderr)
 
