@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from recbole.utils import ModelType
@@ -49,6 +49,22 @@ def task_options(options: Mapping[str, Any], model_class: type) -> dict[str, Any
     if not is_multitask:
         changes.update(_columns(options, kind, capabilities))
     return changes
+
+
+def with_split_field(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options with which the field that says each row's part is read for the split, and then taken from the rows.
+
+    Left in them, it would be an input of every model of features, and say which rows are tested.
+    """
+    field, load_col, unused = options["split_field"], options["load_col"], options.get("unused_col") or {}
+    changes: dict[str, Any] = {"unused_col": {**unused, "inter": _with(unused.get("inter"), field)}}
+    if isinstance(load_col, dict) and isinstance(load_col.get("inter"), list):
+        changes["load_col"] = {**load_col, "inter": _with(load_col["inter"], field)}
+    return changes
+
+
+def _with(fields: Sequence[str] | None, field: str) -> list[str]:
+    return list(dict.fromkeys([*(fields or []), field]))
 
 
 def _columns(options: Mapping[str, Any], kind: ModelType, capabilities: Capabilities) -> dict[str, Any]:
