@@ -80,6 +80,10 @@ def _told(found: Mapping[str, str]) -> str:
     return ", ".join(f"{role} is '{column}'" for role, column in found.items())
 
 
+def _not_read(columns: list[str]) -> str:
+    return f"; not read: {', '.join(columns[:8])}{', …' if len(columns) > 8 else ''}" if columns else ""
+
+
 def _interactions(table: Table, given: Mapping[str, str], notes: list[str]) -> pd.DataFrame:
     table = Table(named(table.frame), table.name, table.lines)
     if not len(table.frame):
@@ -98,7 +102,8 @@ def _interactions(table: Table, given: Mapping[str, str], notes: list[str]) -> p
     counts = (
         f"{len(frame):,} of {interactions['user_id'].nunique():,} users and {interactions['item_id'].nunique():,} items"
     )
-    notes.append(f"ratings: {counts}; {_told(found)}")
+    others = [column for column in frame.columns if column not in found.values()]
+    notes.append(f"ratings: {counts}; {_told(found)}{_not_read(others)}")
     if "rating" in interactions and interactions["rating"].nunique() == 1:
         only = interactions.pop("rating").iloc[0]
         notes.append(f"ratings: all are {only:g}, so they are left out: the rows say who met what, and tasks rank")
@@ -135,8 +140,7 @@ def _items(
     items = pd.DataFrame({"item_id": ids_of(frame[found["item"]], found["item"], table.place)})
     _check_once(items["item_id"], table)
     others = [column for column in frame.columns if column not in found.values()]
-    left_out = f"; not read: {', '.join(others[:8])}{', …' if len(others) > 8 else ''}" if others else ""
-    notes.append(f"items: {len(items):,}; {_told(found)}{left_out}")
+    notes.append(f"items: {len(items):,}; {_told(found)}{_not_read(others)}")
     for role, column in (("title", "movie_title"), ("year", "release_year")):
         if role in found:
             items[column] = texts_of(frame[found[role]])

@@ -51,6 +51,27 @@ class RawVectors:
 
 
 @dataclass
+class Source:
+    """What a reader found in the folder of another tool, as it stands there.
+
+    Attributes:
+        ratings, items, users: tables whose columns are recognised by their names.
+        vectors: field -> vectors.
+        texts: item id -> raw text.
+        notes: what was read from where, and what was not.
+        keep_order: rows are in an order that means something (folds of blocks of rows).
+    """
+
+    ratings: Table
+    items: Table | None = None
+    users: Table | None = None
+    vectors: dict[str, RawVectors] = field(default_factory=dict)
+    texts: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    keep_order: bool = False
+
+
+@dataclass
 class Contents:
     """A data set that is checked and ready to be written.
 

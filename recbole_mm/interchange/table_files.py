@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import numpy as np
 import pandas as pd
@@ -20,12 +20,20 @@ TEXT = (".csv", ".tsv", ".txt", ".inter", ".item", ".user", ".dat", ".data")
 _LONGEST = 1 << 30  # of a field: csv's own limit, 131,072 characters, is less than some summaries have
 
 
-def read_table(path: Path, encoding: str = "utf-8", header: tuple[str, ...] | None = None) -> Table:
+def read_table(
+    path: Path,
+    encoding: str = "utf-8",
+    header: tuple[str, ...] | None = None,
+    separator: str | None = None,
+    quoted: bool = True,
+) -> Table:
     """A table of a csv or parquet file. Values of csv are texts as they stand there: '007' stays '007'.
 
     Args:
         encoding: of a csv file; UTF-8 may have a byte order mark.
         header: names of the columns of a csv file that has no header line; further columns have their number.
+        separator: of a csv file; by default it is found in the first line.
+        quoted: values of a csv file may stand in quotation marks; False where a quotation mark is one like any other.
 
     Raises:
         InputError: the file is absent, of another kind, damaged, in another encoding, or a row has another number of
@@ -37,9 +45,9 @@ def read_table(path: Path, encoding: str = "utf-8", header: tuple[str, ...] | No
         raise InputError(f"{path}: no such file; check the name")
     if path.suffix.lower() in PARQUET:
         return Table(read_parquet(path), str(path))
-    if path.suffix.lower() not in TEXT:
+    if path.suffix.lower() not in TEXT and separator is None:
         raise InputError(f"{path}: a table is a .csv, .tsv, .txt or .parquet file; rename the file, or convert it")
-    return _read_csv(path, encoding, header)
+    return _read_csv(path, encoding, header, separator, quoted)
 
 
 def read_parquet(path: Path) -> pd.DataFrame:
@@ -78,11 +86,11 @@ def _parquet(path: Path):
     return parquet
 
 
-def _read_csv(path: Path, encoding: str, header: tuple[str, ...] | None) -> Table:
+def _read_csv(path: Path, encoding: str, header: tuple[str, ...] | None, separator: str | None, quoted: bool) -> Table:
     csv.field_size_limit(_LONGEST)
     try:
         with path.open(encoding="utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding, newline="") as file:
-            rows = _rows(file, path)
+            rows = _rows(file, path, separator, quoted)
             names: list[str] | None = None
             if header is None:
                 _, names = next(rows, (0, None))
@@ -97,10 +105,11 @@ def _read_csv(path: Path, encoding: str, header: tuple[str, ...] | None) -> Tabl
                     names = [*header[: len(row)], *(str(i) for i in range(len(header), len(row)))]
                     columns = [[] for _ in names]
                 if len(row) != len(names):
+                    first = "header" if header is None else "first line"
+                    remedy = "put quotation marks around a value that holds the separator" if quoted else "correct it"
                     raise InputError(
-                        f"{path}: line {line} has {len(row)} columns, the "
-                        f"{'header' if header is None else 'first line'}"
-                        f" has {len(names)}; put quotation marks around a value that holds the separator"
+                        f"{path}: line {line} has {len(row)} columns, the {first} has {len(names)}; {remedy}, or remove "
+                        f"the row"
                     )
                 lines.append(line)
                 for column, value in zip(columns, row):
@@ -118,11 +127,12 @@ def _read_csv(path: Path, encoding: str, header: tuple[str, ...] | None) -> Tabl
     return Table(frame, str(path), np.asarray(lines))
 
 
-def _rows(file: TextIO, path: Path) -> Iterator[tuple[int, list[str]]]:
+def _rows(file: TextIO, path: Path, separator: str | None, quoted: bool) -> Iterator[tuple[int, list[str]]]:
     """Line and values of each row that is not blank; the line is the one on which the row begins."""
-    separator = _separator(file.readline(), path)
+    first = file.readline()
     file.seek(0)
-    reader = csv.reader(file, delimiter=separator, strict=True)
+    quoting: Any = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
+    reader = csv.reader(file, delimiter=separator or _separator(first, path), strict=True, quoting=quoting)
     begins = 1
     try:
         for row in reader:
