@@ -23,6 +23,7 @@ LAYERS = (
     ("model",),
     ("config",),
     ("datasets",),
+    ("interchange",),
     ("training",),
     ("inference",),
     ("extract", "tuning", "demo", "report"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from recbole.utils import ModelType
@@ -73,6 +73,22 @@ def _entity_vectors(options: Mapping[str, Any], of_relations: bool) -> dict[str,
         changes.update(alias_of_relation_id=["rel_id"], preload_weight={"ent_id": "ent_emb", "rel_id": "rel_emb"})
     suffixes = [suffix for suffix in files if suffix not in ("kg", "link")]
     return {**changes, "additional_feat_suffix": suffixes, "load_col": {**files, **options["load_col"]}}
+
+
+def with_split_field(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options with which the field that says each row's part is read for the split, and then taken from the rows.
+
+    Left in them, it would be an input of every model of features, and say which rows are tested.
+    """
+    field, load_col, unused = options["split_field"], options["load_col"], options.get("unused_col") or {}
+    changes: dict[str, Any] = {"unused_col": {**unused, "inter": _with(unused.get("inter"), field)}}
+    if isinstance(load_col, dict) and isinstance(load_col.get("inter"), list):
+        changes["load_col"] = {**load_col, "inter": _with(load_col["inter"], field)}
+    return changes
+
+
+def _with(fields: Sequence[str] | None, field: str) -> list[str]:
+    return list(dict.fromkeys([*(fields or []), field]))
 
 
 def _columns(options: Mapping[str, Any], kind: ModelType, capabilities: Capabilities) -> dict[str, Any]:

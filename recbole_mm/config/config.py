@@ -16,7 +16,7 @@ from recbole.config import Config as RecBoleConfig
 from recbole.utils import EvaluatorType, ModelType
 
 from recbole_mm.config import processes
-from recbole_mm.config.builtin import quick_start_files, task_options
+from recbole_mm.config.builtin import quick_start_files, task_options, with_split_field
 from recbole_mm.config.checks import (
     check_labels,
     check_modalities,
@@ -219,6 +219,8 @@ class Config(RecBoleConfig):
         if isinstance(self.given.get("eval_args"), dict):
             # Part by part: --eval_args={mode: uni100} under --protocol=temporal is still a split by time.
             final["eval_args"] = {**self.internal_config_dict["eval_args"], **self.given["eval_args"]}
+        if final["split_by"] == "label":
+            final.update(with_split_field(final))
         return final
 
     # ------------------------------------------------------------------ checks and derived options

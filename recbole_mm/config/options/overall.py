@@ -21,7 +21,7 @@ PROTOCOL = Section(
         Option(
             "protocol",
             default="ranking",
-            help="A file of properties/protocol: ranking, u1 … u5, cold-item, temporal.",
+            help="A file of properties/protocol: ranking, u1 … u5, cold-item, temporal, published.",
         ),
         Option(
             "builtin_task",
@@ -32,8 +32,15 @@ PROTOCOL = Section(
         Option(
             "split_by",
             default="recbole",
-            choices=("recbole", "file_fold", "cold_item"),
-            help="recbole: by eval_args; file_fold: a fifth of the .inter file's rows; cold_item: by movie.",
+            choices=("recbole", "file_fold", "cold_item", "label"),
+            help="recbole: by eval_args; file_fold: a fifth of the .inter file's rows; cold_item: by movie; label: by "
+            "split_field.",
+        ),
+        Option(
+            "split_field",
+            default="x_label",
+            help="With label: field of the .inter file with the part of each row: 0 training, 1 validation, 2 test. No "
+            "model sees it.",
         ),
         Option(
             "test_fold",
