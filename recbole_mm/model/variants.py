@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
+import torch
 from torch import Tensor, nn
 
 from recbole_mm.model.catalogue import Catalogue
@@ -44,6 +45,10 @@ def with_people(model: Model, liked: Sequence[Sequence[int]], disliked: Sequence
     others = _variant(model, model.catalogue, lambda task: task.with_people(len(liked)))
     others.n_users = len(liked)
     others.users = Users.of_people(liked, disliked, model.n_items).to(model.catalogue.has_ratings.device)
+    with torch.no_grad():
+        encoded = replace(model.encoded(), users=others.users)  # the movies are the same: they are not encoded again
+        states = {name: task.state(encoded) for name, task in others.learned_tasks.items()}
+    others.use_encoded(replace(encoded, states=states))
     return others
 
 
@@ -64,6 +69,14 @@ def with_presence(model: Model, present: Mapping[str, Tensor]) -> Model:
 def without_ratings(model: Model) -> Model:
     """The model in which every movie is cold: it loses all that was learned from its ratings."""
     return _variant(model, model.catalogue.without_ratings(), lambda task: task.without_ratings())
+
+
+def without_raters(model: Model) -> Model:
+    """The model with the same predictions, which no longer needs to know who rated which movie in training.
+
+    Its users keep their profiles; `with_people` gives it others.
+    """
+    return _variant(model, model.catalogue, lambda task: task.without_raters())
 
 
 def with_candidates(model: Model, other: Model) -> Model:

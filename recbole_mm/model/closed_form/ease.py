@@ -35,6 +35,9 @@ class EASE(nn.Module):
 
     def __init__(self, users: np.ndarray, items: np.ndarray, user_num: int, item_num: int) -> None:
         super().__init__()
+        if not items.any():  # nothing but [PAD] is rated, and solving takes minutes for tens of thousands of movies
+            self.register_buffer("weights", torch.zeros(item_num, item_num), persistent=False)
+            return
         rated = csr_matrix((np.ones(len(users), np.float32), (users, items)), shape=(user_num, item_num))
         rated.data[:] = 1.0  # a movie rated twice counts once
         gram = torch.from_numpy((rated.T @ rated).toarray())

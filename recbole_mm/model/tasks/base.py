@@ -147,3 +147,7 @@ class Task(nn.Module, ABC):
     def without_ratings(self) -> Task:
         """The task as if nobody had rated any movie."""
         return self
+
+    def without_raters(self) -> Task:
+        """The task with the same predictions, which no longer needs to know who rated which movie in training."""
+        return self

@@ -133,6 +133,13 @@ class RatingTask(Task):
         larger.implicit = self.implicit.with_movies(number)
         return larger
 
+    def without_raters(self) -> RatingTask:
+        if self.implicit is None:
+            return self
+        other = shared_copy(self)
+        other.implicit = self.implicit.without_raters()
+        return other
+
 
 class RatingHead(nn.Module):
     """MLP[P; z; P⊙z] -> one number for each pair.
