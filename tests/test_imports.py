@@ -25,6 +25,7 @@ LAYERS = (
     ("datasets",),
     ("training",),
     ("inference",),
+    ("serve",),
     ("extract", "tuning", "demo", "report"),
     ("benchmark", "measure"),
     ("cli",),

@@ -35,6 +35,8 @@ from recbole_mm.model.recommender import MultitaskRecommender
 
 FORMAT, FORMAT_VERSION = "recbole-mm model", 1
 PAD = "[PAD]"
+# Options that name places on the machine of the training; no use of the model needs them.
+_PLACES = {"data_path", "checkpoint_dir", "result_file", "predictions_file", "resume", "evaluate", "config_files"}
 _NO_YEAR = -(2**15)
 _MOVIES = ("movies.ids", "movies.titles", "movies.years")
 
@@ -68,7 +70,7 @@ def save(path: str | Path, model: MultitaskRecommender, data: ServedData, with_h
     content = {
         "model": type(model).__name__,
         "dataset": data.dataset,
-        "options": dict(data.options),
+        "options": {name: value for name, value in data.options.items() if name not in _PLACES},
         "modalities": [
             {"name": name, "dimension": field.dimension, "components": field.vectors.shape[1]}
             for name, field in model.catalogue.fields().items()
@@ -108,7 +110,7 @@ def load(path: str | Path) -> tuple[MultitaskRecommender, ServedData]:
     _check_names(path, tensors)
     labels = {task: list(names) for task, names in content["labels"].items()}
     options = {**content["options"], "model": content["model"], "dataset": content["dataset"]}
-    return model.eval(), ServedData(content["dataset"], users, movies, seen, options, labels, rates="rating" in labels)
+    return model.eval(), ServedData(content["dataset"], users, movies, seen, options, labels)
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:

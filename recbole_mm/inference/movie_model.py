@@ -70,6 +70,11 @@ class MovieModel:
         return self.model.task("rating").rating_scale.tolist() if self.multimodal and self.rates else None
 
     @property
+    def ranks(self) -> bool:
+        """Whether the model ranks movies."""
+        return not {"rating", "ranking"}.isdisjoint(self._tasks)
+
+    @property
     def predicts_genres(self) -> bool:
         """Whether the model predicts genres."""
         return "genre" in self._tasks

@@ -214,29 +214,44 @@ class Recommender(MovieModel):
 
     # ------------------------------------------------------------------ reasons
 
-    def explain(self, item: Any, user: Any = None, liked: Any = (), disliked: Any = ()) -> Explanation:
-        """Why a movie has its score, for a user of the data set, or for a person from liked and disliked movies."""
-        found = self.explain_each(item, user, liked, disliked)
+    def explain(
+        self,
+        item: Any,
+        user: Any = None,
+        liked: Any = (),
+        disliked: Any = (),
+        ratings: Mapping[Any, float] | None = None,
+    ) -> Explanation:
+        """Why a movie has its score, for a user of the data set, or for a person as in `recommend_for`."""
+        found = self.explain_each(item, user, liked, disliked, ratings)
         if len(found) != 1:
             raise InputError(f"explain: takes one movie, not {len(found)}; explain_each() takes several")
         return found[0]
 
-    def explain_each(self, items: Any, user: Any = None, liked: Any = (), disliked: Any = ()) -> list[Explanation]:
+    def explain_each(
+        self,
+        items: Any,
+        user: Any = None,
+        liked: Any = (),
+        disliked: Any = (),
+        ratings: Mapping[Any, float] | None = None,
+    ) -> list[Explanation]:
         """`explain` for several movies at once, e.g. the column item_id of a recommendation.
 
         Raises:
             InputError: an unknown user or movie, a user and movies both, or a model that is not of this package.
         """
         self._only_ours("reasons")
-        person = self._person_to_explain(user, liked, disliked)
+        taste = self._tastes().read(liked, disliked, ratings)
+        if user is None:
+            person = Person(self._people([taste]).model, 0, taste.liked, taste.disliked, self._serving)
+        elif taste.rated:
+            raise InputError("explain: a user and liked or disliked movies; give one or the other")
+        else:
+            person = self._user_to_explain(user)
         return explain_each(person, self._movies, self._movies.resolve(items), self._movies_without())
 
-    def _person_to_explain(self, user: Any, liked: Any, disliked: Any) -> Person:
-        if user is None:
-            taste = self._tastes().read(liked, disliked)
-            return Person(self._people([taste]).model, 0, taste.liked, taste.disliked, self._serving)
-        if len(np.atleast_1d(liked)) or len(np.atleast_1d(disliked)):
-            raise InputError("explain: a user and liked or disliked movies; give one or the other")
+    def _user_to_explain(self, user: Any) -> Person:
         found = self._users.resolve(user)
         if len(found) != 1:
             raise InputError(f"explain: takes one user, not {len(found)}")
