@@ -26,6 +26,7 @@ LAYERS = (
     ("interchange",),
     ("training",),
     ("inference",),
+    ("serve",),
     ("extract", "tuning", "demo", "report"),
     ("benchmark", "measure"),
     ("cli",),

@@ -6,14 +6,16 @@ work on a variant. Movies added here are like cold movies of the data set; peopl
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
+import torch
 from torch import Tensor, nn
 
 from recbole_mm.model.catalogue import Catalogue
 from recbole_mm.model.recommender import MultitaskRecommender as Model
 from recbole_mm.model.sharing import shared_copy
+from recbole_mm.model.tasks.base import Task
 from recbole_mm.model.users import Users
 
 
@@ -40,11 +42,13 @@ def with_people(model: Model, liked: Sequence[Sequence[int]], disliked: Sequence
     Args:
         liked, disliked: for each of the R people, ids of movies.
     """
-    others = shared_copy(model)
-    others.tasks = nn.ModuleDict({name: task.with_people(len(liked)) for name, task in model.learned_tasks.items()})
-    others.use_encoded(None)
+    others = _with_tasks(model, lambda task: task.with_people(len(liked)))
     others.n_users = len(liked)
     others.users = Users.of_people(liked, disliked, model.n_items).to(model.catalogue.has_ratings.device)
+    with torch.no_grad():
+        encoded = replace(model.encoded(), users=others.users)  # the movies are the same: they are not encoded again
+        states = {name: task.state(encoded) for name, task in others.learned_tasks.items()}
+    others.use_encoded(replace(encoded, states=states))
     return others
 
 
@@ -67,6 +71,14 @@ def without_ratings(model: Model) -> Model:
     return _variant(model, model.catalogue.without_ratings())
 
 
+def without_raters(model: Model) -> Model:
+    """The model with the same predictions, which no longer needs to know who rated which movie in training.
+
+    Its users keep their profiles; `with_people` gives it others.
+    """
+    return _with_tasks(model, lambda task: task.without_raters())
+
+
 def with_candidates(model: Model, other: Model) -> Model:
     """The users of ``model`` with the movies of ``other``; both models have the same catalogue."""
     mixed = shared_copy(model)
@@ -80,8 +92,14 @@ def with_candidates(model: Model, other: Model) -> Model:
 
 def _variant(model: Model, catalogue: Catalogue) -> Model:
     """The model with another catalogue."""
-    other = shared_copy(model)
+    other = _with_tasks(model, lambda task: task.with_catalogue(catalogue))
     other.catalogue = catalogue
-    other.tasks = nn.ModuleDict({name: task.with_catalogue(catalogue) for name, task in model.learned_tasks.items()})
+    return other
+
+
+def _with_tasks(model: Model, change: Callable[[Task], Task]) -> Model:
+    """The model with changed tasks."""
+    other = shared_copy(model)
+    other.tasks = nn.ModuleDict({name: change(task) for name, task in model.learned_tasks.items()})
     other.use_encoded(None)
     return other

@@ -70,12 +70,11 @@ class EASE(nn.Module):
                 block = slice(start, start + BLOCK)
                 rows = [ContentVectors(field.values[block], field.present[block]) for field in of_rated]
                 gram[block] += content_weight * rbf_kernel(rows, of_rated)
-            self.content = ContentRegression(of_rated)
+            self.content = ContentRegression(content, has_ratings)
         inverse = torch.cholesky_inverse(torch.linalg.cholesky(gram))
         solved = (inverse / -inverse.diagonal()).fill_diagonal_(0.0)
         weights = solved.new_zeros(len(has_ratings), len(has_ratings))
         weights[rated[:, None], rated] = solved
-        self.register_buffer("rated", rated, persistent=False)
         self.register_buffer("weights", self._with_content(weights, content, has_ratings), persistent=False)
 
     def forward(self, *sets: UserSets) -> Tensor:
@@ -101,7 +100,7 @@ class EASE(nn.Module):
         weights[:, cold] = 0.0
         if self.content is not None and cold.any():
             columns = self.content.columns([field.of(cold) for field in content])
-            weights[self.rated[:, None], torch.nonzero(cold).squeeze(1)] = columns
+            weights[: len(columns), cold] = columns
         return weights
 
 
@@ -115,8 +114,9 @@ class ContentRegression(nn.Module):
     Bartlett, "Sparse Greedy Gaussian Process Regression", NIPS 2000, for the second form.
 
     Args:
-        rated: vectors of the W rated movies by modality.
-        landmarks: most movies that are used without the Nyström form.
+        content: vectors of all N movies by modality.
+        has_ratings: the rated movies, bool [N].
+        landmarks: most rated movies for which the dense form is used.
     """
 
     # κ: 1 was best, or close to it, on the validation parts of ml-100k-mm and mmtf-14k-small.
@@ -125,30 +125,34 @@ class ContentRegression(nn.Module):
 
     solved: Tensor
 
-    def __init__(self, rated: Sequence[ContentVectors], landmarks: int = LANDMARKS) -> None:
+    def __init__(self, content: Sequence[ContentVectors], has_ratings: Tensor, landmarks: int = LANDMARKS) -> None:
         super().__init__()
-        number = len(rated[0].values)
-        if number <= landmarks:
-            chosen = torch.arange(number)
+        rated = torch.nonzero(has_ratings).squeeze(1)
+        chosen = rated
+        if len(rated) > landmarks:
+            order = torch.randperm(len(rated), generator=torch.Generator().manual_seed(0))
+            chosen = rated[order[:landmarks].sort().values]
+        # Sizes depend on N alone: what is left is landmarks without vectors.
+        more = min(len(has_ratings), landmarks) - len(chosen)
+        self._fields = len(content)
+        for k, field in enumerate(content):
+            self.register_buffer(f"values_{k}", F.pad(field.values[chosen], (0, 0, 0, more)), persistent=False)
+            self.register_buffer(f"present_{k}", F.pad(field.present[chosen], (0, more)), persistent=False)
+        towards = rbf_kernel([field.of(rated) for field in content], self._landmarks()).double()  # [W, L]
+        towards = towards[:, : len(chosen)]
+        solved = torch.zeros(len(has_ratings), len(chosen) + more, dtype=torch.double)
+        if len(chosen) == len(rated):
+            towards.diagonal().add_(self.PENALTY)
+            solved[rated, : len(chosen)] = torch.cholesky_inverse(torch.linalg.cholesky(towards))
         else:
-            chosen = torch.randperm(number, generator=torch.Generator().manual_seed(0))[:landmarks].sort().values
-        self._fields = len(rated)
-        for k, field in enumerate(rated):
-            self.register_buffer(f"values_{k}", field.values[chosen], persistent=False)
-            self.register_buffer(f"present_{k}", field.present[chosen], persistent=False)
-        among = rbf_kernel(self._landmarks(), self._landmarks()).double()
-        if number <= landmarks:
-            among.diagonal().add_(self.PENALTY)
-            solved = torch.cholesky_inverse(torch.linalg.cholesky(among))
-        else:
-            towards = rbf_kernel(rated, self._landmarks()).double()  # [W, L]
+            among = rbf_kernel(self._landmarks(), self._landmarks()).double()
             inner = towards.T @ towards + self.PENALTY * among
             inner.diagonal().add_(1e-6 * inner.diagonal().mean())
-            solved = torch.linalg.solve(inner, towards.T).T
-        self.register_buffer("solved", solved.float(), persistent=False)  # [W, L]
+            solved[rated] = torch.linalg.solve(inner, towards.T).T
+        self.register_buffer("solved", solved.float(), persistent=False)  # [N, L]
 
     def columns(self, movies: Sequence[ContentVectors]) -> Tensor:
-        """B of other movies, [W, m], from their vectors by modality."""
+        """B of other movies, [N, m], from their vectors by modality."""
         return self.solved @ rbf_kernel(self._landmarks(), movies)
 
     def _landmarks(self) -> list[ContentVectors]:

@@ -214,13 +214,16 @@ class UserRegression(nn.Module):
         catalogue: the movies.
         user_num: U.
         components: number of principal components.
+
+    Attributes:
+        of_training: its users are those of the training rows, with w in ``weights``.
     """
 
     # Steps of expectation maximisation; on validation more change nothing in the third decimal.
     STEPS = 15
 
     loadings: Tensor
-    weights: Tensor | None
+    weights: Tensor
     item_bias: Tensor
     mean: Tensor
     precision: Tensor
@@ -242,15 +245,20 @@ class UserRegression(nn.Module):
         inputs = np.hstack([np.ones((len(vectors), 1)), vectors @ loadings])
         prior, weights, item_bias = fit_regression(users, items, centred, inputs, user_num, self.STEPS)
         of_sets = [centred[rows].mean() if rows.any() else 0.0 for rows in (is_liked, ~is_liked)]
+        # Sizes depend on the options alone: components that the vectors do not have are zero.
+        more = components - loadings.shape[1]
+        precision = np.pad(prior.precision * prior.noise, (0, more))
+        np.fill_diagonal(precision[len(prior.mean) :, len(prior.mean) :], 1.0)
         for name, array in {
-            "loadings": loadings,
-            "weights": weights,
+            "loadings": np.pad(loadings, ((0, 0), (0, more))),
+            "weights": np.pad(weights, ((0, 0), (0, more))),
             "item_bias": item_bias,
-            "mean": prior.mean,
-            "precision": prior.precision * prior.noise,
+            "mean": np.pad(prior.mean, (0, more)),
+            "precision": precision,
             "values": np.array(of_sets),
         }.items():
             self.register_buffer(name, torch.from_numpy(np.ascontiguousarray(array, np.float32)), persistent=False)
+        self.of_training = True
 
     def state(self, catalogue: Catalogue, users: Users) -> RegressionState:
         """What predictions need of the movies of ``catalogue`` and of ``users``."""
@@ -258,7 +266,7 @@ class UserRegression(nn.Module):
         movies = F.pad(vectors @ self.loadings, (1, 0), value=1.0)
         more = len(catalogue) - len(self.item_bias)
         item_bias = torch.where(catalogue.has_ratings, F.pad(self.item_bias, (0, more)), 0.0)
-        weights = self._weights_of(users, movies, item_bias) if self.weights is None else self.weights
+        weights = self.weights if self.of_training else self._weights_of(users, movies, item_bias)
         return RegressionState(weights, movies, item_bias)
 
     def score(self, state: RegressionState, users: Tensor, items: Tensor) -> Tensor:
@@ -269,10 +277,10 @@ class UserRegression(nn.Module):
         """Of every movie for each user, [R, N]."""
         return torch.addmm(state.item_bias, state.users[users], state.movies.T)
 
-    def with_people(self) -> UserRegression:
+    def with_people(self, number: int) -> UserRegression:
         """The same for other people."""
         others = shared_copy(self)
-        others.weights = None
+        others.of_training, others.weights = False, self.mean.expand(number, -1)
         return others
 
     def _weights_of(self, users: Users, movies: Tensor, item_bias: Tensor) -> Tensor:

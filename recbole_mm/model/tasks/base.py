@@ -147,3 +147,7 @@ class Task(nn.Module, ABC):
     def with_people(self, number: int) -> Task:
         """The task for other users, who were not in training."""
         return self
+
+    def without_raters(self) -> Task:
+        """The task with the same predictions, which no longer needs to know who rated which movie in training."""
+        return self

@@ -149,7 +149,7 @@ class RatingTask(Task):
         if self.implicit is not None:
             others.implicit = self.implicit.with_people(number)
         if self.regression is not None:
-            others.regression = self.regression.with_people()
+            others.regression = self.regression.with_people(number)
         return others
 
     def with_catalogue(self, catalogue: Catalogue) -> RatingTask:
@@ -158,6 +158,13 @@ class RatingTask(Task):
         larger = shared_copy(self)
         larger.implicit = self.implicit.with_movies(len(catalogue) - len(self.implicit.item))
         return larger
+
+    def without_raters(self) -> RatingTask:
+        if self.implicit is None:
+            return self
+        other = shared_copy(self)
+        other.implicit = self.implicit.without_raters()
+        return other
 
 
 class RatingHead(nn.Module):

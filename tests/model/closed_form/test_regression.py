@@ -121,14 +121,14 @@ def test_a_person_with_two_kinds_of_movies_is_the_posterior_of_their_ratings(pla
             ),
         )
         of_users = binary.state(session.model.catalogue, session.model.users).users[[3, 5]]
-        of_people = binary.with_people().state(session.model.catalogue, person.users).users
+        of_people = binary.with_people(2).state(session.model.catalogue, person.users).users
         # The last step of the expectation maximisation moved the biases and the prior a little.
         torch.testing.assert_close(of_people, of_users, atol=0.05, rtol=0.1)
         nobody = variants.with_people(session.model, [[]], [[]])
         torch.testing.assert_close(
-            binary.with_people().state(session.model.catalogue, nobody.users).users, binary.mean[None]
+            binary.with_people(1).state(session.model.catalogue, nobody.users).users, binary.mean[None]
         )
-    assert task.with_people(2).regression.weights is None and task.regression.weights is not None
+    assert not task.with_people(2).regression.of_training and task.regression.of_training
 
 
 def test_test_ratings_and_ratings_of_cold_movies_change_nothing(planted):
