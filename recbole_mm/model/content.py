@@ -54,3 +54,25 @@ class CatalogueContent(nn.Module):
     def fields(self) -> tuple[Tensor, ...]:
         """One matrix for each modality, [N, width]."""
         return self.side_by_side.split(list(self.widths.values()), dim=1)
+
+    def present(self) -> Tensor:
+        """Which movies have a vector of which modality, bool [M, N]."""
+        return torch.stack([field[:, -2] > 0 for field in self.fields()])
+
+
+class Projection(nn.Module):
+    """W_m [p·x_m, p, 1 - p] of every modality m: W x + b, or a learned vector of the modality where x is missing.
+
+    Args:
+        content: vectors of all movies.
+        size: length of a projection.
+    """
+
+    def __init__(self, content: CatalogueContent, size: int) -> None:
+        super().__init__()
+        self.maps = nn.ModuleList(nn.Linear(width, size, bias=False) for width in content.widths.values())
+
+    def forward(self, content: CatalogueContent, items: Tensor | None = None) -> Tensor:
+        """[M, N, size], or [M, B, size] of the movies ``items`` [B]."""
+        fields = content.fields() if items is None else (field[items] for field in content.fields())
+        return torch.stack([one(field) for one, field in zip(self.maps, fields)])

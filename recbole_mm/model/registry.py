@@ -31,6 +31,9 @@ BASELINES = {
     "ContentEASE": "recbole_mm.model.baselines.content_ranking:ContentEASE",
     "ContentKNN": "recbole_mm.model.baselines.content_ranking:ContentKNN",
     "VBPR": "recbole_mm.model.multimodal.vbpr:VBPR",
+    "FREEDOM": "recbole_mm.model.multimodal.freedom:FREEDOM",
+    "LATTICE": "recbole_mm.model.multimodal.lattice:LATTICE",
+    "BM3": "recbole_mm.model.multimodal.bm3:BM3",
 }
 """Baselines of this package that RecBole lacks."""
 
