@@ -65,6 +65,14 @@ def check_resume(config) -> None:
         )
 
 
+def check_refit(config) -> None:
+    """The second training starts from nothing, so there is nothing to go on from."""
+    if config.final_config_dict["refit"] and config.final_config_dict["resume"]:
+        raise InputError(
+            "options 'refit' and 'resume': a refitted model is trained from its first epoch; leave one of them out"
+        )
+
+
 def check_mode(config) -> None:
     """Ranking metrics need candidates besides the rows."""
     modes = config.final_config_dict["eval_args"]["mode"]

@@ -25,6 +25,7 @@ from recbole_mm.config.checks import (
     check_name,
     check_pickled,
     check_pretrained,
+    check_refit,
     check_resume,
     check_split,
 )
@@ -287,6 +288,7 @@ class Config(RecBoleConfig):
             final["data_path"] = os.path.join(data_path, self.dataset)  # RecBole always takes its own copy
         check_pickled(self)
         check_resume(self)
+        check_refit(self)
         check_pretrained(self)
         check_labels(self)
         check_split(self)

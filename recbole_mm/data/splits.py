@@ -5,13 +5,14 @@ The splits work on any RecBole dataset, so built-in models and ours see the same
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from recbole.data.dataset import Dataset
+from recbole.data.interaction import cat_interactions
 from torch import Tensor
 
 from recbole_mm.data.atomic import PARTS
@@ -81,6 +82,18 @@ def build_split(dataset: Dataset, config) -> Split:
     for part in parts:
         part.label_items = label_items
     return Split(*parts, cold_items=cold_items, label_items=label_items)
+
+
+def with_validation(split: Split) -> Split:
+    """The split whose training part has the validation part's rows and labels too. The other parts are the same."""
+    train, valid = split.train, split.valid
+    rows: Any = cat_interactions([train.inter_feat, valid.inter_feat])
+    larger = train.copy(rows)
+    larger.label_items = {
+        task: ItemSplit(torch.cat([items.train, items.valid]).sort().values, items.valid, items.test)
+        for task, items in split.label_items.items()
+    }
+    return replace(split, train=larger, label_items=larger.label_items)
 
 
 def order_by_time(dataset: Any) -> None:

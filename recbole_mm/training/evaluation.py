@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import replace
 from inspect import signature
+from pathlib import Path
 from time import perf_counter
 
 import numpy as np
@@ -336,6 +337,12 @@ class EvaluationMixin:
         """Remove the checkpoint of the last epoch: the run has ended well."""
         if not self.processes.rank:
             last_of(self.saved_model_file).unlink(missing_ok=True)
+
+    def remove_files(self) -> None:
+        """Remove the run's checkpoints: another training takes its place."""
+        self.remove_last()
+        if not self.processes.rank:
+            Path(self.saved_model_file).unlink(missing_ok=True)
 
     def _not_saved(self, path: str, epoch: int, error: OSError | RuntimeError) -> str:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else " ".join(str(error).split())

@@ -87,6 +87,12 @@ PROTOCOL = Section(
             "where 10 is none).",
         ),
         Option(
+            "refit",
+            default=False,
+            help="Train again, on training and validation rows together, for the number of epochs that validation "
+            "chose; this model is tested. The metrics of validation are those of the first training.",
+        ),
+        Option(
             "tasks",
             default=None,
             kinds=("list", "none"),
