@@ -189,7 +189,9 @@ def _shorten(monkeypatch: pytest.MonkeyPatch) -> None:
         epochs = 2 if any(argument.startswith("--resume=") for argument in kept) else 1
         return train(*given, arguments=[*kept, f"--epochs={epochs}", "--show_progress=False"], **more)
 
-    def plan(suite: str, dataset: str, out: Path, workers: int, quick: bool, config_files: list[str]) -> Path:
+    def plan(
+        suite: str, dataset: str, out: Path, workers: int, quick: bool, config_files: list[str], tune_trials: int
+    ) -> Path:
         rows = suites._read_plan(suite, dataset)
         out.mkdir(parents=True, exist_ok=True)
         assert suites._cells(suites._short_form(rows, suite) if quick else rows, dataset, out)

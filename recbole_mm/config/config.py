@@ -29,7 +29,7 @@ from recbole_mm.config.checks import (
 from recbole_mm.config.metrics import reported_families, requested_metrics, split_metrics
 from recbole_mm.config.schema import DERIVED, RECBOLE_PROPERTIES, Schema, model_property_file
 from recbole_mm.config.sources import FILE_OPTIONS, Given, dataset_options, given_options, read_packaged
-from recbole_mm.config.tasks import choose_tasks, default_columns, reads_field
+from recbole_mm.config.tasks import check_fields, choose_tasks, default_columns, reads_field
 from recbole_mm.errors import InputError, nearest
 from recbole_mm.evaluation.families import bigger_is_better
 from recbole_mm.model.baselines.vector_fields import VectorFields
@@ -308,6 +308,7 @@ class Config(RecBoleConfig):
             final["tasks"] = [task.name for task in self.task_classes]
             self.notes += [note] if note else []
         else:
+            check_fields(self.model, self.capabilities, options)
             self.reads_ratings |= self.capabilities.predicts_ratings
 
     def _as_input_error(self, function, *arguments: Any) -> None:
