@@ -190,7 +190,14 @@ def _shorten(monkeypatch: pytest.MonkeyPatch) -> None:
         return train(*given, arguments=[*kept, f"--epochs={epochs}", "--show_progress=False"], **more)
 
     def plan(
-        suite: str, dataset: str, out: Path, workers: int, quick: bool, config_files: list[str], tune_trials: int
+        suite: str,
+        dataset: str,
+        out: Path,
+        workers: int,
+        quick: bool,
+        config_files: list[str],
+        tune_trials: int,
+        models,
     ) -> Path:
         rows = suites._read_plan(suite, dataset)
         out.mkdir(parents=True, exist_ok=True)

@@ -55,6 +55,7 @@ def run_suite(
     quick: bool = False,
     config_files: Sequence[str | Path] = (),
     tune_trials: int = 0,
+    models: Sequence[str] = (),
 ) -> Path:
     """Run the cells of a suite that are not there yet and write its table.
 
@@ -68,6 +69,7 @@ def run_suite(
         quick: the short form, ``<suite>-quick``.
         config_files: yaml files of options for every row, the later the stronger; those of a row itself are stronger.
             A data set of the user's own says here what its fields are.
+        models: further models, each a row at its defaults; also those of other packages (`recbole_mm.model.outside`).
         tune_trials: choose the values of each row first, on the validation part, with this many trials each; 0: do not.
 
     Returns:
@@ -91,6 +93,7 @@ def run_suite(
     plan = _read_plan(suite, dataset)
     if quick:
         plan, suite = _short_form(plan, suite), f"{suite}-quick"
+    plan = _with_models(plan, suite, models)
     if config_files:
         plan = {**plan, "config_files": [str(name) for name in config_files]}
         _check_config_files(plan, dataset)
@@ -147,6 +150,17 @@ def _read_plan(suite: str, dataset: str) -> dict:
     own = folder / dataset / f"{suite}.yaml"
     made_for = dataset if own.is_file() else HOME
     return {**read_packaged(own if own.is_file() else folder / f"{suite}.yaml"), "made_for": made_for}
+
+
+def _with_models(plan: Mapping, suite: str, models: Sequence[str]) -> dict:
+    """The plan with a row for each further model."""
+    if models and "rows_of" in plan:
+        raise InputError(f"--models: suite '{suite}' has the rows of other suites; add models there")
+    for name in models:
+        get_model(name)
+    rows = plan.get("rows", {})
+    added = {name if name not in rows else f"{name}, added": {"model": name} for name in models}
+    return {**plan, **({"rows": {**rows, **added}} if added else {})}
 
 
 def _for_dataset(plan: Mapping, dataset: str, rows: Sequence[tuple[str, dict, str]]) -> dict:
@@ -207,10 +221,10 @@ def _check_config_files(plan: Mapping, dataset: str) -> None:
         raise InputError(f"{given[name].origin}: option '{name}' is set for each run of a suite; leave it out")
     for model in sorted({options["model"] for _, options, _ in _rows(plan, dataset)}):
         try:
-            kind = get_model(model).type
+            model_class = get_model(model)
         except InputError:  # its rows say so
             continue
-        Schema(model, kind).check(given)
+        Schema(model, model_class.type, model_class).check(given)
 
 
 def _prepare_data(plan: Mapping, dataset: str) -> None:

@@ -24,6 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser, typed: list[str]) -> None:
         help="options for every row, e.g. the fields of a data set of your own; later files win",
     )
     parser.add_argument(
+        "--models", nargs="+", default=[], metavar="NAME", help="further models, a row each, also of other packages"
+    )
+    parser.add_argument(
         "--tune",
         type=int,
         default=0,
@@ -51,7 +54,8 @@ def run(options: argparse.Namespace) -> int:
     for suite in suite_names() if options.suite == "all" else [options.suite]:
         try:
             files = options.config_files.split()
-            path = run_suite(suite, options.dataset, out, options.workers, options.quick, files, options.tune)
+            given = (out, options.workers, options.quick, files, options.tune, options.models)
+            path = run_suite(suite, options.dataset, *given)
         except NotWrittenError as error:
             print(error.result, flush=True)
             raise
