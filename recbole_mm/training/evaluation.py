@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from logging import LoggerAdapter
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,6 +30,14 @@ from recbole_mm.training.checkpoint_checks import check_optimizer
 
 # A bar for each evaluation of a second would bury the log; from this many batches on it is worth one.
 LONG_EVALUATION = 50
+_EPOCH = re.compile(r"(?<=epoch )\d+(?= evaluating)|(?<=best eval result in epoch )\d+")  # messages of RecBole's `fit`
+
+
+class CountedFromOne(LoggerAdapter):
+    """The log of a trainer: the epochs of RecBole's messages are counted from 1, as in results and tables."""
+
+    def process(self, msg: Any, kwargs: Any) -> tuple[Any, Any]:
+        return _EPOCH.sub(lambda found: str(int(found[0]) + 1), str(msg)), kwargs
 
 
 class EvaluationMixin:
@@ -53,6 +64,7 @@ class EvaluationMixin:
         self.data_fingerprint = ""
         self.epoch: int | None = None
         self._candidates: torch.Tensor | None = None
+        self.logger = CountedFromOne(self.logger, {})
         self.evaluator = UserEvaluator(config)
         of_tasks = {task.family.name: task.family for task in config.task_classes}
         self.families = {**FAMILIES, **of_tasks}
@@ -64,7 +76,7 @@ class EvaluationMixin:
         self._seed_epoch(train_data, epoch_idx)
         with self._asking_for_fields(train_data):
             losses = super()._train_epoch(train_data, epoch_idx, loss_func, show_progress)
-        self.history.append({"epoch": epoch_idx, "seconds": perf_counter() - start, "losses": _by_name(losses)})
+        self.history.append({"epoch": epoch_idx + 1, "seconds": perf_counter() - start, "losses": _by_name(losses)})
         self.check_finite(_by_name(losses))
         return losses
 
@@ -121,6 +133,9 @@ class EvaluationMixin:
             if not torch.isfinite(weight).all():
                 raise InputError(self._diverged(f"weight '{name}'", math.nan))
 
+    def _generate_train_loss_output(self, epoch_idx, s_time, e_time, losses) -> str:
+        return super()._generate_train_loss_output(epoch_idx + 1, s_time, e_time, losses)
+
     def _check_metrics(self, score: float, result: dict[str, float]) -> None:
         """The chosen metric must be a number; another may be NaN where the part cannot give it, but not from now on."""
         measured = [epoch["valid"] for epoch in self.history[:-1] if "valid" in epoch]
@@ -142,7 +157,7 @@ class EvaluationMixin:
         if not os.path.isfile(self.saved_model_file):
             good = "no checkpoint was saved yet"
         return (
-            f"{what} is {number} in epoch {self.epoch}; lower learning_rate (now {self.learning_rate:g}) or set "
+            f"{what} is {number} in epoch {self.epoch + 1}; lower learning_rate (now {self.learning_rate:g}) or set "
             f"clip_grad_norm: {{max_norm: 1}}; {good}"
         )
 
@@ -155,7 +170,7 @@ class EvaluationMixin:
             self.history[-1]["valid"] = dict(result)
             self._check_metrics(score, result)
         for name, value in result.items():
-            self.tensorboard.add_scalar(f"Valid/{name}", value, self.history[-1]["epoch"] if self.history else 0)
+            self.tensorboard.add_scalar(f"Valid/{name}", value, self.history[-1]["epoch"] - 1 if self.history else 0)
         return score, result
 
     def _ranks_by_pairs(self) -> bool:
@@ -291,7 +306,8 @@ class EvaluationMixin:
         if os.path.isfile(path):
             kept = "the file still holds the best epoch before it: go on from it with --resume"
         return (
-            f"{path}: the checkpoint of epoch {epoch} cannot be written ({reason[:160]}); {kept}; free some space, or "
+            f"{path}: the checkpoint of epoch {epoch + 1} cannot be written ({reason[:160]}); {kept}; free some "
+            f"space, or "
             f"choose another checkpoint_dir"
         )
 
@@ -332,7 +348,7 @@ class EvaluationMixin:
         self.cur_step = checkpoint["cur_step"]
         self.best_valid_score = checkpoint["best_valid_score"]
         self._save_checkpoint(checkpoint["epoch"], verbose=False)
-        self.logger.info(f"Checkpoint loaded. Resume training from epoch {self.start_epoch}")
+        self.logger.info(f"Checkpoint loaded. Resume training from epoch {self.start_epoch + 1}")
 
 
 def _seed_of(*numbers: int) -> int:
