@@ -100,7 +100,7 @@ class Reader:
             "recbole-mm tune": lambda given: self.main(["tune", *given, "--trials=1", "--out=tuned", "--epochs=1"]),
             "recbole-mm demo": self.demo,
         }
-        for name in ("run", "prepare", "extract", "recommend", "benchmark", "curves"):
+        for name in ("run", "prepare", "import", "convert", "extract", "recommend", "benchmark", "curves"):
             self.commands[f"recbole-mm {name}"] = lambda arguments, name=name: self.main([name, *arguments])
         if importlib.util.find_spec("matplotlib") is None:
             self.leave_out("curves", "matplotlib (extra 'plot') is not installed")
