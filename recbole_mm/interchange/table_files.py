@@ -108,9 +108,8 @@ def _read_csv(path: Path, encoding: str, header: tuple[str, ...] | None, separat
                     first = "header" if header is None else "first line"
                     remedy = "put quotation marks around a value that holds the separator" if quoted else "correct it"
                     raise InputError(
-                        f"{path}: line {line} has {len(row)} columns, the {first} has {len(names)}; {remedy}, "
-                        f"or remove "
-                        f"the row"
+                        f"{path}: line {line} has {len(row)} columns, the {first} has {len(names)}; {remedy}, or "
+                        f"remove the row"
                     )
                 lines.append(line)
                 for column, value in zip(columns, row):
