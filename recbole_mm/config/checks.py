@@ -11,7 +11,7 @@ from typing import Any
 
 from recbole.utils import EvaluatorType, ModelType
 
-from recbole_mm.errors import InputError
+from recbole_mm.errors import InputError, NotInDataError
 from recbole_mm.unsafe_calls import PICKLED
 
 # RecBole options that would silently do nothing for a model that reads its own vectors and draws no negatives.
@@ -106,8 +106,14 @@ def check_multitask(config) -> None:
 def check_modalities(config) -> None:
     """Modalities must have valid field names, each once."""
     names = config.final_config_dict["modalities"]
+    if not names and not config.is_multitask:
+        raise NotInDataError(
+            f"option 'modalities' is [], but {config.model} learns from vectors; name fields of the data set, "
+            f"each with a "
+            f"file <dataset>.<name>, or take another model"
+        )
     wrong = [name for name in names if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", str(name))]
-    if wrong or len(set(names)) < len(names) or not (names or config.is_multitask):
+    if wrong or len(set(names)) < len(names):
         raise InputError(
             f"option 'modalities' is {names}, but takes different names of letters, digits and '_', "
             f"each with a file <dataset>.<name>"

@@ -24,6 +24,7 @@ from recbole.utils.argument_list import (
     training_arguments,
 )
 
+from recbole_mm.config.declared import declared_options, model_with_options
 from recbole_mm.config.options.option import ABOVE_0, AT_LEAST_0, AT_LEAST_1, FROM_0_BELOW_1, Option, Range, kind_of
 from recbole_mm.config.options.table import FORMER_NAMES, find_option, relative
 from recbole_mm.config.sources import CONFIG_DICT, Given, parse_value, read_packaged
@@ -164,10 +165,12 @@ class Schema:
     Args:
         model: its name.
         model_type: its RecBole type.
+        model_class: its class, which may declare options.
     """
 
-    def __init__(self, model: str, model_type: ModelType) -> None:
+    def __init__(self, model: str, model_type: ModelType, model_class: type | None = None) -> None:
         self.model = model
+        base = model_with_options(model, model_class)
         recbole_files = [RECBOLE_PROPERTIES / "overall.yaml", RECBOLE_PROPERTIES / "dataset" / "sample.yaml"]
         listed = [*general_arguments, *training_arguments, *evaluation_arguments, *dataset_arguments]
         self.defaults: dict[str, Any] = dict.fromkeys([*listed, *UNLISTED, "model", "dataset", "config_files"])
@@ -180,14 +183,14 @@ class Schema:
             self._of_model.update(OF_CONTEXT_MODELS)
         own = dict.fromkeys(self._of_model)
         for folder in (RECBOLE_PROPERTIES / "model", resource_dir("properties") / "model"):
-            path = model_property_file(folder, model)
+            path = model_property_file(folder, base)
             if path:
                 values = read_packaged(path)
                 own.update(values)
                 if folder.is_relative_to(RECBOLE_PROPERTIES):
                     # RecBole writes some of its models' fractions as whole numbers (dropout_prob: 0).
                     self._of_model.update(values)
-        self.defaults.update(own)
+        self.defaults.update({**own, **declared_options(model_class)})
 
     def __contains__(self, option: str) -> bool:
         return option in self.defaults or (self.model == "KD_DAGFM" and option.startswith("t_"))

@@ -13,6 +13,7 @@ import recbole
 from recbole.utils import get_model as get_recbole_model
 
 from recbole_mm.errors import InputError, nearest
+from recbole_mm.model.outside import load_outside_model, outside_models
 
 MODELS = {
     "MMFS": "recbole_mm.model.mmfs:MMFS",
@@ -48,7 +49,8 @@ OPTIONAL_PACKAGES = {
 
 
 def get_model(name: str, builtin_task: str = "ranking") -> type:
-    """Class of a model: one of this package, else a built-in model of RecBole, with task 'rating' in its rating form.
+    """Class of a model: one of this package, else a built-in model of RecBole, with task 'rating' in its rating form,
+    else one of another package (`recbole_mm.model.outside`).
 
     Raises:
         InputError: no such model, a built-in without a rating form, or one whose extra package is not installed.
@@ -57,6 +59,8 @@ def get_model(name: str, builtin_task: str = "ranking") -> type:
         module, _, attribute = place.partition(":")
         return getattr(importlib.import_module(module), attribute)
     if name not in recbole_model_names():
+        if (outside := load_outside_model(name)) is not None:
+            return outside
         raise InputError(f"model '{name}' is unknown.{nearest(name, model_names())}")
     if builtin_task == "rating":
         from recbole_mm.model.baselines.rating_regressors import RATING_FORMS  # imports RecBole's models
@@ -103,7 +107,7 @@ def _imported_packages(path: Path) -> set[str]:
 
 def model_names() -> list[str]:
     """Names that `get_model` accepts, models of this package first."""
-    return [*MODELS, *BASELINES, *recbole_model_names()]
+    return [*MODELS, *BASELINES, *recbole_model_names(), *outside_models()]
 
 
 def recbole_model_names() -> tuple[str, ...]:

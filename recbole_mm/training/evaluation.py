@@ -30,6 +30,7 @@ from recbole_mm.training.builtin_state import StateOutsideWeights
 from recbole_mm.training.checkpoint import load_checkpoint, restore, save_checkpoint
 from recbole_mm.training.checkpoint_checks import check_optimizer
 from recbole_mm.training.last import best_of, check_best, copy_best, find, is_last, last_of, link
+from recbole_mm.training.log import CountedFromOne
 from recbole_mm.training.recbole_errors import errors_of_recbole
 
 # A bar for each evaluation of a second would bury the log; from this many batches on it is worth one.
@@ -66,6 +67,7 @@ class EvaluationMixin:
         self.saves_last = False
         self._best_epoch: int | None = None  # of `saved_model_file`
         self._candidates: torch.Tensor | None = None
+        self.logger = CountedFromOne(self.logger, {})
         self.evaluator = UserEvaluator(config)
         of_tasks = {task.family.name: task.family for task in config.task_classes}
         self.families = {**FAMILIES, **of_tasks}
@@ -97,15 +99,15 @@ class EvaluationMixin:
         held = tuple(loaders_of(train_data)[0].dataset.inter_feat.columns)
         with errors_of_recbole(self.config, "train", held):
             losses = super()._train_epoch(train_data, epoch_idx, loss_func, show_progress)
-        self._end_epoch({"epoch": epoch_idx, "seconds": perf_counter() - start, "losses": _by_name(losses)})
+        self._end_epoch({"epoch": epoch_idx + 1, "seconds": perf_counter() - start, "losses": _by_name(losses)})
         return losses
 
     def _end_epoch(self, measured: dict) -> None:
         """Note what an epoch was like; it is saved here if no validation follows."""
         self.history.append(measured)
         self.check_finite(measured["losses"])
-        if self.eval_step > 0 and (measured["epoch"] + 1) % self.eval_step:
-            self._save_last(measured["epoch"])
+        if self.eval_step > 0 and measured["epoch"] % self.eval_step:
+            self._save_last(measured["epoch"] - 1)
 
     def train_epoch(self, train_data, epoch: int) -> float:
         """One epoch without validation, for measurements; returns its seconds."""
@@ -143,6 +145,9 @@ class EvaluationMixin:
             if not torch.isfinite(weight).all():
                 raise InputError(self._diverged(f"weight '{name}'", math.nan))
 
+    def _generate_train_loss_output(self, epoch_idx, s_time, e_time, losses) -> str:
+        return super()._generate_train_loss_output(epoch_idx + 1, s_time, e_time, losses)
+
     def _check_metrics(self, score: float, result: dict[str, float]) -> None:
         """The chosen metric must be a number; another may be NaN where the part cannot give it, but not from now on."""
         measured = [epoch["valid"] for epoch in self.history[:-1] if "valid" in epoch]
@@ -164,7 +169,7 @@ class EvaluationMixin:
         if not os.path.isfile(self.saved_model_file):
             good = "no checkpoint was saved yet"
         return (
-            f"{what} is {number} in epoch {self.epoch}; lower learning_rate (now {self.learning_rate:g}) or set "
+            f"{what} is {number} in epoch {self.epoch + 1}; lower learning_rate (now {self.learning_rate:g}) or set "
             f"clip_grad_norm: {{max_norm: 1}}; {good}"
         )
 
@@ -177,7 +182,7 @@ class EvaluationMixin:
             self.history[-1]["valid"] = dict(result)
             self._check_metrics(score, result)
         for name, value in result.items():
-            self.tensorboard.add_scalar(f"Valid/{name}", value, self.history[-1]["epoch"] if self.history else 0)
+            self.tensorboard.add_scalar(f"Valid/{name}", value, self.history[-1]["epoch"] - 1 if self.history else 0)
         return score, result
 
     def _ranks_by_pairs(self) -> bool:
@@ -350,8 +355,8 @@ class EvaluationMixin:
         if os.path.isfile(path):
             kept = "the file still holds an epoch before it: go on from it with --resume"
         return (
-            f"{path}: the checkpoint of epoch {epoch} cannot be written ({reason[:160]}); {kept}; free some space, or "
-            f"choose another checkpoint_dir"
+            f"{path}: the checkpoint of epoch {epoch + 1} cannot be written ({reason[:160]}); {kept}; free some "
+            f"space, or choose another checkpoint_dir"
         )
 
     def training_state(self) -> dict:
@@ -431,7 +436,7 @@ class EvaluationMixin:
                 group.update(lr=self.learning_rate, weight_decay=self.weight_decay)
         self.cur_step = checkpoint["cur_step"]
         self.best_valid_score = checkpoint["best_valid_score"]
-        self.logger.info(f"{path}: training goes on from epoch {self.start_epoch}")
+        self.logger.info(f"{path}: training goes on from epoch {self.start_epoch + 1}")
         return checkpoint
 
 

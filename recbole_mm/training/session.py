@@ -163,7 +163,7 @@ def _train(config: Config, saved: bool) -> tuple[Result, list[str]]:
         },
         throughput={name: round(value, 1) for name, value in trainer.throughput.items()},
         epochs=len(history),
-        best_epoch=best["epoch"] if best else None,
+        best_epoch=best["epoch"] + 1 if best else None,
         parameters=sum(p.numel() for p in session.model.parameters() if p.requires_grad),
         peak_rss_mb=round(peak_rss_mb(), 1),
         checkpoint=checkpoint,

@@ -16,12 +16,12 @@ def test_early_stopping_on_a_metric_of_any_family(planted, metric):
     scores = [epoch["valid"][metric.lower()] for epoch in result.history]
     best = (min if metric == "RMSE" else max)(scores)
     assert result.valid[metric.lower()] == pytest.approx(best, abs=1e-4)
-    assert scores[result.best_epoch] == best
+    assert scores[result.best_epoch - 1] == best
 
 
 def test_early_stopping_stops(planted):
     result = run("MMFS", planted.name, config_dict=planted.options(learning_rate=0.3, epochs=60, stopping_step=2))
-    assert result.epochs == result.best_epoch + 1 + 2 + 1 < 60
+    assert result.epochs == result.best_epoch + 2 + 1 < 60
 
 
 def test_u_protocol_reports_ratings_only(planted):
@@ -70,7 +70,7 @@ def test_each_run_has_a_log_of_its_own(planted):
         run("MMFS", planted.name, config_dict=planted.options(epochs=1, seed=seed), saved=False)
     logs = [path.read_text() for path in Path("log").rglob("*.log")]
     assert len(logs) == 2
-    assert all(log.count("epoch 0 training") == 1 for log in logs)
+    assert all(log.count("epoch 1 training") == 1 for log in logs)
 
 
 def test_runs_that_start_together_do_not_fail_over_the_folder_of_their_logs(planted, monkeypatch):
