@@ -19,7 +19,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from recbole_mm.cli import benchmark, curves, demo, extract, prepare, recommend, run, serve, tune
+from recbole_mm.cli import benchmark, curves, demo, export, extract, prepare, recommend, run, serve, tune
 from recbole_mm.cli.terminal import print_everything, terminated_like_interrupted, visible
 from recbole_mm.errors import InputError, Terminated
 from recbole_mm.files import why
@@ -33,6 +33,7 @@ COMMANDS = {
     "benchmark": benchmark,
     "curves": curves,
     "recommend": recommend,
+    "export": export,
     "serve": serve,
     "demo": demo,
 }

@@ -35,8 +35,6 @@ from recbole_mm.model.recommender import MultitaskRecommender
 
 FORMAT, FORMAT_VERSION = "recbole-mm model", 1
 PAD = "[PAD]"
-# Options that name places on the machine of the training; no use of the model needs them.
-_PLACES = {"data_path", "checkpoint_dir", "result_file", "predictions_file", "resume", "evaluate", "config_files"}
 _NO_YEAR = -(2**15)
 _MOVIES = ("movies.ids", "movies.titles", "movies.years")
 
@@ -70,7 +68,7 @@ def save(path: str | Path, model: MultitaskRecommender, data: ServedData, with_h
     content = {
         "model": type(model).__name__,
         "dataset": data.dataset,
-        "options": {name: value for name, value in data.options.items() if name not in _PLACES},
+        "options": data.portable_options,
         "modalities": [
             {"name": name, "dimension": field.dimension, "components": field.vectors.shape[1]}
             for name, field in model.catalogue.fields().items()
