@@ -28,14 +28,11 @@ def read_result(path: str | Path) -> dict[str, Any]:
     try:
         result = json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
-        raise InputError(
-            f"{path}: cannot be read ({error.strerror}); give the file that --result_file wrote"
-        ) from error
+        raise InputError(f"{path}: cannot be read ({error.strerror}); {_REMEDY}") from error
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: is no JSON; {_REMEDY}") from error
-    wrong = [
-        name for name, kind in _NEEDED.items() if not isinstance(result, dict) or type(result.get(name)) is not kind
-    ]
+    given = result if isinstance(result, dict) else {}
+    wrong = [name for name, kind in _NEEDED.items() if type(given.get(name)) is not kind]
     numbers = [] if wrong else [*result["test"].items(), *result["valid"].items()]
     wrong += [name for name, value in numbers if value is not None and type(value) not in (int, float)]
     if wrong:
@@ -98,10 +95,7 @@ def model_card(recommender: Recommender, result: Mapping[str, Any], histories: b
         "",
         f"A multimodal, multitask model of recbole-mm. Tasks: {', '.join(recommender.options['tasks'])}. Vectors of a "
         f"movie: {', '.join(f'{name} ({size})' for name, size in recommender.dimensions.items()) or 'none'}.",
-        f"The file holds {len(recommender.movies):,} movies"
-        + (
-            f" and the histories of {len(recommender.users):,} users." if histories else ", and nothing about any user."
-        ),
+        f"The file holds {len(recommender.movies):,} movies{of_users}.",
         "",
         "## Numbers",
         "",
