@@ -86,6 +86,10 @@ class SourceTree:
         """The file of this name, ignoring case; of several files, the one in the fewest zips, then fewest folders."""
         return min(self._files.get(name.casefold(), []), key=_nearest_the_top, default=None)
 
+    def every(self, name: str) -> list[SourceFile]:
+        """All files of this name, ignoring case, by path."""
+        return sorted(self._files.get(name.casefold(), []), key=lambda file: file.path)
+
     def names(self) -> list[str]:
         """Names of all files, in lower case."""
         return sorted(self._files)

@@ -150,7 +150,7 @@ def _check_pyarrow() -> None:
     try:
         import pyarrow  # noqa: F401
     except ModuleNotFoundError as error:
-        raise InputError("format: parquet needs pyarrow: pip install 'recbole-mm[parquet]'; or use csv") from error
+        raise InputError("format: parquet needs pyarrow: pip install 'recbole-mm[import]'; or use csv") from error
 
 
 def _claim(folder: Path, job: Job) -> None:

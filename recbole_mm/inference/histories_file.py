@@ -141,7 +141,7 @@ def _parquet(path: Path) -> Iterator[pd.DataFrame]:
     try:
         from pyarrow import ArrowException, parquet
     except ModuleNotFoundError as error:
-        raise InputError(f"{path}: parquet needs pyarrow: pip install 'recbole-mm[parquet]'; or use csv") from error
+        raise InputError(f"{path}: parquet needs pyarrow: pip install 'recbole-mm[import]'; or use csv") from error
     try:
         with parquet.ParquetFile(path) as file:
             columns = _columns(path, file.schema_arrow.names)

@@ -47,7 +47,7 @@ def written_people(recommender, path: str, with_ratings: bool = True) -> dict[st
 @pytest.mark.parametrize("form", ["csv", "parquet"])
 @pytest.mark.parametrize("source", ["all", "users"])
 def test_shards_together_are_one_run(command, recommender, form, source):
-    pytest.importorskip("pyarrow", reason="the extra 'parquet' is not installed")
+    pytest.importorskip("pyarrow", reason="the extra 'import' is not installed")
     written_people(recommender, f"people.{form}")
     options = ["--all" if source == "all" else f"--users=people.{form}", "--k=4", "--batch_size=5", f"--format={form}"]
     assert command(*options, "--out=whole")[0] == 0
@@ -72,7 +72,7 @@ def test_lists_of_all_users_are_the_recommenders(command, recommender):
 @pytest.mark.parametrize("form, with_ratings", [("csv", True), ("parquet", True), ("csv", False)])
 def test_lists_of_people_are_the_recommenders(command, recommender, monkeypatch, tmp_path, rows, form, with_ratings):
     """From a file without histories, with parts of the file that end amid a person."""
-    pytest.importorskip("pyarrow", reason="the extra 'parquet' is not installed")
+    pytest.importorskip("pyarrow", reason="the extra 'import' is not installed")
     monkeypatch.setattr(histories_file, "_ROWS_AT_ONCE", rows)
     people = written_people(recommender, f"people.{form}", with_ratings)
     recommender.save(tmp_path / "model.safetensors")
@@ -170,7 +170,7 @@ def test_rows_that_are_wrong_are_named(command, content, message):
 
 
 def test_a_parquet_file_that_is_none(command, recommender):
-    pytest.importorskip("pyarrow", reason="the extra 'parquet' is not installed")
+    pytest.importorskip("pyarrow", reason="the extra 'import' is not installed")
     Path("people.parquet").write_text("hello")
     assert "cannot be read as parquet" in command("--users=people.parquet", "--out=lists")[1]
     pd.DataFrame({"user_id": [1.5], "item_id": ["m1"]}).to_parquet("people.parquet")

@@ -36,7 +36,7 @@ class TestFolder:
             prepare(NAME, out)
         assert_nothing_left(out)
 
-    @pytest.mark.parametrize("stage", ["_write_ratings", "_write_items", "_write_field"])
+    @pytest.mark.parametrize("stage", ["write_ratings", "write_items", "_write_field"])
     @pytest.mark.parametrize("there", [False, True])
     def test_interrupted(self, release, ratings, out, monkeypatch, stage: str, there: bool) -> None:
         before = everything(prepare(NAME, out, release, ratings=ratings)) if there else None
