@@ -27,7 +27,7 @@ from torch import Tensor
 from recbole_mm.errors import InputError
 from recbole_mm.files import writing
 from recbole_mm.inference import histories
-from recbole_mm.inference.artefact_model import build_model, fill, tensors_of
+from recbole_mm.inference.artefact_model import build_model, fill, padded, tensors_of
 from recbole_mm.inference.lookup import Movies, Users
 from recbole_mm.inference.served import ServedData
 from recbole_mm.model import variants
@@ -35,8 +35,6 @@ from recbole_mm.model.recommender import MultitaskRecommender
 
 FORMAT, FORMAT_VERSION = "recbole-mm model", 1
 PAD = "[PAD]"
-# Options that name places on the machine of the training; no use of the model needs them.
-_PLACES = {"data_path", "checkpoint_dir", "result_file", "predictions_file", "resume", "evaluate", "config_files"}
 _NO_YEAR = -(2**15)
 _MOVIES = ("movies.ids", "movies.titles", "movies.years")
 
@@ -59,24 +57,26 @@ def save(path: str | Path, model: MultitaskRecommender, data: ServedData, with_h
     else:
         served = variants.with_people(served, [[]], [[]])
     years = data.movies.years.astype("Int64").fillna(_NO_YEAR).to_numpy(np.int16)
-    tensors = {
-        **{f"model.{name}": tensor for name, tensor in tensors_of(served).items()},
-        **users,
-        "movies.ids": _bytes_of(data.movies.tokens.tolist()),
-        "movies.titles": _bytes_of(data.movies.titles.tolist()),
-        "movies.years": torch.from_numpy(years),
-    }
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     content = {
         "model": type(model).__name__,
         "dataset": data.dataset,
-        "options": {name: value for name, value in data.options.items() if name not in _PLACES},
+        "options": data.portable_options,
         "modalities": [
             {"name": name, "dimension": field.dimension, "components": field.vectors.shape[1]}
             for name, field in model.catalogue.fields().items()
         ],
         "labels": {task: list(names) for task, names in data.labels.items() if task in model.tasks},
     }
+    sizes = len(data.users) if with_histories else 1, len(data.movies)
+    of_model = padded(tensors_of(served), tensors_of(build_model(path, content, sizes)))
+    tensors = {
+        **{f"model.{name}": tensor for name, tensor in of_model.items()},
+        **users,
+        "movies.ids": _bytes_of(data.movies.tokens.tolist()),
+        "movies.titles": _bytes_of(data.movies.titles.tolist()),
+        "movies.years": torch.from_numpy(years),
+    }
+    tensors = _with_own_memory(tensors)
     text = json.dumps(content, allow_nan=False)
     metadata = {
         "format": FORMAT,
@@ -86,6 +86,18 @@ def save(path: str | Path, model: MultitaskRecommender, data: ServedData, with_h
     }
     with writing(path) as temporary:
         save_file(tensors, temporary, metadata)
+
+
+def _with_own_memory(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors on the CPU, each with memory of its own: the format knows no shared memory."""
+    kept, owners = {}, set()
+    for name, tensor in tensors.items():
+        tensor = tensor.detach().cpu().contiguous()
+        if tensor.untyped_storage().data_ptr() in owners:
+            tensor = tensor.clone()
+        owners.add(tensor.untyped_storage().data_ptr())
+        kept[name] = tensor
+    return kept
 
 
 def load(path: str | Path) -> tuple[MultitaskRecommender, ServedData]:

@@ -51,6 +51,11 @@ class MovieModel:
         return {"model": type(self.model).__name__, "dataset": self._data.dataset}
 
     @property
+    def options(self) -> dict[str, Any]:
+        """Options of the run, without those that name places on the machine of the training."""
+        return self._data.portable_options
+
+    @property
     def movies(self) -> pd.DataFrame:
         """item_id, title and year of every movie, added movies included."""
         return self._movies.frame(np.arange(1, len(self._movies)))

@@ -15,6 +15,9 @@ from scipy.sparse import csr_matrix
 from recbole_mm.data.splits import Split
 from recbole_mm.inference.lookup import Movies, Users
 
+# Options that name places on the machine of the training; no use of the model needs them.
+_PLACES = {"data_path", "checkpoint_dir", "result_file", "predictions_file", "resume", "evaluate", "config_files"}
+
 
 @dataclass(frozen=True)
 class ServedData:
@@ -68,6 +71,11 @@ class ServedData:
             rates=config.predicts_ratings,
             join=split.train.join,
         )
+
+    @property
+    def portable_options(self) -> dict[str, Any]:
+        """The options without those that name places on the machine of the training."""
+        return {name: value for name, value in self.options.items() if name not in _PLACES}
 
     def with_movies(self, movies: Movies) -> ServedData:
         """The same data with another catalogue, whose first movies are these."""
