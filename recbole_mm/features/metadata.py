@@ -7,7 +7,7 @@ mask would leave of it, "on drugs", still stands where "war" did).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from recbole_mm.features.encoders import words_of
@@ -59,6 +59,11 @@ def metadata_names(metadata: Metadata, year: str = "", genres: Iterable[str] = (
         "content rating": [metadata.content_rating],
         "decade": [f"{year[:3]}0"] if re.fullmatch(r"(?:18|19|20)\d\d", year) else [],
     }
+    return named(of_kind, genres)
+
+
+def named(of_kind: Mapping[str, Iterable[str]], genres: Iterable[str] = ()) -> list[str]:
+    """``kind=name`` of the names of each kind, each once, without names that hold a word for a genre."""
     pattern = genre_pattern(genres)
     names = [(kind, _plain(name)) for kind, given in of_kind.items() for name in given]
     return list(dict.fromkeys(f"{kind}={name}" for kind, name in names if name and not pattern.search(name)))
