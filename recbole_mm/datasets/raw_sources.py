@@ -44,7 +44,8 @@ def read_table(path: Path | SourceFile, columns: tuple[str, ...], listed_in: str
     missing = [column for column in columns if column not in table]
     if missing or table.empty:
         raise InputError(
-            f"{path.path}: must have rows with the columns {', '.join(columns)}; missing: {', '.join(missing) or 'rows'}"
+            f"{path.path}: must have rows with the columns {', '.join(columns)}; missing: "
+            f"{', '.join(missing) or 'rows'}"
         )
     return table
 
