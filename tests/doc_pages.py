@@ -19,9 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from torch.distributed.run import get_args_parser
 
 from recbole_mm.benchmark import suites
 from recbole_mm.cli.main import main
+from recbole_mm.config.config import Config
 from recbole_mm.config.sources import load_yaml
 from recbole_mm.inference.load import load
 from recbole_mm.report import html
@@ -34,7 +36,7 @@ else:
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-COMMAND = re.compile(r"(pip|python3?|pytest|cp|recbole-mm) ")
+COMMAND = re.compile(r"(pip|python3?|torchrun|pytest|cp|recbole-mm) ")
 # What they measure takes minutes; that their options exist is checked.
 MEASUREMENTS = ("epochs", "full_size", "loading", "recbole_parity", "serving", "synthetic")
 
@@ -96,6 +98,7 @@ class Reader:
             "pip install": check_requirements,
             "pytest": lambda arguments: None,  # .ci/run runs it: test_readme_and_ci_run_the_same_command
             "python run_recbole_mm.py": lambda arguments: self.main(["run", *arguments]),
+            "torchrun": self.torchrun,
             "python -m": self.module,
             "recbole-mm tune": lambda given: self.main(["tune", *given, "--trials=1", "--out=tuned", "--epochs=1"]),
             "recbole-mm demo": self.demo,
@@ -153,6 +156,16 @@ class Reader:
         # Serving has tests of its own; here the command must come that far.
         self.monkeypatch.setattr("recbole_mm.cli.demo.run", lambda options: load(options.checkpoint) and 0)
         self.main(["demo", *arguments])
+
+    def torchrun(self, arguments: list[str]) -> None:
+        """Its options are read by torchrun. On one host ``nproc`` makes the run; other tests start torchrun."""
+        read = get_args_parser().parse_args(arguments)
+        assert read.training_script == "run_recbole_mm.py"
+        options = [argument for argument in read.training_script_args if argument != "--"]
+        if read.nnodes == "1:1":
+            self.main(["run", *options, f"--nproc={read.nproc_per_node}"])
+        else:
+            Config(arguments=options)
 
     def module(self, arguments: list[str]) -> None:
         """``python -m``: of what measures speed only the options are read."""

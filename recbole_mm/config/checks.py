@@ -25,6 +25,17 @@ UNUSED_BY_OURS = (
 )
 
 
+# Options that name a checkpoint from which a model starts.
+PRETRAINED = ("pre_model_path", "warm_up", "mf_pretrain_path", "mlp_pretrain_path", "pretrain_path")
+# Option that says whether it does: its value for a model that does not, and the options that must name a file else.
+STAGES: dict[str, tuple[Any, ...]] = {
+    "train_stage": ("pretrain", "pre_model_path"),
+    "train_method": ("no_pretrain", "pre_model_path"),
+    "phase": ("teacher_training", "warm_up"),
+    "use_pretrain": (False, "mf_pretrain_path", "mlp_pretrain_path"),
+}
+
+
 def check_name(dataset: str) -> None:
     """The name of a data set is not a path."""
     folder = Path(dataset)
@@ -43,6 +54,15 @@ def check_pickled(config) -> None:
                 f"{config.origin(option)}: option '{option}' is for files of pickled Python objects, which can run "
                 f"code when they are read; leave it out (data are read from the atomic files each time)"
             )
+
+
+def check_resume(config) -> None:
+    """Going on by itself needs the last epoch."""
+    if config.final_config_dict["resume"] == "auto" and not config.final_config_dict["save_last"]:
+        raise InputError(
+            "options 'resume' and 'save_last': auto goes on from the last epoch, which save_last: false does not keep; "
+            "leave one of them out"
+        )
 
 
 def check_mode(config) -> None:
@@ -84,6 +104,22 @@ def check_modalities(config) -> None:
             f"option 'modalities' is {names}, but takes different names of letters, digits and '_', "
             f"each with a file <dataset>.<name>"
         )
+
+
+def check_pretrained(config) -> None:
+    """The file of an earlier stage must be there, where the options say that the run starts from one."""
+    final = config.final_config_dict
+    for option in PRETRAINED:
+        path = final.get(option)
+        if path and not Path(path).is_file():
+            raise InputError(f"option '{option}': there is no file {path}; name the checkpoint of an earlier run")
+    for switch, (first, *options) in STAGES.items():
+        for option in options:
+            if option in final and final.get(switch, first) not in (first, f"actor_{first}") and not final[option]:
+                raise InputError(
+                    f"option '{switch}' is {final[switch]}, which starts from the weights of an earlier run; name its "
+                    f"checkpoint with --{option}=saved/….pt, or leave '{switch}' out to start with {first}"
+                )
 
 
 def check_labels(config) -> None:

@@ -16,7 +16,7 @@ from recbole.config import Config as RecBoleConfig
 from recbole.utils import EvaluatorType, ModelType
 
 from recbole_mm.config import processes
-from recbole_mm.config.builtin import quick_start_files, task_options
+from recbole_mm.config.builtin import quick_start_files, task_options, with_split_field
 from recbole_mm.config.checks import (
     check_labels,
     check_modalities,
@@ -24,6 +24,8 @@ from recbole_mm.config.checks import (
     check_multitask,
     check_name,
     check_pickled,
+    check_pretrained,
+    check_resume,
     check_split,
 )
 from recbole_mm.config.metrics import reported_families, requested_metrics, split_metrics
@@ -63,6 +65,7 @@ class Config(RecBoleConfig):
         task_classes: tasks that a multitask model learns in this run; empty for any other model.
         notes: lines for the log, which is opened later.
         reads_ratings: the run reads the rating field.
+        orders_ratings: the parts have several ratings of a user, which can be ordered.
         given: options that the user set, typed.
 
     Raises:
@@ -216,6 +219,8 @@ class Config(RecBoleConfig):
         if isinstance(self.given.get("eval_args"), dict):
             # Part by part: --eval_args={mode: uni100} under --protocol=temporal is still a split by time.
             final["eval_args"] = {**self.internal_config_dict["eval_args"], **self.given["eval_args"]}
+        if final["split_by"] == "label":
+            final.update(with_split_field(final))
         return final
 
     # ------------------------------------------------------------------ checks and derived options
@@ -251,7 +256,7 @@ class Config(RecBoleConfig):
         self._choose_tasks()
         request = requested_metrics(
             *(self.model, self.capabilities, self.task_classes, final["metrics"], self._given.get("metrics")),
-            self.reads_ratings,
+            self.orders_ratings,
         )
         if request.empty:
             raise InputError(
@@ -281,6 +286,8 @@ class Config(RecBoleConfig):
         if final["dataset"] == "ml-100k" and data_path != self.internal_config_dict["data_path"]:
             final["data_path"] = os.path.join(data_path, self.dataset)  # RecBole always takes its own copy
         check_pickled(self)
+        check_resume(self)
+        check_pretrained(self)
         check_labels(self)
         check_split(self)
         processes.check_options(final, self.model, self.is_multitask)
@@ -301,12 +308,15 @@ class Config(RecBoleConfig):
         # RecBole's threshold turns the ratings into labels and drops them.
         labelled = final["RATING_FIELD"] in (final["threshold"] or {})
         self.reads_ratings = not labelled and reads_field(options, "RATING_FIELD", "inter") is None
+        # Where a user has one row in a part, any order of the user's rated movies is right: rated_ndcg is undefined.
+        self.orders_ratings = self.reads_ratings and not _one_row_a_user(options)
         if self.is_multitask:
             self.task_classes, note = choose_tasks(self.capabilities.tasks, options, self.given)
             final["tasks"] = [task.name for task in self.task_classes]
             self.notes += [note] if note else []
         else:
             self.reads_ratings |= self.capabilities.predicts_ratings
+            self.orders_ratings |= self.capabilities.predicts_ratings and not _one_row_a_user(options)
 
     def _as_input_error(self, function, *arguments: Any) -> None:
         try:
@@ -381,6 +391,10 @@ def _add_options(options: dict[str, Any], stronger: dict[str, Any]) -> None:
         # A dataset's files are added to those the kind of model needs (a knowledge graph, entity vectors).
         stronger = {**stronger, "load_col": {**options["load_col"], **(stronger["load_col"] or {})}}
     options.update(stronger)
+
+
+def _one_row_a_user(options: Mapping[str, Any]) -> bool:
+    return options["split_by"] == "recbole" and "LS" in (options["eval_args"].get("split") or {})
 
 
 def _protocol_files() -> list[Path]:

@@ -61,7 +61,8 @@ DERIVED = {
     "metrics_of": "metrics",
     "single_spec": "nproc",
     "local_rank": "nproc",
-    "offset": "group_offset",
+    **dict.fromkeys(("world_size", "group_offset", "offset"), "nproc, or start several hosts with torchrun"),
+    **dict.fromkeys(("ip", "port"), "the address in torchrun's own options, --rdzv-endpoint"),
     "valid_neg_sample_args": "eval_args",
     "test_neg_sample_args": "eval_args",
 }

@@ -140,7 +140,7 @@ def check_repeated_pairs(dataset: Any, config, parts: Iterable[Any]) -> None:
         return f"{user} '{users[key // items]}', {item} '{movies[key % items]}'"
 
     if len(apart) and config["MODEL_TYPE"] != ModelType.SEQUENTIAL:
-        of_files = config["benchmark_filename"] or config["split_by"] == "file_fold"
+        of_files = config["benchmark_filename"] or config["split_by"] in ("file_fold", "label")
         remedy = "remove all but one of its rows from the file"
         if not of_files:
             remedy += ", or set rm_dup_inter: last (or first) to keep the last by time"

@@ -14,6 +14,7 @@ import torch
 from recbole.data.dataset import Dataset
 from torch import Tensor
 
+from recbole_mm.data.atomic import PARTS
 from recbole_mm.data.dataset import same_movie_groups
 from recbole_mm.data.labels import ItemSplit, MovieLabels
 from recbole_mm.data.loaded import check_repeated_pairs
@@ -57,11 +58,13 @@ def build_split(dataset: Dataset, config) -> Split:
         generator = np.random.default_rng(config["seed"])
         if config["split_by"] == "file_fold":
             rows = _file_fold_rows(dataset, config["test_fold"], config["valid_ratio"], generator)
+        elif config["split_by"] == "label":
+            rows = _label_rows(dataset, config["split_field"])
         else:
             groups = same_movie_groups(dataset)
             cold_items = _split_items(groups, config["cold_valid_ratio"], config["cold_test_ratio"], generator)
             rows = _cold_item_rows(dataset, cold_items)
-        dataset._drop_unused_col()  # as build() does: columns read for the split (titles, genres) are no input
+        dataset._drop_unused_col()  # as build() does: columns read for the split (titles, parts) are no input
         interactions: Any = dataset.inter_feat
         parts = [dataset.copy(interactions[part]) for part in rows]
     for name, part in zip(("training", "validation", "test"), parts):
@@ -110,6 +113,13 @@ def _file_fold_rows(dataset: Dataset, fold: int, valid_ratio: float, generator: 
     rest = generator.permutation(np.setdiff1d(np.arange(total), test))
     valid_size = round(len(rest) * valid_ratio)
     return [torch.from_numpy(np.sort(part)) for part in (rest[valid_size:], rest[:valid_size], test)]
+
+
+def _label_rows(dataset: Dataset, field: str) -> list[Tensor]:
+    """The rows of each part as the data set's publisher has split them (`recbole_mm.data.atomic.PARTS`)."""
+    interactions: Any = dataset.inter_feat
+    part = dataset.field2id_token[field][interactions[field].numpy()]
+    return [torch.from_numpy(np.flatnonzero(part == word)) for word in PARTS]
 
 
 def _count_rows(path: Path) -> int:

@@ -227,11 +227,14 @@ def is_own_file(name: str) -> bool:
 
 
 @contextmanager
-def replacing_folder(folder: Path) -> Iterator[Path]:
+def replacing_folder(folder: Path, is_own: Callable[[str], bool] = is_own_file) -> Iterator[Path]:
     """A temporary folder that replaces ``folder`` when the block succeeds and is removed when the block fails.
 
     Files in the old ``folder`` that no builder of this package writes are kept. What a killed process leaves is
     cleaned by `recbole_mm.datasets.leftovers` before the next one builds.
+
+    Args:
+        is_own: whether a file of this name in the folder is written by whoever builds it.
     """
     folder = folder.resolve()
     temporary, earlier = (folder.with_name(f".{folder.name}.{os.getpid()}.{end}") for end in ("partial", "earlier"))
@@ -247,7 +250,7 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
                 earlier.rename(folder)
             raise
         if earlier.exists():
-            move_others(earlier, folder, is_own_file)
+            move_others(earlier, folder, is_own)
             shutil.rmtree(earlier)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import functools
 import importlib
+import importlib.util
 import re
 from pathlib import Path
 
@@ -29,8 +31,20 @@ BASELINES = {
     "ContentEASE": "recbole_mm.model.baselines.content_ranking:ContentEASE",
     "ContentKNN": "recbole_mm.model.baselines.content_ranking:ContentKNN",
     "VBPR": "recbole_mm.model.multimodal.vbpr:VBPR",
+    "FREEDOM": "recbole_mm.model.multimodal.freedom:FREEDOM",
+    "LATTICE": "recbole_mm.model.multimodal.lattice:LATTICE",
+    "BM3": "recbole_mm.model.multimodal.bm3:BM3",
 }
 """Baselines of this package that RecBole lacks."""
+
+OPTIONAL_PACKAGES = {
+    "dgl": "dgl",
+    "faiss": "faiss-gpu-cu12",
+    "lightgbm": "lightgbm",
+    "torch_scatter": "torch-scatter",
+    "xgboost": "xgboost lightgbm",
+}
+"""Packages that some built-in models import and this package does not require: import name -> what to install."""
 
 
 def get_model(name: str, builtin_task: str = "ranking") -> type:
@@ -54,10 +68,37 @@ def get_model(name: str, builtin_task: str = "ranking") -> type:
                 f"protocol"
             )
         return RATING_FORMS[name]
+    for package in packages_of(name):
+        if importlib.util.find_spec(package) is None:
+            raise InputError(missing_package(name, package))
     try:
         return get_recbole_model(name)
     except ImportError as error:
-        raise InputError(f"model '{name}' needs a package that is not installed: {error}") from error
+        raise InputError(missing_package(name, error.name or str(error))) from error
+
+
+def packages_of(name: str) -> list[str]:
+    """Packages that a built-in model needs beyond those of this package, as its files in RecBole import them.
+
+    XGBoost and LightGBM each need both packages: RecBole imports both in the folder of either.
+    """
+    path = _model_files()[name]
+    paths = [path, *path.parent.glob("*.py")] if path.parent.name.startswith("exlib") else [path]
+    imported = {package for one in paths for package in _imported_packages(one)}
+    return sorted(imported & set(OPTIONAL_PACKAGES))
+
+
+def missing_package(model: str, package: str) -> str:
+    """One line that says what to install."""
+    install = OPTIONAL_PACKAGES.get(package.split(".")[0], package)
+    return f"model '{model}' needs the package {package}, which is not installed; type: pip install {install}"
+
+
+def _imported_packages(path: Path) -> set[str]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    names = [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
+    names += [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module]
+    return {name.split(".")[0] for name in names}
 
 
 def model_names() -> list[str]:
@@ -65,11 +106,16 @@ def model_names() -> list[str]:
     return [*MODELS, *BASELINES, *recbole_model_names()]
 
 
-@functools.cache
 def recbole_model_names() -> tuple[str, ...]:
-    """Built-in models: in each file, the class whose name in lower case is the name of the file (RecBole's rule)."""
-    names = []
+    """Built-in models of the installed RecBole."""
+    return tuple(_model_files())
+
+
+@functools.cache
+def _model_files() -> dict[str, Path]:
+    """File of each built-in model: a class whose name in lower case is the name of its file (RecBole's rule)."""
+    files = {}
     for path in sorted(Path(recbole.__file__).parent.glob("model/*_recommender/*.py")):
         classes = re.findall(r"^class (\w+)\(", path.read_text(encoding="utf-8"), re.MULTILINE)
-        names += [name for name in classes if name.lower() == path.stem]
-    return tuple(names)
+        files.update({name: path for name in classes if name.lower() == path.stem})
+    return files

@@ -13,6 +13,7 @@ from recbole_mm.config.options.option import (
     AT_LEAST_0,
     AT_LEAST_1,
     FROM_0_BELOW_1,
+    FROM_0_TO_1,
     Option,
     Section,
 )
@@ -102,6 +103,18 @@ RATING_TASK = Section(
             range=FROM_0_BELOW_1,
             help="Dropout of the product of these vectors.",
         ),
+        Option(
+            "regression_weight",
+            default=0.4,
+            range=FROM_0_BELOW_1,
+            help="Weight of the user's regression on content, in closed form, in the predicted rating; 0: none.",
+        ),
+        Option(
+            "regression_components",
+            default=64,
+            range=AT_LEAST_1,
+            help="Principal components of all vectors that this regression reads.",
+        ),
     ),
 )
 
@@ -148,6 +161,13 @@ RANKING_TASK = Section(
             former=("ranking_linear_weight",),
             help="Weight of closed-form item-to-item scores (EASE) in the ranking; 0: none. They take a movies x "
             "movies matrix.",
+        ),
+        Option(
+            "ease_content_weight",
+            default=100.0,
+            range=AT_LEAST_0,
+            help="Weight of the kernel of content among these scores; 0: ratings alone, and no such score for a movie "
+            "that nobody rated.",
         ),
         Option(
             "ranking_batch_size",
@@ -280,6 +300,68 @@ VBPR = Section(
     ),
 )
 
+# ---------------------------------------------------------------------- multimodal rankers on graphs
+
+GRAPH_SIZE = Option("embedding_size", default=64, help="Length of the vectors of users and movies.")
+GRAPH_LEARNING_RATE = Option("learning_rate", default=0.001, help="Step size of the optimiser.")
+NEIGHBOURS = Option(
+    "neighbours", default=10, range=AT_LEAST_1, help="k: nearest movies of a movie in the graph of each modality."
+)
+
+
+def _layers(default: int) -> Option:
+    return Option("n_layers", default=default, range=AT_LEAST_0, help="L: layers of propagation on the training pairs.")
+
+
+FREEDOM = Section(
+    "Graphs",
+    (
+        GRAPH_SIZE,
+        _layers(2),
+        NEIGHBOURS,
+        Option(
+            "edge_dropout",
+            default=0.8,
+            range=FROM_0_BELOW_1,
+            help="rho: part of the training pairs that an epoch leaves out of the graph.",
+        ),
+        Option(
+            "content_weight", default=0.001, range=AT_LEAST_0, help="lambda: weight of the losses of content alone."
+        ),
+        GRAPH_LEARNING_RATE,
+    ),
+)
+
+LATTICE = Section(
+    "Graphs",
+    (
+        GRAPH_SIZE,
+        _layers(2),
+        Option("item_layers", default=1, range=AT_LEAST_1, help="Layers of propagation on the graph of movies."),
+        NEIGHBOURS,
+        Option(
+            "frozen_weight",
+            default=0.9,
+            range=FROM_0_TO_1,
+            help="lambda: weight of the graph of the vectors as they are; the learned graph has the rest.",
+        ),
+        Option("reg_weight", default=0.0001, help="L2 penalty on the embeddings of a batch."),
+        GRAPH_LEARNING_RATE,
+    ),
+)
+
+BM3 = Section(
+    "Views",
+    (
+        GRAPH_SIZE,
+        _layers(1),
+        Option("dropout_prob", default=0.3, help="rho: dropout of the other view, in [0, 1)."),
+        Option("content_weight", default=2.0, range=AT_LEAST_0, help="c: weight of the losses of content."),
+        Option("reg_weight", default=0.01, help="lambda: weight of the norms of the vectors of a batch."),
+        GRAPH_LEARNING_RATE,
+    ),
+)
+
 DENSE_LIMIT = Option(
     "dense_limit",
     default=16000,
@@ -381,6 +463,18 @@ MODEL_OPTIONS: dict[str, ModelOptions] = {
         "matrix factorisation and a projection of the movies' vectors, learned from pairs "
         "(recbole_mm/model/multimodal/vbpr.py).",
         (VBPR,),
+    ),
+    "FREEDOM": ModelOptions(
+        "LightGCN on a part of the pairs, and a frozen graph of movies (recbole_mm/model/multimodal/freedom.py).",
+        (FREEDOM,),
+    ),
+    "LATTICE": ModelOptions(
+        "LightGCN and a learned graph of movies (recbole_mm/model/multimodal/lattice.py).",
+        (LATTICE,),
+    ),
+    "BM3": ModelOptions(
+        "users, movies and content predict each other without negatives (recbole_mm/model/multimodal/bm3.py).",
+        (BM3,),
     ),
 }
 """Model -> its options. A model that is not here has them in properties/model/NAME.yaml alone (docs/extending.md)."""
