@@ -23,7 +23,7 @@ from recbole_mm.datasets.text_vectors import fit_texts
 from recbole_mm.datasets.vector_files import write_field
 from recbole_mm.errors import InputError
 from recbole_mm.features.encoders import FieldEncoder, fit_names, fit_words
-from recbole_mm.features.metadata import named
+from recbole_mm.features.metadata import decade_of, metadata_names
 
 DATASET = "anime"
 RATINGS, ITEMS = "anime_ratings.dat", "anime_items_joined.tsv.gz"
@@ -158,21 +158,20 @@ def _vectors(
 ) -> dict[str, tuple[list[str], tuple[FieldEncoder, pd.Series]]]:
     """Field -> item ids, encoder and vectors."""
     ids, texts = items.index.tolist(), items["synopsis"].tolist()
-    names = [_names(row, genres) for row in items.to_dict("records")]
-    with_names = [i for i, of_one in enumerate(names) if of_one]
+    metadata = [_metadata(row) for row in items.to_dict("records")]
+    with_names = [i for i, of_one in enumerate(metadata) if metadata_names(of_one, genres)]
     return {
         "words": (ids, fit_words(texts, 128, genres)),
-        "meta": ([ids[i] for i in with_names], fit_names([names[i] for i in with_names], 64)),
+        "meta": ([ids[i] for i in with_names], fit_names([metadata[i] for i in with_names], 64, "metadata", genres)),
         "text": (ids, fit_texts(ids, texts, 128, kept, genres)),
     }
 
 
-def _names(row: dict, genres: list[str]) -> list[str]:
+def _metadata(row: dict) -> dict[str, str | list[str]]:
     """Studios, source, type, year and decade of an anime."""
-    year = row["year"]
     studios = [studio for studio in re.split(r"\s*,\s*", row["studios"]) if studio]
-    of_kind = {"studio": studios, "source": [row["source"]], "type": [row["type"]]}
-    return named({**of_kind, "year": [year], "decade": [f"{year[:3]}0"] if year else []}, genres)
+    year = row["year"]
+    return {"studio": studios, "source": row["source"], "type": row["type"], "year": year, "decade": decade_of(year)}
 
 
 def _row(name: str, ids: list[str], made: tuple) -> str:
