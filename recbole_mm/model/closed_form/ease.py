@@ -91,6 +91,8 @@ class EASE(nn.Module):
         """
         other = shared_copy(self)
         more = len(has_ratings) - len(self.weights)
+        if self.content is not None:
+            other.content = self.content.with_movies(more)
         other.weights = other._with_content(F.pad(self.weights, (0, more, 0, more)), content, has_ratings)
         return other
 
@@ -100,7 +102,7 @@ class EASE(nn.Module):
         weights[:, cold] = 0.0
         if self.content is not None and cold.any():
             columns = self.content.columns([field.of(cold) for field in content])
-            weights[: len(columns), cold] = columns
+            weights[:, cold] = columns
         return weights
 
 
@@ -134,7 +136,7 @@ class ContentRegression(nn.Module):
             chosen = rated[order[:landmarks].sort().values]
         # Sizes depend on N alone: what is left is landmarks without vectors.
         more = min(len(has_ratings), landmarks) - len(chosen)
-        self._fields = len(content)
+        self._fields, self._limit = len(content), landmarks
         for k, field in enumerate(content):
             self.register_buffer(f"values_{k}", F.pad(field.values[chosen], (0, 0, 0, more)), persistent=False)
             self.register_buffer(f"present_{k}", F.pad(field.present[chosen], (0, more)), persistent=False)
@@ -154,6 +156,16 @@ class ContentRegression(nn.Module):
     def columns(self, movies: Sequence[ContentVectors]) -> Tensor:
         """B of other movies, [N, m], from their vectors by modality."""
         return self.solved @ rbf_kernel(self._landmarks(), movies)
+
+    def with_movies(self, number: int) -> ContentRegression:
+        """The same for a catalogue with more movies at its end, which nobody has rated."""
+        larger = shared_copy(self)
+        more = min(len(self.solved) + number, self._limit) - self.solved.shape[1]
+        larger.solved = F.pad(self.solved, (0, more, 0, number))
+        for k, field in enumerate(self._landmarks()):
+            setattr(larger, f"values_{k}", F.pad(field.values, (0, 0, 0, more)))
+            setattr(larger, f"present_{k}", F.pad(field.present, (0, more)))
+        return larger
 
     def _landmarks(self) -> list[ContentVectors]:
         return [

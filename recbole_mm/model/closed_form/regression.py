@@ -264,8 +264,7 @@ class UserRegression(nn.Module):
         """What predictions need of the movies of ``catalogue`` and of ``users``."""
         vectors = catalogue.vectors_of(torch.arange(len(catalogue), device=self.loadings.device))
         movies = F.pad(vectors @ self.loadings, (1, 0), value=1.0)
-        more = len(catalogue) - len(self.item_bias)
-        item_bias = torch.where(catalogue.has_ratings, F.pad(self.item_bias, (0, more)), 0.0)
+        item_bias = torch.where(catalogue.has_ratings, self.item_bias, 0.0)
         weights = self.weights if self.of_training else self._weights_of(users, movies, item_bias)
         return RegressionState(weights, movies, item_bias)
 
@@ -280,8 +279,14 @@ class UserRegression(nn.Module):
     def with_people(self, number: int) -> UserRegression:
         """The same for other people."""
         others = shared_copy(self)
-        others.of_training, others.weights = False, self.mean.expand(number, -1)
+        others.of_training, others.weights = False, self.mean.repeat(number, 1)
         return others
+
+    def with_movies(self, number: int) -> UserRegression:
+        """The same for a catalogue with more movies at its end, which nobody has rated."""
+        larger = shared_copy(self)
+        larger.item_bias = F.pad(self.item_bias, (0, number))
+        return larger
 
     def _weights_of(self, users: Users, movies: Tensor, item_bias: Tensor) -> Tensor:
         """Posterior means of people who were not in training, [R, k]: (Σ c cᵀ + σ²Σ⁻¹)⁻¹ (Σ c (y - b) + σ²Σ⁻¹ w)."""

@@ -153,10 +153,11 @@ class RatingTask(Task):
         return others
 
     def with_catalogue(self, catalogue: Catalogue) -> RatingTask:
-        if self.implicit is None or len(catalogue) == len(self.implicit.item):
-            return self
         larger = shared_copy(self)
-        larger.implicit = self.implicit.with_movies(len(catalogue) - len(self.implicit.item))
+        if self.implicit is not None:
+            larger.implicit = self.implicit.with_movies(len(catalogue) - len(self.implicit.item))
+        if self.regression is not None:
+            larger.regression = self.regression.with_movies(len(catalogue) - len(self.regression.item_bias))
         return larger
 
     def without_raters(self) -> RatingTask:
