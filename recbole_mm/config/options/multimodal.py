@@ -28,6 +28,13 @@ NEIGHBOURS = Option(
     "neighbours", default=10, range=AT_LEAST_1, help="k: nearest movies of a movie in the graph of each modality."
 )
 
+# In each step every modality is propagated on all graphs, so that the usual batches of 2048 pairs are slow. The papers'
+# learning rate of 0.001 is for these.
+LARGE_BATCHES = (
+    Option("learning_rate", default=0.003, help="Step size of the optimiser."),
+    Option("train_batch_size", default=8192, help="Pairs in a step, in which all graphs are propagated once."),
+)
+
 
 def _layers(default: int) -> Option:
     return Option("n_layers", default=default, range=AT_LEAST_0, help="L: layers of propagation on the training pairs.")
@@ -93,7 +100,7 @@ CONTRAST = (
     Option("reg_weight", default=0.0001, help="L2 penalty on the embeddings of a batch."),
 )
 
-MGCN = Section("Graphs", (GRAPH_SIZE, _layers(2), NEIGHBOURS, *CONTRAST, GRAPH_LEARNING_RATE))
+MGCN = Section("Graphs", (GRAPH_SIZE, _layers(2), NEIGHBOURS, *CONTRAST, *LARGE_BATCHES))
 
 SMORE = Section(
     "Graphs",
@@ -103,7 +110,7 @@ SMORE = Section(
         NEIGHBOURS,
         Option("dropout_prob", default=0.0, help="Dropout of what behaviour wants of each modality, in [0, 1)."),
         *CONTRAST,
-        GRAPH_LEARNING_RATE,
+        *LARGE_BATCHES,
     ),
 )
 
@@ -112,9 +119,6 @@ MMGCN = Section(
     (
         GRAPH_SIZE,
         Option("reg_weight", default=0.0001, help="L2 penalty on the embeddings of a batch."),
-        GRAPH_LEARNING_RATE,
-        Option(
-            "train_batch_size", default=8192, help="Pairs in a step; all modalities are propagated once in each step."
-        ),
+        *LARGE_BATCHES,
     ),
 )
