@@ -11,6 +11,7 @@ import sys
 from argparse import ArgumentParser
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from anime_files import Lengths, write_anime

@@ -35,6 +35,9 @@ BASELINES = {
     "FREEDOM": "recbole_mm.model.multimodal.freedom:FREEDOM",
     "LATTICE": "recbole_mm.model.multimodal.lattice:LATTICE",
     "BM3": "recbole_mm.model.multimodal.bm3:BM3",
+    "MGCN": "recbole_mm.model.multimodal.mgcn:MGCN",
+    "SMORE": "recbole_mm.model.multimodal.smore:SMORE",
+    "MMGCN": "recbole_mm.model.multimodal.mmgcn:MMGCN",
 }
 """Baselines of this package that RecBole lacks."""
 

@@ -25,6 +25,7 @@ from recbole_mm.config.processes import of_several, process_count
 from recbole_mm.data.atomic import AtomicFiles, check_atomic_files
 from recbole_mm.data.dataloader import EvaluationData, data_preparation
 from recbole_mm.data.dataset import dataset_class_of, read_modalities
+from recbole_mm.data.imputation import impute
 from recbole_mm.data.loaded import check_loaded
 from recbole_mm.data.splits import Split, build_split, with_validation
 from recbole_mm.datasets.registry import PREPARABLE, prepare
@@ -256,7 +257,18 @@ def prepare_data(config: Config, refit: bool | None = None) -> tuple[Dataset, Sp
             getLogger().info(note)
         getLogger().info(dataset)
         split = build_split(dataset, config)
-        return dataset, with_validation(split) if (config["refit"] if refit is None else refit) else split
+        if config["refit"] if refit is None else refit:
+            split = with_validation(split)
+        if config.reads_vectors or config.is_multitask:
+            _impute(dataset, split, config["imputation"])
+        return dataset, split
+
+
+def _impute(dataset: Any, split: Split, method: str) -> None:
+    """Stand-ins for missing vectors, from the training rows."""
+    modalities = impute(dataset.modalities, method, split.train)
+    for part in (dataset, split.train, split.valid, split.test):
+        part.modalities = modalities
 
 
 def _prepare_files(config: Config) -> AtomicFiles:

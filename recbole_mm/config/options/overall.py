@@ -164,6 +164,13 @@ MOVIES = Section(
             help="Control only: part of the vectors of each modality that is taken away before training.",
         ),
         Option(
+            "imputation",
+            default="none",
+            choices=("none", "zeros", "mean", "neighbours", "pagerank", "heat"),
+            help="Control only: give movies without a vector one that counts as theirs: none, zeros, the mean, or a mean "
+            "over movies rated by the same users (neighbours, pagerank, heat).",
+        ),
+        Option(
             "title_field",
             default="movie_title",
             help="Field of the .item file; items of one title and year are one movie when movies are split.",
