@@ -47,7 +47,7 @@ PROTOCOL = Section(
             "valid_ratio",
             default=0.1,
             range=BETWEEN_0_AND_1,
-            help="With file_fold: part of the other rows that is the validation part.",
+            help="With file_fold, and with data split in two: part of the training rows that is validated on.",
         ),
         Option(
             "cold_test_ratio",
