@@ -117,6 +117,11 @@ def test_interchange(reader):
 
 
 @pytest.mark.slow
+def test_builtin_models(reader):
+    follow(reader("builtin-models"))
+
+
+@pytest.mark.slow
 def test_in_use(reader):
     follow(reader("in-use"))
 

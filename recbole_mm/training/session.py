@@ -342,7 +342,10 @@ def _start_log(config: Config) -> None:
     others, root.handlers = root.handlers, []
     # RecBole looks whether the folder is there, then makes it: of two runs that start together, one would fail.
     Path("log", config["model"]).mkdir(parents=True, exist_ok=True)
+    streams = sys.stdout, sys.stderr
     init_logger(config)
+    # It wraps both anew each time (colorama): after 300 runs in a process, a line would be too deep a recursion.
+    sys.stdout, sys.stderr = streams
     _log_handlers[:] = root.handlers
     for handler in root.handlers:
         handler.handleError = _say_once(handler)

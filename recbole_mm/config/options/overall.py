@@ -53,7 +53,7 @@ PROTOCOL = Section(
             "valid_ratio",
             default=0.1,
             range=BETWEEN_0_AND_1,
-            help="With file_fold: part of the other rows that is the validation part.",
+            help="With file_fold, and with data split in two: part of the training rows that is validated on.",
         ),
         Option(
             "cold_test_ratio",
@@ -167,8 +167,8 @@ MOVIES = Section(
             "imputation",
             default="none",
             choices=("none", "zeros", "mean", "neighbours", "pagerank", "heat"),
-            help="Control only: give movies without a vector one that counts as theirs: none, zeros, the mean, or a mean "
-            "over movies rated by the same users (neighbours, pagerank, heat).",
+            help="Control only: give movies without a vector one that counts as theirs: none, zeros, the mean, or a "
+            "mean over movies rated by the same users (neighbours, pagerank, heat).",
         ),
         Option(
             "title_field",
