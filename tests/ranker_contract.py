@@ -116,7 +116,7 @@ class RankerContract:
 
     def test_finds_the_planted_truth(self, planted):
         rate_loved_alone(planted)
-        test = run(self.name, planted.name, config_dict=ranker_options(planted, **self.quick), saved=False).test
+        test = run(self.name, planted.name, config_dict=ranker_options(planted, **self.quick)).test
         # Of the 90 movies 20 are of the loved kind and unseen, and one is tested: a random order of these has 0.5.
         assert test["hit@10"] > 0.35 and test["hit@10"] > 2 * 10 / 82
 
@@ -124,7 +124,7 @@ class RankerContract:
         rate_loved_alone(planted)
         given = ranker_options(planted, protocol="cold-item", builtin_task="ranking", **self.quick)
         true, shuffled = (
-            run(self.name, planted.name, config_dict={**given, "modality_corruption": control}, saved=False).test
+            run(self.name, planted.name, config_dict={**given, "modality_corruption": control}).test
             for control in ("none", "shuffled")
         )
         assert true["ndcg@10"] > 0.55 and true["ndcg@10"] > shuffled["ndcg@10"] + 0.15

@@ -65,6 +65,14 @@ def check_resume(config) -> None:
         )
 
 
+def check_refit(config) -> None:
+    """The second training starts from nothing, so there is nothing to go on from."""
+    if config.final_config_dict["refit"] and config.final_config_dict["resume"]:
+        raise InputError(
+            "options 'refit' and 'resume': a refitted model is trained from its first epoch; leave one of them out"
+        )
+
+
 def check_mode(config) -> None:
     """Ranking metrics need candidates besides the rows."""
     modes = config.final_config_dict["eval_args"]["mode"]
@@ -176,22 +184,30 @@ def check_split(config) -> None:
 
 
 def _check_three_parts(final: dict[str, Any]) -> None:
-    """A run trains on one part, chooses its epoch on another and tests on a third."""
+    """A run trains on one part, chooses its epoch on another and tests on a third.
+
+    Where there are two, at random, some of the training rows become the validation part (`recbole_mm.data.splits`).
+    """
     files = final["benchmark_filename"]
-    if files and len(files) != 3:
+    if files and len(files) not in (2, 3):
         raise InputError(
-            f"option 'benchmark_filename' is {files}, but takes three files, of training, validation and test; take "
-            f"some of the training rows for validation: [train, valid, test]"
+            f"option 'benchmark_filename' is {files}, but takes three files, of training, validation and test: [train, "
+            f"valid, test]; or two, [train, test], and some of the training rows are the validation part"
         )
     if files or final["split_by"] != "recbole":
         return
     for way, parts in (final["eval_args"]["split"] or {}).items():
         if way == "LS" and parts != "valid_and_test":
-            raise InputError(f"option 'eval_args': split LS is {parts}, but a run needs LS: valid_and_test")
+            raise InputError(
+                f"option 'eval_args': split LS is {parts}, but a run needs a validation part too; set LS: "
+                f"valid_and_test"
+            )
+        # Rows in the order of time: random validation rows would be newer than some training rows.
+        sizes = (2, 3) if way == "RS" and final["eval_args"]["order"] == "RO" else (3,)
         if (
             way in ("RS", "TS")
             and isinstance(parts, list)
-            and not (len(parts) == 3 and all(part > 0 for part in parts))
+            and not (all(map(_is_number, parts)) and all(part > 0 for part in parts) and len(parts) in sizes)
         ):
             raise InputError(
                 f"option 'eval_args': split {way} is {parts}, but takes the ratios of three parts, of training, "

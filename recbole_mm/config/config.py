@@ -16,7 +16,7 @@ from recbole.config import Config as RecBoleConfig
 from recbole.utils import EvaluatorType, ModelType
 
 from recbole_mm.config import processes
-from recbole_mm.config.builtin import quick_start_files, task_options, with_split_field
+from recbole_mm.config.builtin import GRAPH_FILES, quick_start_files, task_options, with_split_field
 from recbole_mm.config.checks import (
     check_labels,
     check_modalities,
@@ -25,6 +25,7 @@ from recbole_mm.config.checks import (
     check_name,
     check_pickled,
     check_pretrained,
+    check_refit,
     check_resume,
     check_split,
 )
@@ -219,6 +220,10 @@ class Config(RecBoleConfig):
 
     def _get_final_config_dict(self) -> dict[str, Any]:
         final = {**self.internal_config_dict, **self.given}
+        if isinstance(self.given.get("load_col"), dict):  # columns of ratings and items leave the model its graph
+            columns = self.internal_config_dict.get("load_col") or {}
+            graph = {file: names for file, names in columns.items() if file in GRAPH_FILES}
+            final["load_col"] = {**graph, **self.given["load_col"]}
         if isinstance(self.given.get("eval_args"), dict):
             # Part by part: --eval_args={mode: uni100} under --protocol=temporal is still a split by time.
             final["eval_args"] = {**self.internal_config_dict["eval_args"], **self.given["eval_args"]}
@@ -290,6 +295,7 @@ class Config(RecBoleConfig):
             final["data_path"] = os.path.join(data_path, self.dataset)  # RecBole always takes its own copy
         check_pickled(self)
         check_resume(self)
+        check_refit(self)
         check_pretrained(self)
         check_labels(self)
         check_split(self)

@@ -113,6 +113,8 @@ TYPES = {
     "user_inter_num_interval": "str none",
     "val_interval": "dict none",
 }
+# Fields by atomic file.
+COLUMNS = ("load_col", "unload_col", "unused_col")
 SCALAR_FOR_LIST = ("additional_feat_suffix", "metrics", "topk")
 CHOICES = {
     "learner": ("adam", "adamw", "sgd", "adagrad", "rmsprop", "sparse_adam"),
@@ -267,6 +269,8 @@ class Schema:
         _check_parts(option, value, origin)
         if option == "eval_args":
             _check_eval_args(value, origin)
+        if option in COLUMNS:
+            _check_columns(option, value, origin)
         ours, default = self._ours(option), self.defaults.get(option)
         if not isinstance(value, list):
             return
@@ -308,6 +312,24 @@ def _check_parts(option: str, value: Any, origin: str) -> None:
             hint = nearest(str(part), parts)
             raise InputError(f"{origin}: option '{option}' has no part '{part}'.{hint} Parts: {', '.join(parts)}")
         _check_parts(f"{option}.{part}", inner, origin)
+
+
+def _check_columns(option: str, value: Any, origin: str) -> None:
+    """Fields by file; RecBole would read the text "user_id, item_id" letter by letter."""
+    for file, fields in (value or {}).items():
+        if fields is None or (fields == "*" and option == "load_col"):
+            continue
+        if isinstance(fields, str):
+            names = [name for name in re.split(r"[,\s\[\]]+", fields) if name]
+            raise InputError(
+                f"{origin}: option '{option}': '{file}' is the text '{fields}', but takes a list; write "
+                f"{file}: [{', '.join(names)}]"
+            )
+        if not isinstance(fields, list) or not all(isinstance(field, str) for field in fields):
+            raise InputError(
+                f"{origin}: option '{option}': '{file}' is {fields!r}, but takes a list of names of fields, such as "
+                f"[user_id, item_id]"
+            )
 
 
 def _check_eval_args(value: dict[str, Any], origin: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from recbole_mm.config.config import Config
@@ -69,7 +71,7 @@ class NoLargerThan(TorchFunctionMode):
 
 
 def build_model(
-    path: str | Path, content: Mapping[str, Any], sizes: tuple[int, int], numbers: int
+    path: str | Path, content: Mapping[str, Any], sizes: tuple[int, int], numbers: int | None = None
 ) -> MultitaskRecommender:
     """The model that the content describes, without any of its numbers.
 
@@ -78,7 +80,7 @@ def build_model(
         content: model, dataset, options, modalities and labels, of the kinds that `recbole_mm.inference.artefact`
             checks.
         sizes: numbers of users and movies, [PAD] included.
-        numbers: how many numbers all tensors of the file have.
+        numbers: how many numbers all tensors of the file have, where it is a file that is read.
 
     Raises:
         InputError: an option is wrong, or the sizes contradict the options.
@@ -96,6 +98,7 @@ def build_model(
     names = [one["name"] for one in content["modalities"]]
     if names != list(config["modalities"]) or set(content["labels"]) - set(config["tasks"]):
         raise InputError(f"{path}: its modalities or labels are not those of its options; save the model again")
+    numbers = sys.maxsize if numbers is None else numbers
     if movies * sum(one["components"] for one in content["modalities"]) > numbers:
         raise InputError(f"{path}: has fewer vectors than its modalities need; save the model again")
     rotated = {one["name"]: one for one in content["modalities"] if config["pca_components"]}
@@ -132,6 +135,21 @@ def tensors_of(model: MultitaskRecommender) -> dict[str, Tensor]:
     """Parameters and buffers by name, as far as predictions for people outside the data set need them."""
     named = [*model.named_parameters(), *model.named_buffers()]
     return {name: tensor for name, tensor in named if not _NOT_SERVED & set(name.split("."))}
+
+
+def padded(tensors: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors with zeros at their ends up to the shapes of ``own``.
+
+    What was solved when the model was trained has no entries for movies that were added later. Nobody has rated them,
+    so their entries are zero.
+    """
+    larger = {}
+    for name, tensor in tensors.items():
+        missing = [wanted - size for size, wanted in zip(tensor.shape, own[name].shape)]
+        larger[name] = (
+            F.pad(tensor, [side for number in missing[::-1] for side in (0, number)]) if any(missing) else tensor
+        )
+    return larger
 
 
 def fill(path: str | Path, model: MultitaskRecommender, tensors: Mapping[str, Tensor]) -> None:

@@ -35,6 +35,9 @@ BASELINES = {
     "FREEDOM": "recbole_mm.model.multimodal.freedom:FREEDOM",
     "LATTICE": "recbole_mm.model.multimodal.lattice:LATTICE",
     "BM3": "recbole_mm.model.multimodal.bm3:BM3",
+    "MGCN": "recbole_mm.model.multimodal.mgcn:MGCN",
+    "SMORE": "recbole_mm.model.multimodal.smore:SMORE",
+    "MMGCN": "recbole_mm.model.multimodal.mmgcn:MMGCN",
 }
 """Baselines of this package that RecBole lacks."""
 
@@ -72,6 +75,11 @@ def get_model(name: str, builtin_task: str = "ranking") -> type:
                 f"protocol"
             )
         return RATING_FORMS[name]
+    if kind_of_model(name) == "exlib":
+        raise InputError(
+            f"model '{name}': RecBole's decision trees have no epochs and no weights, which training and checkpoints "
+            f"of this package need; run it with RecBole itself, or take a model of features such as FM or DeepFM"
+        )
     for package in packages_of(name):
         if importlib.util.find_spec(package) is None:
             raise InputError(missing_package(name, package))
@@ -82,14 +90,13 @@ def get_model(name: str, builtin_task: str = "ranking") -> type:
 
 
 def packages_of(name: str) -> list[str]:
-    """Packages that a built-in model needs beyond those of this package, as its files in RecBole import them.
+    """Packages that a built-in model needs beyond those of this package, as its file in RecBole imports them."""
+    return sorted(_imported_packages(_model_files()[name]) & set(OPTIONAL_PACKAGES))
 
-    XGBoost and LightGBM each need both packages: RecBole imports both in the folder of either.
-    """
-    path = _model_files()[name]
-    paths = [path, *path.parent.glob("*.py")] if path.parent.name.startswith("exlib") else [path]
-    imported = {package for one in paths for package in _imported_packages(one)}
-    return sorted(imported & set(OPTIONAL_PACKAGES))
+
+def kind_of_model(name: str) -> str:
+    """RecBole's kind of a built-in model: general, context_aware, sequential, knowledge_aware or exlib."""
+    return _model_files()[name].parent.name.removesuffix("_recommender")
 
 
 def missing_package(model: str, package: str) -> str:

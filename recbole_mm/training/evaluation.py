@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import replace
 from inspect import signature
+from pathlib import Path
 from time import perf_counter
 
 import numpy as np
@@ -119,13 +120,7 @@ class EvaluationMixin:
         Ranks draw numbers of their own, but share out the same batches, whose order is the loader's generator's.
         """
         self.epoch = epoch_idx
-        seed = own = _seed_of(self.config["seed"], epoch_idx)
-        if self.processes.rank:
-            own = _seed_of(self.config["seed"], epoch_idx, self.processes.rank)
-        _seed_all(own)
-        for loader in loaders_of(train_data):
-            if loader.generator is not None:
-                loader.generator.manual_seed(seed)
+        seed_epoch(self.config["seed"], epoch_idx, train_data, self.processes.rank)
 
     def _check_nan(self, loss: torch.Tensor) -> None:
         if not torch.isfinite(loss):
@@ -342,6 +337,12 @@ class EvaluationMixin:
         if not self.processes.rank:
             last_of(self.saved_model_file).unlink(missing_ok=True)
 
+    def remove_files(self) -> None:
+        """Remove the run's checkpoints: another training takes its place."""
+        self.remove_last()
+        if not self.processes.rank:
+            Path(self.saved_model_file).unlink(missing_ok=True)
+
     def _not_saved(self, path: str, epoch: int, error: OSError | RuntimeError) -> str:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else " ".join(str(error).split())
         kept = "none was saved before"
@@ -389,6 +390,10 @@ class EvaluationMixin:
         better goes to this run's own file, which starts as a copy of the best epoch.
         """
         checkpoint = self._resume(resume_file)
+        if self.start_epoch >= self.epochs < self.config[self.epochs_option]:
+            raise InputError(
+                f"{resume_file}: a {self.config['model']} is trained in one epoch; nothing is left to resume"
+            )
         if self.start_epoch >= self.epochs:
             raise InputError(
                 f"{resume_file}: has {self.start_epoch} epochs behind it; give --{self.epochs_option} above that to go "
@@ -431,6 +436,18 @@ class EvaluationMixin:
         self.best_valid_score = checkpoint["best_valid_score"]
         self.logger.info(f"{path}: training goes on from epoch {self.start_epoch + 1}")
         return checkpoint
+
+
+def seed_epoch(seed: int, epoch: int, train_data, rank: int = 0) -> None:
+    """Seed every generator that an epoch of training draws from.
+
+    Args:
+        rank: of this process; its own numbers differ from those of the others, but for the order of the batches.
+    """
+    _seed_all(_seed_of(seed, epoch, rank) if rank else _seed_of(seed, epoch))
+    for loader in loaders_of(train_data):
+        if loader.generator is not None:
+            loader.generator.manual_seed(_seed_of(seed, epoch))
 
 
 def _seed_of(*numbers: int) -> int:

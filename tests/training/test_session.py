@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,12 @@ def test_each_run_has_a_log_of_its_own(planted):
     logs = [path.read_text() for path in Path("log").rglob("*.log")]
     assert len(logs) == 2
     assert all(log.count("epoch 1 training") == 1 for log in logs)
+
+
+def test_a_run_leaves_the_standard_streams_as_they_were(planted):
+    streams = sys.stdout, sys.stderr
+    run("MMFS", planted.name, config_dict=planted.options(epochs=1), saved=False)
+    assert (sys.stdout, sys.stderr) == streams, "each run would wrap them once more"
 
 
 def test_runs_that_start_together_do_not_fail_over_the_folder_of_their_logs(planted, monkeypatch):

@@ -35,4 +35,6 @@ class TestBM3(RankerContract):
         cold = int((~model.trained[1:]).nonzero()[0]) + 1
         with torch.no_grad():
             h = [m(field[cold]) for m, field in zip(model.projection.maps, model.content.fields()) if field[cold, -2]]
-            torch.testing.assert_close(model.forward()[1][cold], model.predictor(torch.stack(h).mean(0)))
+            length = model.online()[1][model.trained].norm(dim=1).mean()
+            expected = model.predictor(length * F.normalize(torch.stack(h).mean(0), dim=0))
+            torch.testing.assert_close(model.forward()[1][cold], expected)
