@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -62,7 +63,7 @@ def make_folder(path: str | Path) -> None:
         raise InputError(f"{path}: {why(error)}; choose another place") from error
 
 
-def read_arrays(path: str | Path, names: Iterable[str] | None = None) -> dict[str, np.ndarray]:
+def read_arrays(path: str | Path | BinaryIO, names: Iterable[str] | None = None) -> dict[str, np.ndarray]:
     """The arrays of an npz file, by name: those of ``names``, or all. Python objects (pickles) are never loaded.
 
     Raises:

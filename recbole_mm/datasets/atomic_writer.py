@@ -21,7 +21,10 @@ from recbole_mm.errors import InputError
 
 Blocks = Iterable[tuple[list[str], np.ndarray]]  # movie ids [n] and values [n, d]
 _ORDER_SEED = 14
-_OWN_FILES = re.compile(r"PROVENANCE\.md|.*\.(inter|item|(ivector|blf|avf|alexnet)_\w+\.npz|tags\.npz)")
+_OWN_FILES = re.compile(
+    r"PROVENANCE\.md|.*\.(inter|item|(ivector|blf|avf|alexnet)_\w+\.npz|tags\.npz|\w+\.encoder\.npz)"
+    r"|anime\.(text|words|meta)"
+)
 
 
 @dataclass(frozen=True)
@@ -123,6 +126,7 @@ def write_ratings(
     movies: Iterable[str],
     chunks: Iterable[pd.DataFrame],
     user_names: Callable[[pd.Series], pd.Series] | None = None,
+    timestamps: bool = True,
 ) -> tuple[set[str], int, int, int]:
     """Write an .inter file; returns the rated movies, and the numbers of users, ratings and ratings of other movies.
 
@@ -133,24 +137,27 @@ def write_ratings(
         movies: ids of the movies of the data set.
         chunks: with the columns userId, movieId, rating, timestamp, all numbers.
         user_names: ids of users as they are written, from the column userId; by default the numbers.
+        timestamps: whether the ratings have a time.
     """
+    columns = RATING_COLUMNS if timestamps else RATING_COLUMNS[:3]
     movie_ids = np.array([int(movie) for movie in movies])
     rated, users = (np.empty(0, np.int64) for _ in range(2))
     n_kept = n_left_out = 0
     with (
         open(path, "w", encoding="utf-8", newline="\n") as handle,
-        RowShuffle(path.parent, len(RATING_COLUMNS), _ORDER_SEED) as shuffle,
+        RowShuffle(path.parent, len(columns), _ORDER_SEED) as shuffle,
     ):
-        handle.write("user_id:token\titem_id:token\trating:float\ttimestamp:float\n")
+        handle.write("\t".join(["user_id:token", "item_id:token", "rating:float", "timestamp:float"][: len(columns)]))
+        handle.write("\n")
         for chunk in chunks:
             kept = chunk[chunk["movieId"].isin(movie_ids)]
-            shuffle.add(kept[RATING_COLUMNS].to_numpy())
+            shuffle.add(kept[columns].to_numpy())
             rated = np.union1d(rated, kept["movieId"])
             users = np.union1d(users, kept["userId"])
             n_kept, n_left_out = n_kept + len(kept), n_left_out + len(chunk) - len(kept)
         for rows in shuffle.blocks():
-            table = pd.DataFrame(rows, columns=RATING_COLUMNS)
-            table = table.astype({"userId": np.int64, "movieId": np.int64, "timestamp": np.int64})
+            table = pd.DataFrame(rows, columns=columns)
+            table = table.astype({name: np.int64 for name in columns if name != "rating"})
             if user_names is not None:
                 table["userId"] = user_names(table["userId"])
             table.to_csv(handle, sep="\t", header=False, index=False)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from recbole_mm.datasets.source_files import SourceFile
 from recbole_mm.errors import InputError
 
 MISE_EN_SCENE = "LLVisualFeatures13K_Log.csv"
 
 
-def read_table(path: Path, columns: tuple[str, ...], listed_in: str, separator: str = ",") -> pd.DataFrame:
-    """A csv as text columns; an empty cell is ''.
+def read_table(path: Path | SourceFile, columns: tuple[str, ...], listed_in: str, separator: str = ",") -> pd.DataFrame:
+    """A csv as text columns, also with gzip (``….gz``); an empty cell is ''.
 
     Args:
         columns: that must be there.
@@ -22,17 +24,28 @@ def read_table(path: Path, columns: tuple[str, ...], listed_in: str, separator: 
     Raises:
         InputError: the file is missing, damaged or empty, or has no such column.
     """
-    if not path.is_file():
-        raise InputError(f"{path}: this source file is missing; --source needs the files listed in {listed_in}")
+    if isinstance(path, Path):
+        if not path.is_file():
+            raise InputError(f"{path}: this source file is missing; --source needs the files listed in {listed_in}")
+        path = SourceFile.of(path)
+    compression = "gzip" if path.name.endswith(".gz") else None
     try:
-        table = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, index_col=False)
-    except (ValueError, EOFError, OSError, pd.errors.ParserError) as error:
+        with path.open() as handle:
+            table = pd.read_csv(
+                handle, sep=separator, dtype=str, keep_default_na=False, index_col=False, compression=compression
+            )
+    except InputError:
+        raise
+    except (ValueError, EOFError, OSError, zlib.error, pd.errors.ParserError) as error:
         reason = " ".join(str(error).split())
-        raise InputError(f"{path}: cannot be read as a table ({reason}); it may be truncated: fetch it again") from None
+        raise InputError(
+            f"{path.path}: cannot be read as a table ({reason}); it may be truncated: fetch it again"
+        ) from None
     missing = [column for column in columns if column not in table]
     if missing or table.empty:
         raise InputError(
-            f"{path}: must have rows with the columns {', '.join(columns)}; missing: {', '.join(missing) or 'rows'}"
+            f"{path.path}: must have rows with the columns {', '.join(columns)}; missing: "
+            f"{', '.join(missing) or 'rows'}"
         )
     return table
 

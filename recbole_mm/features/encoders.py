@@ -5,9 +5,9 @@ A field's encoder is a file beside the field's vectors, ``<dataset>.<field>.enco
 
 from __future__ import annotations
 
-import re
+import io
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from scipy.sparse.linalg import svds
 from recbole_mm.errors import InputError
 from recbole_mm.features.components import Rotation, fit_rotation, with_fixed_signs
 from recbole_mm.features.genre_words import genre_pattern, mask_and_count
+from recbole_mm.features.metadata import keyword_names, metadata_names, words_of
 from recbole_mm.features.sentence_encoder import PACKAGED, load_encoder
 from recbole_mm.files import UnreadableArrays, read_arrays, writing
 
@@ -27,10 +28,12 @@ CONTENTS = {
     "text": "a text",
     "words": "a text",
     "names": "a list of names",
+    "metadata": "names by kind, as in {'director': 'Agnès Varda', 'cast': ['Corinne Marchand']}",
+    "keywords": "a list of keywords",
     "numbers": "a list of numbers",
 }
 _EXPLAINED_VARIANCE = 0.95
-_WORD = re.compile(r"(?u)\b\w\w+\b")
+_REMEDY = "build the data set again (recbole-mm prepare … --force)"
 
 
 @dataclass(frozen=True)
@@ -126,7 +129,7 @@ class FieldEncoder:
         content: a key of `CONTENTS`.
         components: fitted on the movies of a data set.
         sentence_encoder: of content ``text``: its name (`load_encoder`).
-        genres: of texts: genres whose names are masked besides those of MovieLens.
+        genres: whose names are masked or left out besides those of MovieLens.
     """
 
     content: str
@@ -138,39 +141,46 @@ class FieldEncoder:
         """Vectors float64 [n, k] of n movies.
 
         Args:
-            raw: a text, a list of names, or a list of numbers for each movie (`CONTENTS`).
+            raw: the content of each movie; `CONTENTS` says what it is.
 
         Raises:
             InputError: a movie's content is something else, or the sentence encoder is not installed.
         """
-        if self.content in ("text", "words"):
-            texts = mask_genres([_checked_text(text) for text in raw], self.genres)
-            if self.content == "words":
-                return self.components([words_of(text) for text in texts])
-            return self.components(embed(texts, self.sentence_encoder))
-        if self.content == "names":
-            return self.components([_checked_names(names) for names in raw])
-        return self.components(np.stack([self._checked_numbers(numbers) for numbers in raw]))
+        for one in raw:
+            self.check(one)
+        if self.content == "text":
+            return self.components(embed(mask_genres(raw, self.genres), self.sentence_encoder))
+        if self.content == "numbers":
+            return self.components(np.array([list(numbers) for numbers in raw], np.float64))
+        return self.components(terms_of(self.content, raw, self.genres))
 
-    def _checked_numbers(self, numbers: Any) -> np.ndarray:
-        size = self.components.size
-        try:
-            vector = np.asarray(numbers, np.float64)
-        except (TypeError, ValueError):
-            vector = None
-        if vector is None or vector.shape != (size,) or not np.isfinite(vector).all():
-            raise InputError(f"needs {size} finite numbers, not {_shown(numbers)}")
-        return vector
+    def describe(self) -> str:
+        """What a movie's raw content is."""
+        if self.content == "numbers":
+            return f"{self.components.size} finite numbers"
+        return CONTENTS[self.content]
+
+    def check(self, raw: Any) -> None:
+        """Raise an InputError if ``raw`` is not the content of a movie."""
+        is_right = _are_numbers(raw, self.components.size) if self.content == "numbers" else _CHECKS[self.content](raw)
+        if not is_right:
+            raise InputError(f"needs {self.describe()}, not {_shown(raw)}")
 
     def save(self, path: Path) -> None:
-        """Write the encoder as a compressed npz of plain arrays. The file appears complete or not at all."""
+        """Write `to_bytes`. The file appears complete or not at all."""
+        with writing(path) as temporary:
+            temporary.write_bytes(self.to_bytes())
+
+    def to_bytes(self) -> bytes:
+        """The encoder as a compressed npz of plain arrays."""
         about = {
             "content": np.array(self.content),
             "sentence_encoder": np.array(self.sentence_encoder),
             "genres": np.array(self.genres, dtype=np.str_),
         }
-        with writing(path) as temporary, open(temporary, "wb") as handle:
-            np.savez_compressed(handle, **about, **self.components.arrays())
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, **about, **self.components.arrays())
+        return buffer.getvalue()
 
 
 def encoder_path(folder: Path, dataset: str, field: str) -> Path:
@@ -184,21 +194,31 @@ def load_field_encoder(path: Path) -> FieldEncoder:
     Raises:
         InputError: no such file, or it holds something else.
     """
-    remedy = "build the data set again (recbole-mm prepare … --force)"
     if not path.is_file():
-        raise InputError(f"{path}: no such file; {remedy}")
+        raise InputError(f"{path}: no such file; {_REMEDY}")
+    return field_encoder_of(path.read_bytes(), str(path), _REMEDY)
+
+
+def field_encoder_of(content: bytes, name: str, remedy: str) -> FieldEncoder:
+    """The encoder of `FieldEncoder.to_bytes`.
+
+    Args:
+        name, remedy: for messages: where it is from, and what to do.
+
+    Raises:
+        InputError: the bytes are something else.
+    """
     try:
-        arrays = read_arrays(path)
+        arrays = read_arrays(io.BytesIO(content))
         content = str(arrays["content"])
         if content not in CONTENTS:
             raise ValueError(f"content '{content}'")
         kind = NumberComponents if content in ("text", "numbers") else TermComponents
         genres = tuple(map(str, arrays["genres"].tolist()))
         return FieldEncoder(content, kind.from_arrays(arrays), str(arrays["sentence_encoder"]), genres)
-    except (UnreadableArrays, KeyError, ValueError, TypeError, IndexError) as error:
-        raise InputError(
-            f"{path}: is not an encoder of recbole-mm ({' '.join(str(error).split())}); {remedy}"
-        ) from None
+    except (UnreadableArrays, KeyError, ValueError, TypeError, IndexError, MemoryError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{name}: is not an encoder of recbole-mm ({reason}); {remedy}") from None
 
 
 # ------------------------------------------------------------------------------------------------------------ fitting
@@ -252,18 +272,36 @@ def fit_words(texts: Sequence[str], components: int, genres: Sequence[str] = ())
 
     The sentence embedding gives the topic of a summary, but loses single words ("sequel", "trial").
     """
-    documents = [words_of(text) for text in mask_genres(texts, genres)]
+    documents = terms_of("words", texts, genres)
     fitted = _fit_terms(documents, components, min_documents=3, sublinear=True)
     return FieldEncoder("words", fitted, genres=tuple(genres)), fitted(documents)
 
 
-def fit_names(names: Sequence[Sequence[str]], components: int) -> tuple[FieldEncoder, np.ndarray]:
+def fit_names(
+    raw: Sequence[Any], components: int, content: str = "names", genres: Sequence[str] = ()
+) -> tuple[FieldEncoder, np.ndarray]:
     """tf-idf over the names that two or more movies have, then truncated SVD.
 
     A name of a single movie tells nothing about other movies.
+
+    Args:
+        raw: of each movie.
+        content: names, metadata or keywords.
     """
-    fitted = _fit_terms(names, components, min_documents=2, sublinear=False)
-    return FieldEncoder("names", fitted), fitted(names)
+    documents = terms_of(content, raw, genres)
+    fitted = _fit_terms(documents, components, min_documents=2, sublinear=False)
+    return FieldEncoder(content, fitted, genres=tuple(genres)), fitted(documents)
+
+
+def terms_of(content: str, raw: Sequence[Any], genres: Sequence[str] = ()) -> list[list[str]]:
+    """The words or names of each movie, without words for genres (content ``names``: as they are)."""
+    if content == "words":
+        return [words_of(text) for text in mask_genres(raw, genres)]
+    if content == "metadata":
+        return [metadata_names(metadata, genres) for metadata in raw]
+    if content == "keywords":
+        return [keyword_names(keywords, genres) for keywords in raw]
+    return [list(names) for names in raw]
 
 
 def _fit_terms(
@@ -304,26 +342,39 @@ def mask_genres(texts: Sequence[str], genres: Sequence[str] = ()) -> list[str]:
     return [mask_and_count(text, pattern)[0] for text in texts]
 
 
-def words_of(text: str) -> list[str]:
-    """Words of two or more letters or digits, in lower case."""
-    return _WORD.findall(text.lower())
-
-
 def embed(texts: Sequence[str], sentence_encoder: str = PACKAGED) -> np.ndarray:
     """Sentence embeddings [n, d] (all-MiniLM-L6-v2: 384-d) of texts as they are."""
     return load_encoder(sentence_encoder).encode(list(texts), batch_size=32, show_progress_bar=False)
 
 
-def _checked_text(text: Any) -> str:
-    if not isinstance(text, str) or not text.strip():
-        raise InputError(f"needs a text, not {_shown(text)}")
-    return text
+def _is_text(raw: Any) -> bool:
+    return isinstance(raw, str) and bool(raw.strip())
 
 
-def _checked_names(names: Any) -> list[str]:
-    if isinstance(names, str) or not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
-        raise InputError(f"needs a list of names, not {_shown(names)}")
-    return list(names)
+def _are_names(raw: Any) -> bool:
+    is_list = isinstance(raw, Sequence) and not isinstance(raw, str)
+    return is_list and all(isinstance(name, str) for name in raw)
+
+
+def _are_names_by_kind(raw: Any) -> bool:
+    return isinstance(raw, Mapping) and all(
+        isinstance(kind, str) and (isinstance(names, str) or _are_names(names)) for kind, names in raw.items()
+    )
+
+
+def _are_numbers(raw: Any, size: int) -> bool:
+    try:
+        vector = np.asarray(raw, np.float64)
+    except (TypeError, ValueError):
+        return False
+    return vector.shape == (size,) and bool(np.isfinite(vector).all())
+
+
+_CHECKS = {
+    **dict.fromkeys(("text", "words"), _is_text),
+    **dict.fromkeys(("names", "keywords"), _are_names),
+    "metadata": _are_names_by_kind,
+}
 
 
 def _shown(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""A movie's metadata as names: ``director=wes craven``, ``country=france``, ``decade=1990``.
+"""A movie's metadata and keywords as names: ``director=wes craven``, ``country=france``, ``decade=1990``.
 
 Genre is a target of the models, so a name that holds a word for a genre is left out ("war on drugs" as a whole: what a
 mask would leave of it, "on drugs", still stands where "war" did).
@@ -7,12 +7,12 @@ mask would leave of it, "on drugs", still stands where "war" did).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
 
-from recbole_mm.features.encoders import words_of
 from recbole_mm.features.genre_words import genre_pattern
 
+# Kind of metadata -> a name or names; an unknown kind is simply absent. The first of a cast are the leads.
+Metadata = Mapping[str, str | Sequence[str]]
 FIRST_OF_CAST = 5
 _COUNTRIES = {
     "usa": "united states of america",
@@ -20,48 +20,33 @@ _COUNTRIES = {
     "us": "united states of america",
     "uk": "united kingdom",
 }
+_WORD = re.compile(r"(?u)\b\w\w+\b")
 
 
-@dataclass(frozen=True)
-class Metadata:
-    """What is said about a movie besides its plot; '' and () where nothing is known. ``cast`` begins with the leads."""
-
-    directors: Sequence[str] = ()
-    cast: Sequence[str] = ()
-    companies: Sequence[str] = ()
-    countries: Sequence[str] = ()
-    language: str = ""
-    content_rating: str = ""
-    keywords: Sequence[str] = field(default=())
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether nothing but keywords is known."""
-        return not any((self.directors, self.cast, self.companies, self.countries, self.language, self.content_rating))
-
-
-def metadata_names(metadata: Metadata, year: str = "", genres: Iterable[str] = ()) -> list[str]:
-    """``kind=name`` of directors, the first five of the cast, companies, countries, language, content rating, decade.
+def metadata_names(metadata: Metadata, genres: Iterable[str] = ()) -> list[str]:
+    """``kind=name`` for each name, once. Of a cast the first five; remarks in parentheses are no names.
 
     Args:
-        year: of release; '' or text that is no year if unknown.
+        metadata: e.g. director, cast, company, country, language, content rating, decade.
         genres: names of genres to leave out besides those of MovieLens.
 
-    >>> metadata_names(Metadata(directors=["Wes Craven"], countries=["USA"], companies=["Horror Inc."]), "1995")
+    >>> metadata_names({"director": "Wes Craven", "country": ["USA"], "company": ["Horror Inc."], "decade": "1990"})
     ['director=wes craven', 'country=united states of america', 'decade=1990']
     """
-    of_kind = {
-        "director": metadata.directors,
-        "cast": [name for name in metadata.cast if not name.strip().startswith("(")][:FIRST_OF_CAST],
-        "company": metadata.companies,
-        "country": [_COUNTRIES.get(_plain(name), name) for name in metadata.countries],
-        "language": [metadata.language],
-        "content rating": [metadata.content_rating],
-        "decade": [f"{year[:3]}0"] if re.fullmatch(r"(?:18|19|20)\d\d", year) else [],
-    }
-    pattern = genre_pattern(genres)
-    names = [(kind, _plain(name)) for kind, given in of_kind.items() for name in given]
-    return list(dict.fromkeys(f"{kind}={name}" for kind, name in names if name and not pattern.search(name)))
+    pattern, names = genre_pattern(genres), []
+    for kind, given in metadata.items():
+        of_kind = [name for name in map(_plain, [given] if isinstance(given, str) else given) if name]
+        if kind == "cast":
+            of_kind = [name for name in of_kind if not name.startswith("(")][:FIRST_OF_CAST]
+        if kind == "country":
+            of_kind = [_COUNTRIES.get(name, name) for name in of_kind]
+        names += [f"{kind}={name}" for name in of_kind if not pattern.search(name)]
+    return list(dict.fromkeys(names))
+
+
+def decade_of(year: str) -> str:
+    """'1990' for '1995'; '' for what is no year."""
+    return f"{year[:3]}0" if re.fullmatch(r"(?:18|19|20)\d\d", year) else ""
 
 
 def keyword_names(keywords: Iterable[str], genres: Iterable[str] = ()) -> list[str]:
@@ -76,6 +61,11 @@ def keyword_names(keywords: Iterable[str], genres: Iterable[str] = ()) -> list[s
             words = words_of(keyword)
             names += [keyword, *(word for word in words if len(words) > 1 and not pattern.search(word))]
     return list(dict.fromkeys(names))
+
+
+def words_of(text: str) -> list[str]:
+    """Words of two or more letters or digits, in lower case."""
+    return _WORD.findall(text.lower())
 
 
 def _plain(name: str) -> str:

@@ -5,15 +5,17 @@
     movies.*    ids and titles (JSON, as bytes) and years
     users.*     only with histories: ids, and for each user the movies rated and in which part
 
+    encoders.*  for each modality whose encoder was kept: an npz of plain arrays, as bytes
+
 Nothing of the data set is needed to use it. What a file holds is checked against what the options need: names, shapes
-and types of all tensors, ranges of ids. A file of encoders beside the vectors would be one more group of names here.
+and types of all tensors, ranges of ids.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from recbole_mm.errors import InputError
+from recbole_mm.features.encoders import FieldEncoder, field_encoder_of
 from recbole_mm.files import writing
 from recbole_mm.inference import histories
 from recbole_mm.inference.artefact_model import build_model, fill, padded, tensors_of
@@ -36,6 +39,7 @@ from recbole_mm.model.recommender import MultitaskRecommender
 FORMAT, FORMAT_VERSION = "recbole-mm model", 1
 PAD = "[PAD]"
 _NO_YEAR = -(2**15)
+_ENCODERS = "encoders."
 _MOVIES = ("movies.ids", "movies.titles", "movies.years")
 
 
@@ -75,6 +79,7 @@ def save(path: str | Path, model: MultitaskRecommender, data: ServedData, with_h
         "movies.ids": _bytes_of(data.movies.tokens.tolist()),
         "movies.titles": _bytes_of(data.movies.titles.tolist()),
         "movies.years": torch.from_numpy(years),
+        **{f"{_ENCODERS}{name}": _tensor_of(encoder.to_bytes()) for name, encoder in data.encoders.items()},
     }
     tensors = _with_own_memory(tensors)
     text = json.dumps(content, allow_nan=False)
@@ -119,10 +124,11 @@ def load(path: str | Path) -> tuple[MultitaskRecommender, ServedData]:
     if "users.ids" in tensors:
         model.users, seen = histories.read(path, tensors, sizes)
         model.users.to(model.catalogue.has_ratings.device)
-    _check_names(path, tensors)
+    encoders = _encoders_of(path, tensors, content)
+    _check_names(path, tensors, encoders)
     labels = {task: list(names) for task, names in content["labels"].items()}
     options = {**content["options"], "model": content["model"], "dataset": content["dataset"]}
-    return model.eval(), ServedData(content["dataset"], users, movies, seen, options, labels)
+    return model.eval(), ServedData(content["dataset"], users, movies, seen, options, labels, encoders=encoders)
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -190,14 +196,33 @@ def _movies_of(path: str | Path, tensors: Mapping[str, Tensor]) -> Movies:
     return Movies(np.array(ids, object), np.array(titles, object), numbers.mask(numbers == _NO_YEAR))
 
 
-def _check_names(path: str | Path, tensors: Mapping[str, Tensor]) -> None:
-    wanted = {*_MOVIES, *(["users.ids", *histories.NAMES] if "users.ids" in tensors else [])}
+def _encoders_of(path: str | Path, tensors: Mapping[str, Tensor], content: dict) -> dict[str, FieldEncoder]:
+    encoders = {}
+    for name in (field["name"] for field in content["modalities"]):
+        if (tensor := tensors.get(f"{_ENCODERS}{name}")) is not None:
+            if tensor.dtype != torch.uint8 or tensor.ndim != 1:
+                raise _error(path, f"{_ENCODERS}{name}", "is no file as bytes")
+            place = f"{path}: {_ENCODERS}{name}"
+            encoders[name] = field_encoder_of(tensor.numpy().tobytes(), place, "save the model again")
+    return encoders
+
+
+def _check_names(path: str | Path, tensors: Mapping[str, Tensor], encoders: Iterable[str]) -> None:
+    wanted = {
+        *_MOVIES,
+        *(f"{_ENCODERS}{name}" for name in encoders),
+        *(["users.ids", *histories.NAMES] if "users.ids" in tensors else []),
+    }
     if unknown := sorted(name for name in tensors if not name.startswith("model.") and name not in wanted):
         raise _error(path, unknown[0][:60], "is no part of such a file")
 
 
 def _bytes_of(texts: list[str]) -> Tensor:
-    return torch.frombuffer(bytearray(json.dumps(texts, ensure_ascii=False).encode()), dtype=torch.uint8)
+    return _tensor_of(json.dumps(texts, ensure_ascii=False).encode())
+
+
+def _tensor_of(content: bytes) -> Tensor:
+    return torch.frombuffer(bytearray(content), dtype=torch.uint8)
 
 
 def _texts_of(path: str | Path, name: str, tensors: Mapping[str, Tensor]) -> list[str]:

@@ -56,6 +56,11 @@ class MovieModel:
         return self._data.portable_options
 
     @property
+    def raw_content(self) -> dict[str, str]:
+        """What `add_movies` takes as raw content of each modality whose encoder was kept."""
+        return {name: encoder.describe() for name, encoder in self._data.encoders.items()}
+
+    @property
     def movies(self) -> pd.DataFrame:
         """item_id, title and year of every movie, added movies included."""
         return self._movies.frame(np.arange(1, len(self._movies)))
@@ -90,19 +95,21 @@ class MovieModel:
         """Movies that nobody has rated; from now on they get ratings, ranks and genres like all others. No retraining.
 
         Args:
-            table: a column ``title``; ``year`` and ``item_id`` (by default the title) if known; and a column of raw
-                vectors, as in the data set's files, for each modality: M rows, each a vector or None. A modality
-                without a column is missing for all.
+            table: a column ``title``; ``year`` and ``item_id`` (by default the title) if known; and for each modality
+                a column of its vectors, as in the data set's files: M rows, each a vector or None. A modality without a
+                column is missing for all. For a modality F with an encoder (`raw_content`), the column ``F_raw`` may
+                hold raw content instead, and ``summary`` the text of all modalities that are made of one.
 
         Returns:
             Ids of the movies.
 
         Raises:
-            InputError: an unknown column, a vector of wrong length or with a value that is not finite, an id that is
-                there already, or a title that is there already (with the same year, or where a year is missing).
+            InputError: an unknown column, a vector of wrong length or with a value that is not finite, content that the
+                encoder does not take, an id that is there already, or a title that is there already (with the same
+                year, or where a year is missing).
         """
         self._only_ours("a movie that nobody has rated")
-        new = read_new_movies(table, self._movies, self.dimensions)
+        new = read_new_movies(table, self._movies, self.dimensions, self._data.encoders)
         vectors = {name: torch.from_numpy(values) for name, values in new.vectors.items()}
         self._full = variants.with_movies(self._full, vectors)
         self._data = self._data.with_movies(self._movies.extended(new.tokens, new.titles, new.years))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from recbole.data.interaction import Interaction
 from scipy.sparse import csr_matrix
 
 from recbole_mm.data.splits import Split
+from recbole_mm.features.encoders import FieldEncoder, encoder_path, load_field_encoder
 from recbole_mm.inference.lookup import Movies, Users
 
 # Options that name places on the machine of the training; no use of the model needs them.
@@ -31,6 +33,7 @@ class ServedData:
         labels: for each task about movies, the names of its labels.
         rates: whether a built-in model predicts ratings; a model of this package has the task or not.
         join: adds the features that a built-in model reads to ids of users and movies.
+        encoders: of the modalities that have one: from a movie's raw content to its vector.
     """
 
     dataset: str
@@ -41,6 +44,7 @@ class ServedData:
     labels: Mapping[str, list[str]] = field(default_factory=dict)
     rates: bool = False
     join: Callable[[Interaction], Interaction] | None = None
+    encoders: Mapping[str, FieldEncoder] = field(default_factory=dict)
 
     @classmethod
     def of_run(cls, dataset: Dataset, split: Split, config) -> ServedData:
@@ -70,6 +74,7 @@ class ServedData:
             labels={task: list(labels.names) for task, labels in getattr(dataset, "labels", {}).items()},
             rates=config.predicts_ratings,
             join=split.train.join,
+            encoders=_encoders(dataset, config) if config.is_multitask else {},
         )
 
     @property
@@ -86,3 +91,10 @@ class ServedData:
         fields = {"users": self.options["USER_ID_FIELD"], "items": self.options["ITEM_ID_FIELD"]}
         given = Interaction({fields[name]: torch.from_numpy(np.array(values)) for name, values in ids.items()})
         return (given if self.join is None else self.join(given)).to(device)
+
+
+def _encoders(dataset: Dataset, config) -> dict[str, FieldEncoder]:
+    """The encoders that lie beside the vectors of a data set."""
+    names = getattr(dataset, "modalities", {})
+    paths = {name: encoder_path(Path(config["data_path"]), dataset.dataset_name, name) for name in names}
+    return {name: load_field_encoder(path) for name, path in paths.items() if path.is_file()}

@@ -2,20 +2,21 @@ from __future__ import annotations
 
 import pytest
 
-from recbole_mm.features.metadata import Metadata, keyword_names, metadata_names
+from recbole_mm.features.metadata import decade_of, keyword_names, metadata_names
 
 
 def test_names_of_each_kind() -> None:
-    metadata = Metadata(
-        directors=["Joel  Coen"],
-        cast=["A", "B", "(voices)", "C", "D", "E", "F"],
-        companies=["Working Title"],
-        countries=["USA", "United States of America", "UK"],
-        language="en",
-        content_rating="R",
-        keywords=["kidnapping"],
-    )
-    assert metadata_names(metadata, "1996") == [
+    metadata = {
+        "director": "Joel  Coen",
+        "cast": ["A", "B", "(voices)", "C", "D", "E", "F"],
+        "company": ["Working Title"],
+        "country": ["USA", "United States of America", "UK"],
+        "language": "en",
+        "content rating": "R",
+        "decade": decade_of("1996"),
+        "studio": [],
+    }
+    assert metadata_names(metadata) == [
         "director=joel coen",
         *(f"cast={name}" for name in "abcde"),
         "company=working title",
@@ -25,16 +26,15 @@ def test_names_of_each_kind() -> None:
         "content rating=r",
         "decade=1990",
     ]
-    assert not metadata.is_empty and Metadata(keywords=["a"]).is_empty
 
 
 @pytest.mark.parametrize("year", ["", "unknown", "96", "2996"])
 def test_an_unknown_year_has_no_decade(year: str) -> None:
-    assert metadata_names(Metadata(language="en"), year) == ["language=en"]
+    assert decade_of(year) == "" and metadata_names({"language": "en", "decade": ""}) == ["language=en"]
 
 
 def test_names_with_a_genre_word_are_left_out() -> None:
-    metadata = Metadata(companies=["Dark Castle", "Western Films", "Mecha Inc."], directors=["War Burton"])
+    metadata = {"company": ["Dark Castle", "Western Films", "Mecha Inc."], "director": ["War Burton"]}
     assert metadata_names(metadata) == ["company=dark castle", "company=mecha inc."]
     assert metadata_names(metadata, genres=["Mecha"]) == ["company=dark castle"]
 

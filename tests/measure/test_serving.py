@@ -49,5 +49,3 @@ def test_a_new_process_loads_the_file(recommender, tmp_path):
     seconds = measure_load(tmp_path / "model.safetensors")
     assert set(seconds) == {f"{step}{cpu}" for step in ("torch", "imports", "load") for cpu in ("", " CPU")}
     assert all(value > 0 for value in seconds.values())
-        value > 0 for value in seconds.values()
-    )

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from recbole_mm.datasets.movie_content import keywords_of, names_of, read_content, texts_of
+from recbole_mm.datasets.movie_content import keywords_of, metadata_of, read_content, texts_of
 from recbole_mm.datasets.raw_sources import MISE_EN_SCENE, read_embeddings, read_mise, read_table
 from recbole_mm.datasets.vector_files import write_field
 from recbole_mm.errors import InputError
@@ -47,9 +47,9 @@ class Sources:
         """Ids and texts of the movies that have one."""
         return texts_of(self.content, list(self.years))
 
-    def names(self) -> tuple[list[str], list[list[str]]]:
-        """Ids and names of the metadata."""
-        return names_of(self.content, self.years)
+    def metadata(self) -> tuple[list[str], list]:
+        """Ids and metadata of the movies that have any."""
+        return metadata_of(self.content, self.years)
 
     def keywords(self) -> tuple[list[str], list[list[str]]]:
         """Ids and keywords."""
@@ -90,8 +90,8 @@ class Sources:
 FIELDS: dict[str, tuple[Callable[[Sources], tuple], Callable[..., tuple]]] = {
     "text": (Sources.texts, partial(fit_text, max_components=128)),
     "words": (Sources.texts, partial(fit_words, components=128)),
-    "meta": (Sources.names, partial(fit_names, components=64)),
-    "keywords": (Sources.keywords, partial(fit_names, components=64)),
+    "meta": (Sources.metadata, partial(fit_names, components=64, content="metadata")),
+    "keywords": (Sources.keywords, partial(fit_names, components=64, content="keywords")),
     "audio": (Sources.audio, partial(fit_numbers, max_components=64)),
     "avf": (Sources.aesthetic, partial(fit_numbers, max_components=48)),
     "mise": (Sources.mise_en_scene, partial(fit_numbers, max_components=7)),

@@ -170,6 +170,6 @@ class TestErrors:
 
 
 def test_builders_are_listed() -> None:
-    assert set(PREPARABLE) == {"ml-100k-mm", NAME, "mmtf-14k-small"}
+    assert set(PREPARABLE) == {"ml-100k-mm", NAME, "mmtf-14k-small", "anime"}
     with pytest.raises(InputError, match="Did you mean 'mmtf-14k'"):
         prepare("mmtf14k", Path("x"))
