@@ -155,8 +155,8 @@ MOVIES = Section(
             "imputation",
             default="none",
             choices=("none", "zeros", "mean", "neighbours", "pagerank", "heat"),
-            help="Control only: give movies without a vector one that counts as theirs: none, zeros, the mean, or a mean "
-            "over movies rated by the same users (neighbours, pagerank, heat).",
+            help="Control only: give movies without a vector one that counts as theirs: none, zeros, the mean, or a "
+            "mean over movies rated by the same users (neighbours, pagerank, heat).",
         ),
         Option(
             "title_field",

@@ -13,13 +13,13 @@ from torch import Tensor, nn
 from recbole_mm.data.dataset import MultimodalDataset
 from recbole_mm.model.capabilities import Capabilities
 from recbole_mm.model.closed_form.kernels import rated_matrix
-from recbole_mm.model.content import CatalogueContent
+from recbole_mm.model.content import CatalogueContent, ReadsContent
 from recbole_mm.model.losses import bpr_loss, masked_mean
 from recbole_mm.model.multimodal.graphs import Graph, both_ways, light_gcn, normalized_pairs
 from recbole_mm.model.tasks.base import Batch
 
 
-class MultimodalRanker(GeneralRecommender):
+class MultimodalRanker(ReadsContent, GeneralRecommender):
     """score(u, i) = u · i; a subclass says how the vectors of users and movies come from ids, content and graphs.
 
     A movie without training ratings has no identity: its id embedding is 0 and is never trained. Where such a movie is
