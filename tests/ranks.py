@@ -17,7 +17,7 @@ class Options(dict):
     """Stands for a Config where the processes do nothing that needs RecBole."""
 
     def __init__(self, **changes) -> None:
-        super().__init__(nproc=2, world_size=None, group_offset=0, ip=None, port=None, device=torch.device("cpu"))
+        super().__init__(nproc=2, gpu_id="", device=torch.device("cpu"))
         self.update(changes)
 
     @property

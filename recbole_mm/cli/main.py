@@ -19,8 +19,22 @@ import os
 import sys
 from collections.abc import Sequence
 
-from recbole_mm.cli import benchmark, curves, demo, extract, prepare, recommend, run, tune
+from recbole_mm.cli import (
+    benchmark,
+    convert,
+    curves,
+    demo,
+    export,
+    extract,
+    import_data,
+    prepare,
+    recommend,
+    run,
+    serve,
+    tune,
+)
 from recbole_mm.cli.terminal import print_everything, terminated_like_interrupted, visible
+from recbole_mm.config.processes import check_alone
 from recbole_mm.errors import InputError, Terminated
 from recbole_mm.files import why
 from recbole_mm.resources import running_copy
@@ -29,10 +43,14 @@ COMMANDS = {
     "run": run,
     "tune": tune,
     "prepare": prepare,
+    "import": import_data,
+    "convert": convert,
     "extract": extract,
     "benchmark": benchmark,
     "curves": curves,
     "recommend": recommend,
+    "export": export,
+    "serve": serve,
     "demo": demo,
 }
 
@@ -51,7 +69,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with terminated_like_interrupted():
             options = _read(arguments)
-            status = COMMANDS[vars(options).pop("command")].run(options)
+            command = vars(options).pop("command")
+            if command != "run":
+                check_alone(command)
+            status = COMMANDS[command].run(options)
             sys.stdout.flush()
             return status
     except InputError as error:

@@ -15,6 +15,8 @@ Options are RecBole's: --key=value for any option of the model, the dataset or t
   recbole-mm run --model=MMFS --dataset=ml-100k-mm --protocol=u1 --learning_rate=0.002 --result_file=out.json
   recbole-mm run --model=LightGCN --dataset=ml-100k-mm               (any built-in RecBole model)
   recbole-mm run --resume=saved/MMASP-….pt                           (go on training)
+  recbole-mm run --model=MMASP --dataset=… --nproc=2                 (two processes)
+  torchrun --nproc-per-node=2 -m recbole_mm.cli.main run --model=…   (the same; for several hosts and restarts)
   recbole-mm run --evaluate=saved/MMASP-….pt                         (evaluate only)
 
 Protocols: ranking (default), u1 … u5, cold-item, temporal. --config_files='a.yaml b.yaml' reads options from files.
@@ -38,12 +40,16 @@ def run(options: argparse.Namespace) -> int:
     if not options.run_options:
         print(DESCRIPTION)
         return 0
+    from recbole_mm.config.processes import is_first
     from recbole_mm.report.run_table import result_table  # torch and RecBole take seconds to import: not for --help
     from recbole_mm.training import session
 
     try:
-        print(result_table(session.run(arguments=options.run_options)))
+        result = session.run(arguments=options.run_options)
+        if is_first():
+            print(result_table(result))
     except NotWrittenError as error:
-        print(result_table(error.result), flush=True)
+        if is_first():
+            print(result_table(error.result), flush=True)
         raise
     return 0

@@ -38,6 +38,16 @@ class CatalogueLoader(FullSortEvalDataLoader):
         self.sample_size = len(self.uid_list)
         AbstractDataLoader.__init__(self, config, dataset, sampler=None, shuffle=False)
 
+    def of_users(self, part: slice) -> CatalogueLoader:
+        """The same for some of `uid_list`, without another look at the rows."""
+        other = object.__new__(type(self))
+        for name in ("uid_field", "iid_field", "is_sequential", "positive", "history"):
+            setattr(other, name, getattr(self, name))
+        other.uid_list, other.user_df = self.uid_list[part], self.user_df[part]
+        other.sample_size = len(other.uid_list)
+        AbstractDataLoader.__init__(other, self.config, self._dataset, sampler=None, shuffle=False)
+        return other
+
     def _pairs(self, parts: Sequence[Dataset]) -> Tensor:
         """Each (user, item) of the parts once, as the number user · item_num + item, ascending."""
         rows = [_pair_numbers(part.inter_feat, self.uid_field, self.iid_field, part.item_num) for part in parts]

@@ -18,6 +18,9 @@ from torch import Tensor
 # RecBole reports the mean over users of these metrics.
 OF_USERS = ("recall", "ndcg")
 
+# What RecBole collects of each ranked user; all else it collects is of the training part.
+COLLECTED = ("rec.items", "rec.topk", "rec.meanrank")
+
 # A genre is predicted when it is more likely than not.
 GENRE_THRESHOLD = 0.5
 
@@ -30,6 +33,8 @@ def rating_metrics(config, names: Sequence[str], predicted: Tensor, rating: Tens
         predicted: clipped predictions, [n].
         rating: true ratings on the same scale, [n].
     """
+    if len(rating) == 1:  # RecBole's classes take a single pair for no list; the mean of two is the same
+        predicted, rating = predicted.repeat(2), rating.repeat(2)
     struct = DataStruct()
     struct.set("rec.score", predicted.double().cpu())
     struct.set("data.label", rating.double().cpu())
@@ -85,13 +90,20 @@ class UserEvaluator(Evaluator):
     """RecBole's evaluator, which also keeps the values of each user.
 
     Attributes:
+        gather: from values of the users in this process to those of the users of all processes, in order.
         by_user: recall@k and ndcg@k of the last evaluation, each [users], in the order of the loader; empty where the
             evaluation has no list for each user.
     """
 
     by_user: dict[str, np.ndarray]
+    gather: Callable[[Tensor], Tensor] | None = None
 
     def evaluate(self, dataobject: DataStruct) -> dict[str, float]:
+        if self.gather is not None:
+            for name in COLLECTED:
+                if name in dataobject:
+                    dataobject.set(name, self.gather(dataobject.get(name)))
+            self.gather = None
         self.by_user = {}
         if "rec.topk" in dataobject:
             for name in OF_USERS:

@@ -1,9 +1,9 @@
-"""Vectors of movies as inputs of baselines: standardised by training movies, with a flag for missing vectors."""
+"""Vectors of movies as inputs: standardised by training movies, with a flag for missing vectors."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +11,17 @@ from torch import Tensor, nn
 from recbole_mm.data.dataset import MultimodalDataset
 from recbole_mm.model.layers import Standardizer
 from recbole_mm.model.sharing import shared_copy
+
+
+class ContentVectors(NamedTuple):
+    """Standardised vectors of one modality, [n, d], and which of the n movies have one, bool [n]."""
+
+    values: Tensor
+    present: Tensor
+
+    def of(self, items: Tensor) -> ContentVectors:
+        """Those of some movies, by id or by a mask."""
+        return ContentVectors(self.values[items], self.present[items])
 
 
 class CatalogueContent(nn.Module):

@@ -7,6 +7,7 @@ turned into tensors, dicts, lists, strings and numbers, and read with ``torch.lo
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,16 +34,21 @@ _KEYS = {
 }
 
 
-def save_checkpoint(path: str | Path, content: dict[str, Any]) -> None:
-    """Write ``content`` (keys: see ``_KEYS``) aside, then rename it to ``path``."""
+def save_checkpoint(path: str | Path, content: dict[str, Any], durable: bool = True) -> None:
+    """Write ``content`` (keys: see ``_KEYS``) aside, then rename it to ``path``.
+
+    Args:
+        durable: wait until it is on the disk, so that it survives a power failure; a killed process needs no such wait.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(path.name + f".{os.getpid()}.part")
     try:
         torch.save({"format": FORMAT, "format_version": FORMAT_VERSION, **to_plain(content)}, aside)
-        seal(aside)
+        seal(aside, durable)
         aside.replace(path)
-        sync_folder(path.parent)
+        if durable:
+            sync_folder(path.parent)
     finally:
         aside.unlink(missing_ok=True)
 
@@ -94,13 +100,22 @@ def load_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> dic
     return content
 
 
-def restore(model: torch.nn.Module, config, data_fingerprint: str, path: str | Path) -> dict[str, Any]:
+def restore(
+    model: torch.nn.Module,
+    config,
+    data_fingerprint: str,
+    path: str | Path,
+    read: Callable[..., dict[str, Any]] = load_checkpoint,
+) -> dict[str, Any]:
     """Put the weights of a checkpoint into ``model``; returns the checkpoint's content.
+
+    Args:
+        read: gives the content of a checkpoint, on the CPU.
 
     Raises:
         InputError: the file is no checkpoint of ours, or is of another model, other sizes or other data.
     """
-    checkpoint = load_checkpoint(path)  # to the CPU: the loading below moves each tensor to where it belongs
+    checkpoint = read(path)  # to the CPU: the loading below moves each tensor to where it belongs
     held, wanted = checkpoint["config"]["model"], config["model"]
     if held != wanted:
         raise InputError(f"{path}: holds a {held}, this run is a {wanted}; give --model={held}")

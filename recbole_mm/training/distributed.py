@@ -1,57 +1,52 @@
 """Training in several processes, on one host or more: gloo on CPUs, nccl on GPUs (docs/distributed.md).
 
+The processes are started by torchrun or another launcher that sets the environment variables of torch.distributed, or
+by `call`, which uses torchrun's own engine for the option ``nproc``. Either way each process finds its place there.
+
 RecBole's own form needs CUDA, pads the rows with repetitions, and reports an average of the processes' metrics, which
 is not the metric of the whole. Its switch for it, ``single_spec``, therefore stays on, and all of it is here:
 
     rows      each rank takes its part of the batch that one process would take; gradients are averaged over the rows
     draws     movies and users that the other tasks draw: each rank draws its part, with random numbers of its own
     weights   those of rank 0 at the start; equal gradients keep them equal, and so their moving average
-    metrics   rank 0 evaluates and tells the others, so that they stop at the same epoch
-    files     rank 0 writes the log, the checkpoint and the result
+    metrics   each rank predicts for its part of the rows or users; computed from the predictions of all
+    files     rank 0 reads and writes checkpoints, and writes the log and the result
 
 Words are torch.distributed's: ranks count the processes of all hosts from 0, local ranks those of one host.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import os
-import traceback
+import signal
+import threading
+import time
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from multiprocessing.connection import wait
-from pathlib import Path
-from signal import Signals
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
-from torch import multiprocessing
 
-from recbole_mm.config.processes import process_count
-from recbole_mm.errors import InputError
+from recbole_mm.config.processes import place
+from recbole_mm.errors import InputError, Terminated
+from recbole_mm.training.meeting import store_of_this_start
 
 # How long the processes wait for each other at the start: someone types the commands of the other hosts.
 PATIENCE = timedelta(minutes=10)
-# How long one rank may be busy alone, as rank 0 is while it evaluates. That a rank has died is known at once.
-LONGEST_WAIT = timedelta(hours=6)
+# How long one rank may be busy alone, as rank 0 is while it prepares a data set. That a rank has died is known at once.
+LONGEST_WAIT = timedelta(hours=1)
+# How long a rank that misses another one waits before it fails too, so that the launcher sees the first one first.
+SECONDS_BEHIND = 1.0
 # Options that may differ between hosts.
 OF_HOST = {
-    *(
-        "checkpoint_dir",
-        "data_path",
-        "gpu_id",
-        "log_wandb",
-        "predictions_file",
-        "result_file",
-        "resume",
-        "show_progress",
-    ),
-    *("state", "use_gpu", "worker"),
+    *("checkpoint_dir", "data_path", "gpu_id", "log_wandb", "predictions_file", "result_file", "resume"),
+    *("show_progress", "state", "use_gpu", "worker"),
 }
 
 T = TypeVar("T")
@@ -67,21 +62,47 @@ class Processes:
     Attributes:
         rank: number of this process.
         world_size: number of all processes.
+        local_rank: number of this process on its host.
     """
 
     rank: int = 0
     world_size: int = 1
+    local_rank: int = 0
+
+    def part_of(self, count: int) -> slice:
+        """The rank's part of ``count`` things; the parts make up the whole.
+
+        They differ by one at most. Of fewer things than ranks each rank takes all.
+        """
+        if self.world_size == 1 or count < self.world_size:
+            return slice(0, count)
+        return slice(count * self.rank // self.world_size, count * (self.rank + 1) // self.world_size)
+
+    def concatenate(self, part: torch.Tensor, count: int) -> torch.Tensor:
+        """What all ranks have computed of their parts of ``count`` things, in order, [count, …]; on every rank.
+
+        Args:
+            part: of this rank, with a row for each thing in `part_of`.
+        """
+        if self.world_size == 1 or count < self.world_size:
+            return part
+        device = part.device
+        parts = [Processes(rank, self.world_size).part_of(count) for rank in range(self.world_size)]
+        sizes = [one.stop - one.start for one in parts]
+        padded = part.new_zeros(max(sizes), *part.shape[1:])
+        padded[: len(part)] = part
+        if dist.get_backend() == "nccl":
+            padded = padded.cuda()
+        gathered = [torch.empty_like(padded) for _ in sizes]
+        dist.all_gather(gathered, padded)
+        return torch.cat([one[:size] for one, size in zip(gathered, sizes)]).to(device)
 
     def shard(self, batch):
-        """The rank's part of a batch (anything with a length that can be sliced); the parts make up the batch.
+        """The rank's part of a batch (anything with a length that can be sliced), see `part_of`.
 
-        They differ by one row at most. Of fewer rows than ranks each rank takes all: that leaves their mean as it is,
-        and no rank without a loss.
+        Of fewer rows than ranks each rank takes all: that leaves their mean as it is, and no rank without a loss.
         """
-        rows = len(batch)
-        if self.world_size == 1 or rows < self.world_size:
-            return batch
-        return batch[rows * self.rank // self.world_size : rows * (self.rank + 1) // self.world_size]
+        return batch[self.part_of(len(batch))]
 
     def shard_draws(self, tasks: Iterable[Any]) -> None:
         """Let each rank draw its part of a step's movies and users, so that the options are those of all together."""
@@ -126,6 +147,17 @@ class Processes:
         dist.broadcast_object_list(returned, src=0)
         return returned[0]
 
+    def first_on_each_host(self, function: Callable[[], T]) -> T:
+        """Call ``function`` on every rank, first on one rank of each host: what it builds there is ready for others."""
+        if self.world_size == 1:
+            return function()
+        if self.local_rank:
+            dist.barrier()
+            return function()
+        returned = function()
+        dist.barrier()
+        return returned
+
     def check_same(self, options: Mapping[str, Any], data_fingerprint: str, rows: int) -> None:
         """Refuse to train one model on different data or with different options.
 
@@ -138,7 +170,7 @@ class Processes:
             InputError: naming the ranks and the option.
         """
         if rows < self.world_size:
-            raise InputError(f"option 'nproc': {self.world_size} processes for {rows} training rows; use fewer")
+            raise InputError(f"{self.world_size} processes (nproc or torchrun) for {rows} training rows; use fewer")
         kept = {name: value for name, value in options.items() if name not in OF_HOST}
         found = self._gather({"options": kept, "data": data_fingerprint})
         for rank, other in enumerate(found):
@@ -172,131 +204,158 @@ def current() -> Processes:
 # ---------------------------------------------------------------------- starting and ending
 
 
-def launch(function: Callable[..., Any], config, *arguments: Any) -> Any:
-    """Call ``function(config, *arguments)`` in each process of this host; inside, `current` knows the others.
+def call(function: Callable[..., T], config, *arguments: Any) -> T:
+    """Call ``function(config, *arguments)`` in each of the processes of a run; inside, `current` knows the others.
+
+    That is this process, which a launcher may have started as one of several, or ``nproc`` new ones.
 
     Args:
-        function: importable by name; it returns plain JSON values.
-        config: options of the run, with ``nproc``, ``world_size``, ``group_offset``, ``ip`` and ``port``.
-
-    Returns:
-        What rank 0 returned, on every host.
+        function: importable by name; it returns the same on every rank.
+        config: options of the run.
 
     Raises:
         InputError: raised by a rank, or the processes do not find each other.
         RuntimeError: a rank failed otherwise; the message holds its traceback, or the signal that ended it.
     """
-    here, on_gpus = config["nproc"], config["device"].type == "cuda"
-    if on_gpus and torch.cuda.device_count() < here:
-        raise InputError(
-            f"option 'nproc': {here} processes take a GPU each, but {torch.cuda.device_count()} can be seen (gpu_id: "
-            f"{config['gpu_id']}); use fewer, or --gpu_id='' for the CPU"
+    if place() is None and config["nproc"] > 1:
+        return _launch(function, config, *arguments)
+    return _as_rank(function, config, *arguments)
+
+
+def _launch(function: Callable[..., T], config, *arguments: Any) -> T:
+    """`call` in new processes of this host, by torchrun's engine."""
+    from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    here = config["nproc"]
+    if config["device"].type == "cuda":
+        _check_gpus(here, config)
+    with TemporaryDirectory() as folder, _quiet_launcher(), _signals_as_they_were():
+        options = LaunchConfig(
+            min_nodes=1,
+            max_nodes=1,
+            nproc_per_node=here,
+            run_id="recbole-mm",
+            rdzv_backend="c10d",
+            rdzv_endpoint="localhost:0",
+            local_addr="localhost",
+            max_restarts=0,
+            logs_specs=DefaultLogsSpecs(log_dir=folder),
         )
-    # The store lives here, not in rank 0: on one host its port is chosen, and what a rank says last outlives the rank.
-    store = _open_store(config, config["port"] or 0, config["group_offset"] == 0)
-    with TemporaryDirectory() as folder:
-        result = Path(folder) / "result.json"
-        given = (result, store.port, PATIENCE, function, config, arguments)
-        started = multiprocessing.spawn(_run_rank, given, nprocs=here, join=False)
         try:
-            _wait_for(started, store, config["group_offset"])
-        finally:
-            for process in started.processes:
-                process.kill()  # no more than a formality where all went well
-                process.join()
-        return json.loads(result.read_text(encoding="utf-8"))
+            return elastic_launch(options, _as_rank)(function, config, *arguments)[0]
+        except ChildFailedError as error:
+            raise _reason(*error.get_first_failure()) from None
+        except SignalException as stop:
+            raise (Terminated if stop.sigval == signal.SIGTERM else KeyboardInterrupt) from None
 
 
-def _open_store(config, port: int, is_first: bool) -> dist.TCPStore:
-    host = config["ip"] or "127.0.0.1"
+def _reason(rank: int, failure) -> Exception:
+    """Why a rank failed, from what it has left behind (`ProcessFailure` of torch.distributed.elastic)."""
+    if failure.exitcode < 0:
+        return RuntimeError(f"rank {rank} was ended by {failure.signal_name()}; SIGKILL often means out of memory")
+    left = failure.error_file_data.get("message")
+    if not isinstance(left, dict):
+        return RuntimeError(f"rank {rank} ended with status {failure.exitcode}")
+    kind, _, text = left["message"].partition(": ")
+    if kind == InputError.__name__:
+        return InputError(text)
+    return RuntimeError(f"rank {rank} failed:\n{left['extraInfo']['py_callstack']}")
+
+
+def _as_rank(function: Callable[..., T], config, *arguments: Any) -> T:
+    """Call ``function`` as one of the processes, if there are several."""
+    processes = join(config)
     try:
-        return dist.TCPStore(host, port, is_master=is_first, timeout=PATIENCE, wait_for_workers=False)
-    except (RuntimeError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        what = "cannot be opened here; choose a free port" if is_first else "does not answer; start the first host"
-        raise InputError(f"options 'ip' and 'port': {host}:{port} {what} ({reason})") from error
-
-
-def _wait_for(started, store: dist.TCPStore, offset: int) -> None:
-    """Until all processes of this host have ended well; raises the reason of the first that has not, on any host."""
-    processes = started.processes
-    while True:
-        running = [process.sentinel for process in processes if process.exitcode is None]
-        for rank, process in enumerate(processes, offset):
-            # First of all: that others then miss its answers is no news.
-            if (process.exitcode or 0) < 0:
-                signal = Signals(-process.exitcode).name
-                raise RuntimeError(f"rank {rank} was ended by {signal}; SIGKILL often means out of memory")
-        try:
-            failure = json.loads(store.get("failure")) if store.check(["failure"]) else None
-        except RuntimeError:  # the first host has gone: after the end of all, or with an error
-            for process in processes:
-                process.join(30)
-            if any(process.exitcode != 0 for process in processes):
-                raise RuntimeError("the first host has ended the run; see its output") from None
-            return
-        if failure is not None:
-            raise InputError(failure["text"]) if failure["is_input"] else RuntimeError(failure["text"])
-        if not running:
-            break
-        wait(running, timeout=1)
-    started.join()  # raises the error of a process that could not even reach the store
-
-
-def _run_rank(
-    local_rank: int,
-    result: Path,
-    port: int,
-    patience: timedelta,
-    function: Callable[..., Any],
-    config,
-    arguments: tuple,
-) -> None:
-    """What a process started by `launch` does; its own failure is left in the store, where the first one counts."""
-    store = dist.TCPStore(config["ip"] or "127.0.0.1", port, timeout=patience, wait_for_workers=False)
-    rank = config["group_offset"] + local_rank
-    try:
-        processes = _join(config, store, rank, local_rank, patience)
         returned = function(config, *arguments)
-        returned = processes.on_rank_zero(lambda: returned)
-        if local_rank == 0:
-            result.write_text(json.dumps(returned), encoding="utf-8")
-        dist.destroy_process_group()
-    except Exception as error:
-        is_input = isinstance(error, InputError)
-        text = str(error) if is_input else f"rank {rank} failed:\n{traceback.format_exc()}"
-        store.compare_set("failure", "", json.dumps({"is_input": is_input, "text": text}))
+    except RuntimeError:
+        if processes.world_size > 1:
+            time.sleep(SECONDS_BEHIND)
         raise
+    leave()
+    return returned
 
 
-def _join(config, store: dist.TCPStore, rank: int, local_rank: int, patience: timedelta) -> Processes:
-    """Meet the other processes and make this one a rank of them."""
+def join(config) -> Processes:
+    """Meet the other processes that the launcher has started and make this one a rank of them.
+
+    The options of ``config`` that follow from the rank are set: its device, and no progress bar but on rank 0.
+
+    Raises:
+        InputError: the processes do not find each other, or there are too few GPUs.
+    """
     global _joined
-    device, count = config["device"], process_count(config)
-    names = [f"rank {number}" for number in range(count)]
-    if store.add(names[rank], 1) > 1:
-        raise InputError(
-            f"option 'group_offset': two processes are rank {rank}; give each host the number of processes before it"
-        )
-    try:
-        store.wait(names, patience)
-    except RuntimeError as error:
-        missing = ", ".join(name for name in names if not store.check([name]))
-        raise InputError(
-            f"option 'world_size': of {count} processes these did not come within {patience}: {missing}; start the "
-            f"command of each host, with its group_offset"
-        ) from error
+    here, device = place(), config["device"]
+    if here is None or here.world_size == 1:
+        return _joined
     if device.type == "cuda":
-        device = torch.device("cuda", local_rank)
+        _check_gpus(here.local_world_size, config)
+        device = torch.device("cuda", here.local_rank)
         torch.cuda.set_device(device)
     elif "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(max(1, torch.get_num_threads() // config["nproc"]))
+        torch.set_num_threads(max(1, torch.get_num_threads() // here.local_world_size))
     config.final_config_dict["device"] = device
-    if rank:
+    if here.rank:
         config.final_config_dict.update(show_progress=False, log_wandb=False)
         logging.getLogger().setLevel(logging.ERROR)
         warnings.simplefilter("ignore")
     backend = "nccl" if device.type == "cuda" else "gloo"
-    dist.init_process_group(backend, store=store, rank=rank, world_size=count, timeout=LONGEST_WAIT)
-    _joined = Processes(rank, count)
+    try:
+        store, rank, world_size = next(dist.rendezvous("env://", timeout=PATIENCE))
+    except (RuntimeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(
+            f"rank {here.rank}: the processes do not find each other at MASTER_ADDR and MASTER_PORT ({reason}); start "
+            f"them with torchrun, which sets both"
+        ) from error
+    store = store_of_this_start(store, rank, world_size, PATIENCE)
+    dist.init_process_group(backend, store=store, rank=rank, world_size=world_size, timeout=LONGEST_WAIT)
+    _joined = Processes(rank, world_size, here.local_rank)
     return _joined
+
+
+def leave() -> None:
+    """End what `join` has begun, after all ranks have come here."""
+    global _joined
+    if _joined.world_size > 1:
+        dist.barrier()
+        dist.destroy_process_group()
+        _joined = Processes()
+
+
+def _check_gpus(here: int, config) -> None:
+    if torch.cuda.device_count() < here:
+        raise InputError(
+            f"{here} processes of this host take a GPU each, but {torch.cuda.device_count()} can be seen (gpu_id: "
+            f"{config['gpu_id']}); start fewer, or add --gpu_id='' for the CPU"
+        )
+
+
+@contextmanager
+def _quiet_launcher() -> Iterator[None]:
+    """The launcher logs the failures of ranks, which we tell ourselves, once."""
+    loggers = [logging.getLogger(name) for name in ("torch.distributed.elastic", "torchelastic-events-null")]
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, before):
+            logger.setLevel(level)
+
+
+@contextmanager
+def _signals_as_they_were() -> Iterator[None]:
+    """The launcher takes over these signals and does not give them back."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    names = [name for name in ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT") if hasattr(signal, name)]
+    before = {name: signal.getsignal(getattr(signal, name)) for name in names}
+    try:
+        yield
+    finally:
+        for name, handler in before.items():
+            signal.signal(getattr(signal, name), handler)

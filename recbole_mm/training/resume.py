@@ -10,13 +10,23 @@ from recbole_mm.config.config import Config
 from recbole_mm.config.sources import given_options, write_arguments
 from recbole_mm.errors import InputError
 from recbole_mm.training.checkpoint import load_checkpoint
+from recbole_mm.training.last import AUTO
 
 RUNNING_OPTIONS = {
-    *("epochs", "stopping_step", "eval_step", "learning_rate", "weight_decay", "clip_grad_norm"),
+    *(
+        "epochs",
+        "pretrain_epochs",
+        "save_step",
+        "stopping_step",
+        "eval_step",
+        "learning_rate",
+        "weight_decay",
+        "clip_grad_norm",
+    ),
     *("train_batch_size", "eval_batch_size", "worker", "gpu_id", "use_gpu", "data_path", "checkpoint_dir"),
     *("metrics", "topk", "valid_metric", "metric_decimal_place", "loss_decimal_place", "eval_args"),
     *("result_file", "predictions_file", "resume", "evaluate", "config_files", "show_progress", "state"),
-    *("log_wandb", "wandb_project"),
+    *("log_wandb", "wandb_project", "save_last"),
     *processes.OPTIONS,
 }
 """Options that may change then: how a model is run. Every other option says what its weights mean."""
@@ -40,6 +50,8 @@ def read_config(
     """
     given = given_options(files, options, arguments)
     used = [given[name].value for name in ("evaluate", "resume") if name in given and given[name].value]
+    if used == [AUTO]:  # the run of these options, wherever it was stopped
+        used = []
     if not used:
         return Config(model, dataset, config_file_list=files, config_dict=options, arguments=arguments)
     if len(used) == 2:

@@ -17,15 +17,16 @@ _COMMENT = len(_LABEL) + 64
 _STEP = 1 << 20
 
 
-def seal(path: Path) -> None:
-    """Write the checksum into an archive without comment, and the file to the disk."""
+def seal(path: Path, durable: bool = True) -> None:
+    """Write the checksum into an archive without comment, and, if it must be ``durable``, the file to the disk."""
     with path.open("r+b") as file:
         file.seek(-2, os.SEEK_END)  # the length of the comment
         file.write(struct.pack("<H", _COMMENT))
         size = file.tell()
         file.write(_LABEL + _digest(file, size))
         file.flush()
-        os.fsync(file.fileno())
+        if durable:
+            os.fsync(file.fileno())
 
 
 def is_sealed(file: BinaryIO) -> bool:

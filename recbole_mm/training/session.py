@@ -9,7 +9,7 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from logging import Handler, LogRecord, getLogger
 from pathlib import Path
 from time import perf_counter, time
@@ -27,12 +27,15 @@ from recbole_mm.data.dataloader import EvaluationData, data_preparation
 from recbole_mm.data.dataset import dataset_class_of, read_modalities
 from recbole_mm.data.imputation import impute
 from recbole_mm.data.loaded import check_loaded
-from recbole_mm.data.splits import Split, build_split
+from recbole_mm.data.splits import Split, build_split, with_validation
 from recbole_mm.datasets.registry import PREPARABLE, prepare
 from recbole_mm.environment import peak_rss_mb, versions
 from recbole_mm.errors import InputError, NotWrittenError, when_stopped
 from recbole_mm.files import write_text, writing
 from recbole_mm.training import distributed
+from recbole_mm.training.last import AUTO, is_last
+from recbole_mm.training.pretraining import check_same_data
+from recbole_mm.training.recbole_errors import errors_of_recbole
 from recbole_mm.training.result import Result
 from recbole_mm.training.resume import read_config
 from recbole_mm.training.trainer import build_trainer
@@ -68,9 +71,10 @@ def run(
         config_file_list, config_dict, arguments: options, later ones win; ``arguments`` are ``--key=value``.
         saved: keep the best model as a checkpoint; without it the numbers are those of the last epoch.
 
-    The option ``resume`` goes on training from a checkpoint, ``evaluate`` only evaluates one. With ``nproc`` or
-    ``world_size`` above 1 training is in processes of its own: a script then calls `run` under
-    ``if __name__ == "__main__":``, since each of them imports the script.
+    The option ``resume`` goes on training from a checkpoint, ``evaluate`` only evaluates one. A process that torchrun
+    or the like has started trains together with the others, and each returns the same. With ``nproc`` above 1 training
+    is in new processes: a script then calls `run` under ``if __name__ == "__main__":``, since each of them imports the
+    script.
 
     Raises:
         InputError: wrong options or data, before any training; or training diverges.
@@ -82,12 +86,7 @@ def run(
     check_writable(config)
     start = time()
     with when_stopped(lambda: how_to_go_on(config, start)):
-        if process_count(config) == 1:
-            result, failures = _train(config, saved)
-        else:
-            _prepare_files(config)  # once, before each process reads them
-            returned = distributed.launch(_train_as_rank, config, saved)
-            result, failures = Result(**returned["result"]), returned["failures"]
+        result, failures = distributed.call(_train, config, saved)
     if failures:
         raise NotWrittenError("; ".join(failures), result)
     return result
@@ -102,28 +101,20 @@ def how_to_go_on(config: Config, start: float) -> str:
     saved = Path(config["checkpoint_dir"]).glob(f"{config['model']}-{config['dataset']}-*.pt")
     of_this_run = [path for path in saved if path.stat().st_mtime >= start - 1]
     if of_this_run:
-        newest = max(of_this_run, key=lambda path: path.stat().st_mtime)
-        return f"the best epoch so far is kept; go on with: recbole-mm run --resume={newest}"
-    if config["resume"]:
+        newest = max(of_this_run, key=lambda path: (path.stat().st_mtime, is_last(path)))
+        kept = "last epoch" if is_last(newest) else "best epoch so far"
+        return f"the {kept} is kept; go on with: recbole-mm run --resume={newest}"
+    if config["resume"] not in (None, AUTO):
         return f"no epoch was finished; {config['resume']} is as it was: the same command starts again from it"
     return "no checkpoint was saved yet; the same command starts again"
 
 
-def _train_as_rank(config: Config, saved: bool) -> dict[str, Any] | None:
-    """A run in one of several processes: what rank 0 measured, None from the others."""
-    result, failures = _train(config, saved)
-    return None if result is None else {"result": asdict(result), "failures": failures}
-
-
-def _train(config: Config, saved: bool) -> tuple[Any, list[str]]:
-    """A run in this process: its result, and why files of it could not be written.
-
-    The result is None from a rank that is not the first and so has nothing to report.
-    """
+def _train(config: Config, saved: bool) -> tuple[Result, list[str]]:
+    """A run in this process and those that it trains with: its result, and why files of it could not be written."""
     processes = distributed.current()
     if processes.rank == 0:
         _start_log(config)
-    session = prepare_session(config)
+    session = prepare_session(config, refit=bool(config["refit"] and config["evaluate"]))
     trainer = session.trainer
     getLogger().info(session.model)
 
@@ -132,18 +123,32 @@ def _train(config: Config, saved: bool) -> tuple[Any, list[str]]:
         trainer.eval_collector.data_collect(session.train_data)
         checkpoint = config["evaluate"]
     else:
-        if config["resume"]:
+        is_over, trainer.saves_last = False, config["save_last"]
+        if config["resume"] == AUTO:
+            is_over = trainer.resume_last()
+        elif config["resume"]:
             trainer.resume_checkpoint(config["resume"])
-        trainer.fit(session.train_data, session.valid_data, saved=saved, show_progress=config["show_progress"])
-        if processes.rank:
-            return None, []
+        if is_over:  # it was stopped after its last epoch
+            trainer.eval_collector.data_collect(session.train_data)
+        else:
+            trainer.fit(session.train_data, session.valid_data, saved=saved, show_progress=config["show_progress"])
         checkpoint = trainer.saved_model_file if saved else None
     best = trainer.load_weights(checkpoint) if checkpoint else None
     fitted = perf_counter()
-    valid, test = (trainer.evaluate(data, load_best_model=False) for data in (session.valid_data, session.test_data))
+    # A refitted checkpoint has seen the validation rows, so they measure nothing.
+    seen = config["refit"] and config["evaluate"]
+    valid = {} if seen else trainer.evaluate(session.valid_data, load_best_model=False)
+    history, refit_seconds = trainer.history, 0.0
+    if config["refit"] and not config["evaluate"]:
+        start_of_refit = perf_counter()
+        trainer.remove_files()
+        session = _refitted(config, best["epoch"] + 1 if best else len(history), saved)
+        trainer = session.trainer
+        checkpoint = trainer.saved_model_file if saved else None
+        refit_seconds = perf_counter() - start_of_refit
+    test = trainer.evaluate(session.test_data, load_best_model=False)
     evaluated = perf_counter()
 
-    history = trainer.history
     result = Result(
         model=config["model"],
         dataset=config["dataset"],
@@ -153,13 +158,13 @@ def _train(config: Config, saved: bool) -> tuple[Any, list[str]]:
         test=test,
         seconds={
             "build": round(session.build_seconds, 3),
-            "fit": round(fitted - start, 3),
+            "fit": round(fitted - start + refit_seconds, 3),
             "epoch": round(float(np.median([epoch["seconds"] for epoch in history])), 4) if history else 0.0,
-            "evaluate": round(evaluated - fitted, 3),
+            "evaluate": round(evaluated - fitted - refit_seconds, 3),
         },
         throughput={name: round(value, 1) for name, value in trainer.throughput.items()},
         epochs=len(history),
-        best_epoch=best["epoch"] if best else None,
+        best_epoch=best["epoch"] + 1 if best else None,
         parameters=sum(p.numel() for p in session.model.parameters() if p.requires_grad),
         peak_rss_mb=round(peak_rss_mb(), 1),
         checkpoint=checkpoint,
@@ -167,41 +172,60 @@ def _train(config: Config, saved: bool) -> tuple[Any, list[str]]:
         config={**config.plain(), **of_several(config)},
         history=history,
     )
-    return result, _write_files(result, session)
+    predictions = None
+    if processes.on_rank_zero(lambda: bool(config["predictions_file"])):
+        predictions = trainer.predictions(session.test_data)  # by all ranks together
+    trainer.remove_last()
+    return processes.on_rank_zero(lambda: (result, _write_files(result, config, predictions)))
 
 
-def _write_files(result: Result, session: Session) -> list[str]:
+def _refitted(config: Config, epochs: int, saved: bool) -> Session:
+    """The model trained from nothing on training and validation rows together, for this number of epochs."""
+    session = prepare_session(config, refit=True)
+    getLogger().info(f"refit: {len(session.split.train)} training and validation rows, {epochs} epochs")
+    session.trainer.epochs = epochs
+    session.trainer.fit(session.train_data, saved=saved, show_progress=config["show_progress"])
+    return session
+
+
+def _write_files(result: Result, config: Config, predictions: dict[str, np.ndarray] | None) -> list[str]:
     """Write the files that ``result_file`` and ``predictions_file`` ask for; why those failed that could not be."""
-    config, failures = session.config, []
+    failures = []
     if config["result_file"]:
         try:
             write_text(config["result_file"], result.to_json() + "\n")
         except InputError as error:
             failures.append(f"result_file: {error}")
-    if config["predictions_file"]:
-        arrays = session.trainer.predictions(session.test_data)
+    if predictions is not None:
         try:
             with writing(config["predictions_file"]) as temporary, open(temporary, "wb") as file:
-                np.savez_compressed(file, **arrays)
+                np.savez_compressed(file, **predictions)
         except InputError as error:
             failures.append(f"predictions_file: {error}")
     return failures
 
 
-def prepare_session(config: Config) -> Session:
-    """Data, split, loaders, model and trainer of a run, ready for the first epoch."""
+def prepare_session(config: Config, refit: bool | None = None) -> Session:
+    """Data, split, loaders, model and trainer of a run, ready for the first epoch.
+
+    Args:
+        refit: train on the validation part too; the option ``refit`` by default.
+    """
     processes = distributed.current()
     if processes.world_size != process_count(config):
-        raise InputError("options 'nproc' and 'world_size': several processes are for run alone; leave them out")
-    dataset, split = prepare_data(config)
+        raise InputError("option 'nproc' and torchrun: several processes are for run alone; use one")
+    dataset, split = prepare_data(config, refit)
     with _input_errors_of_recbole(config):
         train_data, valid_data, test_data = data_preparation(config, dataset, split)
     _check_evaluation(config, dataset, valid_data)
+    data_fingerprint = fingerprint(dataset, split)
+    check_same_data(config, data_fingerprint)
     # Again, so that weights do not depend on how many random numbers the data took.
     init_seed(config["seed"] + config["local_rank"], config["reproducibility"])
     start = perf_counter()
     try:
-        model = config.model_class(config, split.train).to(config["device"])
+        with errors_of_recbole(config, "be built"):
+            model = config.model_class(config, split.train).to(config["device"])
     except pickle.UnpicklingError as error:
         raise InputError(
             f"options of {config['model']}: a file of pretrained weights holds more than weights and plain values, so "
@@ -209,15 +233,19 @@ def prepare_session(config: Config) -> Session:
         ) from error
     built = perf_counter() - start
     trainer = build_trainer(config, model)
-    trainer.data_fingerprint = fingerprint(dataset, split)
+    trainer.data_fingerprint = data_fingerprint
     processes.check_same(config.plain(), trainer.data_fingerprint, len(split.train))
     return Session(config, model, trainer, train_data, split, valid_data, test_data, built)
 
 
-def prepare_data(config: Config) -> tuple[Dataset, Split]:
-    """The data set of a run, split by its protocol."""
+def prepare_data(config: Config, refit: bool | None = None) -> tuple[Dataset, Split]:
+    """The data set of a run, split by its protocol.
+
+    Args:
+        refit: training part with the validation part; the option ``refit`` by default.
+    """
     init_seed(config["seed"], config["reproducibility"])
-    files = _prepare_files(config)
+    files = distributed.current().first_on_each_host(lambda: _prepare_files(config))
     with _input_errors_of_recbole(config), warnings.catch_warnings():
         # RecBole on pandas 2: deprecated, not broken (pandas 3 is excluded).
         warnings.filterwarnings("ignore", category=FutureWarning, module=r"recbole\.")
@@ -229,6 +257,8 @@ def prepare_data(config: Config) -> tuple[Dataset, Split]:
             getLogger().info(note)
         getLogger().info(dataset)
         split = build_split(dataset, config)
+        if config["refit"] if refit is None else refit:
+            split = with_validation(split)
         if config.reads_vectors or config.is_multitask:
             _impute(dataset, split, config["imputation"])
         return dataset, split
@@ -312,7 +342,10 @@ def _start_log(config: Config) -> None:
     others, root.handlers = root.handlers, []
     # RecBole looks whether the folder is there, then makes it: of two runs that start together, one would fail.
     Path("log", config["model"]).mkdir(parents=True, exist_ok=True)
+    streams = sys.stdout, sys.stderr
     init_logger(config)
+    # It wraps both anew each time (colorama): after 300 runs in a process, a line would be too deep a recursion.
+    sys.stdout, sys.stderr = streams
     _log_handlers[:] = root.handlers
     for handler in root.handlers:
         handler.handleError = _say_once(handler)
@@ -325,7 +358,7 @@ def _say_once(handler: Handler) -> Callable[[LogRecord], None]:
 
     def handle(record: LogRecord) -> None:
         error = sys.exc_info()[1]
-        if not said:
+        if not said and not isinstance(error, TypeError):  # that is RaCT's line, with an argument too many
             said.append(where := getattr(handler, "baseFilename", "the log"))
             print(f"recbole-mm: warning: {where}: cannot be written ({error}); the run goes on", file=sys.stderr)
 

@@ -83,7 +83,7 @@ def test_a_run_that_is_stopped_names_the_checkpoint_to_go_on_from(planted, tmp_p
     ) as running:
         try:
             end = time.perf_counter() + 90
-            while not list(Path("saved").glob("*.pt")):
+            while not list(Path("saved").glob("*.last.pt")):
                 assert time.perf_counter() < end
                 time.sleep(0.1)
             running.send_signal(number)
@@ -92,7 +92,7 @@ def test_a_run_that_is_stopped_names_the_checkpoint_to_go_on_from(planted, tmp_p
             running.kill()
     assert running.returncode == status and "Traceback" not in error
     said = error.splitlines()[-1]
-    start = f"recbole-mm: {word}; the best epoch so far is kept; go on with: recbole-mm run --resume="
+    start = f"recbole-mm: {word}; the last epoch is kept; go on with: recbole-mm run --resume="
     assert said.startswith(start)
     checkpoint = said.removeprefix(start)
     epoch = load_checkpoint(checkpoint)["epoch"]

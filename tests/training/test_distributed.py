@@ -8,9 +8,9 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -24,7 +24,7 @@ from recbole_mm.config.sources import write_arguments
 from recbole_mm.errors import InputError
 from recbole_mm.inference.load import load
 from recbole_mm.training import distributed
-from recbole_mm.training.distributed import Processes, launch
+from recbole_mm.training.distributed import Processes, call
 from recbole_mm.training.session import prepare_session, run
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -78,7 +78,7 @@ def recorded(planted_once, tmp_path_factory) -> dict[str, list]:
             ("resume", "MMASP", planned[-1]["options"]),
             ("average", [[4.0, 1.0, None], [1.0, None, None]], [1, 2]),
         ]
-        *_, resumed, averaged = launch(ranks.several, config, calls)
+        *_, resumed, averaged = call(ranks.several, config, calls)
     found = {model: [torch.load(folder / f"{model}-{rank}.pt") for rank in (0, 1)] for model in OURS}
     found["rating"] = [torch.load(folder / "rating" / f"MMFS-{rank}.pt") for rank in (0, 1)]
     return {**found, "resumed": resumed, "averaged": averaged}
@@ -167,27 +167,75 @@ def test_a_run_of_two_processes_ends_in_one_result_that_one_process_confirms(pla
     assert len(load(two["checkpoint"]).recommend("u1", 5)) == 5
 
 
-def test_two_hosts(planted, tmp_path, capfd):
+def torchrun(*options: str) -> list[str]:
+    return [sys.executable, "-m", "torch.distributed.run", *options, str(CHECKOUT / "run_recbole_mm.py")]
+
+
+def test_two_hosts_by_torchrun(planted, tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    options = ["--model=MMFS", "--dataset=planted", *write_arguments(planted.options(epochs=2))]
-    options += ["--world_size=2", "--ip=127.0.0.1", f"--port={port}", "--result_file=out.json"]
-    other = tmp_path / "other"
-    other.mkdir()
-    command = [sys.executable, str(CHECKOUT / "run_recbole_mm.py"), *options, "--group_offset=1"]
+    hosts = torchrun("--nnodes=2", "--nproc-per-node=1", "--rdzv-backend=c10d", f"--rdzv-endpoint=127.0.0.1:{port}")
+    command = [*hosts, "--model=MMFS", "--dataset=planted", *write_arguments(planted.options(epochs=2))]
+    folders = [tmp_path / name for name in ("one", "other")]
+    for folder in folders:
+        folder.mkdir()
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, cwd=other, env={**os.environ, "OMP_NUM_THREADS": "1"}, **pipes) as second:
-        try:
-            assert main(["run", *options]) == 0
-            printed, errors = second.communicate(timeout=SECONDS / 2)
-        finally:
-            second.kill()
-    assert second.returncode == 0, errors
-    assert "MMFS on planted" in printed and printed == capfd.readouterr().out
-    assert len(list(Path("saved").iterdir())) == 1 and list((other / "saved").iterdir()) == []
-    result = json.loads(Path("out.json").read_text())
-    assert result["config"]["world_size"] == 2 and not (other / "out.json").exists()
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(CHECKOUT)}
+    both = [
+        subprocess.Popen([*command, "--result_file=out.json"], cwd=folder, env=environment, **pipes)
+        for folder in folders
+    ]
+    try:
+        printed = [host.communicate(timeout=SECONDS / 2) for host in both]
+    finally:
+        for host in both:
+            host.kill()
+    assert [host.returncode for host in both] == [0, 0], printed
+    assert sorted(text.count("MMFS on planted") for text, _ in printed) == [0, 1]
+    assert sorted(len(list((folder / "saved").iterdir())) for folder in folders) == [0, 1]
+    (result,) = (folder / "out.json" for folder in folders if (folder / "out.json").is_file())
+    two = json.loads(result.read_text())
+    assert two["config"]["nproc"] == 2
+
+    again = run(arguments=[f"--evaluate={result.parent / two['checkpoint']}"])
+    assert again.test == two["test"] and again.valid == two["valid"]
+
+
+@pytest.mark.parametrize("rank, how", [(0, "--standalone"), (1, "--rdzv-backend=static")])
+def test_a_killed_rank_is_restarted_and_the_run_ends_as_if_undisturbed(planted, rank, how):
+    options = planted.options(epochs=8, train_batch_size=101, stopping_step=100)
+    whole = run("MMASP", planted.name, config_dict={**options, "nproc": 2, "checkpoint_dir": "whole"})
+    command = [*torchrun("--nproc-per-node=2", "--max-restarts=1", how), "--model=MMASP", "--dataset=planted"]
+    command += [*write_arguments(options), "--resume=auto", "--result_file=out.json"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(CHECKOUT)}
+    if how != "--standalone":
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            command.insert(3, f"--master-port={free.getsockname()[1]}")
+    with Path("log.txt").open("w") as log:
+        started = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+    try:
+        while not list(Path("saved").glob("*.last.pt")):
+            assert started.poll() is None, Path("log.txt").read_text()
+            time.sleep(0.02)
+        ranks_started = [
+            int(child) for child in Path(f"/proc/{started.pid}/task/{started.pid}/children").read_text().split()
+        ]
+        os.kill(ranks_started[rank], signal.SIGKILL)
+        assert started.wait(timeout=SECONDS / 2) == 0, Path("log.txt").read_text()
+    finally:
+        started.kill()
+    again = json.loads(Path("out.json").read_text())
+    assert again["epochs"] < 8, "it was killed while it trained, and began anew with a later epoch"
+    assert again["test"] == whole.test and again["valid"] == whole.valid and again["best_epoch"] == whole.best_epoch
+
+
+def test_evaluation_is_shared_by_several_processes(planted, capfd):
+    checkpoint = run("MMASP", planted.name, config_dict=planted.options(epochs=1)).checkpoint
+    metrics = "--metrics=[RMSE, MAE, Recall, NDCG, GAUC, ItemCoverage, rated_ndcg, genre_map]"
+    one, two = (run(arguments=[f"--evaluate={checkpoint}", metrics, f"--nproc={count}"]) for count in (1, 2))
+    assert one.test == two.test and one.valid == two.valid and "gauc" in two.test
 
 
 # ---------------------------------------------------------------------- what goes wrong
@@ -203,12 +251,12 @@ def test_two_hosts(planted, tmp_path, capfd):
 )
 def test_a_rank_that_dies_ends_the_run_with_its_reason(how, kind, message):
     with pytest.raises(kind, match=message):
-        launch(ranks.fail, Options(), how)
+        call(ranks.fail, Options(), how)
 
 
 def test_what_goes_on_from_a_checkpoint_ends_where_a_training_that_never_stopped_does(recorded):
     whole = recorded["MMASP"][0]["history"]
-    assert [epoch["epoch"] for epoch in recorded["resumed"]] == [2, 3]
+    assert [epoch["epoch"] for epoch in recorded["resumed"]] == [3, 4]
     assert recorded["resumed"][-1]["losses"] == pytest.approx(whole[-1]["losses"], rel=1e-4)
     assert recorded["resumed"][-1]["valid"] == pytest.approx(whole[-1]["valid"], abs=2e-4)
 
@@ -227,7 +275,7 @@ def test_gradients_are_weighted_by_rows_and_stay_absent_where_no_rank_has_one(re
             "option 'epochs' is 3 on the first host, but 4 on that of rank 1",
         ),
         ([{"data_path": "x"}, {"data_path": "y"}], ["a", "b"], 9, "the data of rank 1 are not those of rank 0"),
-        ([{}, {}], ["a", "a"], 1, "option 'nproc': 2 processes for 1 training rows"),
+        ([{}, {}], ["a", "a"], 1, "2 processes .nproc or torchrun. for 1 training rows"),
     ],
 )
 def test_ranks_of_different_options_or_data_are_refused(monkeypatch, options, fingerprints, rows, message):
@@ -238,29 +286,10 @@ def test_ranks_of_different_options_or_data_are_refused(monkeypatch, options, fi
         Processes(0, 2).check_same(options[0], fingerprints[0], rows)
 
 
-def test_a_host_that_does_not_come_is_named(monkeypatch):
-    monkeypatch.setattr(distributed, "PATIENCE", timedelta(seconds=2))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    options = Options(nproc=1, world_size=3, ip="127.0.0.1", port=port)
-    with pytest.raises(InputError, match="of 3 processes these did not come within 0:00:02: rank 1, rank 2"):
-        launch(ranks.fail, options, "input")
-
-
-def test_a_port_that_is_taken_is_named():
-    with socket.socket() as taken:
-        taken.bind(("", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-        with pytest.raises(InputError, match=f"'ip' and 'port': 127.0.0.1:{port} cannot be opened here"):
-            launch(ranks.fail, Options(port=port), "input")
-
-
 def test_fewer_gpus_than_processes_are_named(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    with pytest.raises(InputError, match="2 processes take a GPU each, but 1 can be seen"):
-        launch(ranks.fail, Options(device=torch.device("cuda"), gpu_id="0"), "input")
+    with pytest.raises(InputError, match="2 processes of this host take a GPU each, but 1 can be seen"):
+        call(ranks.fail, Options(device=torch.device("cuda"), gpu_id="0"), "input")
 
 
 def test_a_session_outside_of_a_run_is_in_one_process(planted):

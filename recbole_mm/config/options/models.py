@@ -103,6 +103,18 @@ RATING_TASK = Section(
             range=FROM_0_BELOW_1,
             help="Dropout of the product of these vectors.",
         ),
+        Option(
+            "regression_weight",
+            default=0.4,
+            range=FROM_0_BELOW_1,
+            help="Weight of the user's regression on content, in closed form, in the predicted rating; 0: none.",
+        ),
+        Option(
+            "regression_components",
+            default=64,
+            range=AT_LEAST_1,
+            help="Principal components of all vectors that this regression reads.",
+        ),
     ),
 )
 
@@ -149,6 +161,13 @@ RANKING_TASK = Section(
             former=("ranking_linear_weight",),
             help="Weight of closed-form item-to-item scores (EASE) in the ranking; 0: none. They take a movies x "
             "movies matrix.",
+        ),
+        Option(
+            "ease_content_weight",
+            default=100.0,
+            range=AT_LEAST_0,
+            help="Weight of the kernel of content among these scores; 0: ratings alone, and no such score for a movie "
+            "that nobody rated.",
         ),
         Option(
             "ranking_batch_size",

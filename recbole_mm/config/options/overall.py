@@ -6,7 +6,6 @@ Three of them are RecBole's own with a default of ours: valid_metric, gpu_id and
 from __future__ import annotations
 
 from recbole_mm.config.options.option import (
-    AT_LEAST_0,
     AT_LEAST_1,
     BETWEEN_0_AND_1,
     FINITE,
@@ -22,7 +21,7 @@ PROTOCOL = Section(
         Option(
             "protocol",
             default="ranking",
-            help="A file of properties/protocol: ranking, u1 … u5, cold-item, temporal.",
+            help="A file of properties/protocol: ranking, u1 … u5, cold-item, temporal, published.",
         ),
         Option(
             "builtin_task",
@@ -33,8 +32,15 @@ PROTOCOL = Section(
         Option(
             "split_by",
             default="recbole",
-            choices=("recbole", "file_fold", "cold_item"),
-            help="recbole: by eval_args; file_fold: a fifth of the .inter file's rows; cold_item: by movie.",
+            choices=("recbole", "file_fold", "cold_item", "label"),
+            help="recbole: by eval_args; file_fold: a fifth of the .inter file's rows; cold_item: by movie; label: by "
+            "split_field.",
+        ),
+        Option(
+            "split_field",
+            default="x_label",
+            help="With label: field of the .inter file with the part of each row: 0 training, 1 validation, 2 test. No "
+            "model sees it.",
         ),
         Option(
             "test_fold",
@@ -47,7 +53,7 @@ PROTOCOL = Section(
             "valid_ratio",
             default=0.1,
             range=BETWEEN_0_AND_1,
-            help="With file_fold: part of the other rows that is the validation part.",
+            help="With file_fold, and with data split in two: part of the training rows that is validated on.",
         ),
         Option(
             "cold_test_ratio",
@@ -79,6 +85,12 @@ PROTOCOL = Section(
             kinds=("str", "none"),
             help="Metric that chooses the epoch; ~ is RMSE for a model of ratings, else NDCG@10 (at the first topk "
             "where 10 is none).",
+        ),
+        Option(
+            "refit",
+            default=False,
+            help="Train again, on training and validation rows together, for the number of epochs that validation "
+            "chose; this model is tested. The metrics of validation are those of the first training.",
         ),
         Option(
             "tasks",
@@ -224,35 +236,25 @@ RUNNING = Section(
             help="Write rating and prediction of each test pair, and the metrics of each ranked user, to this .npz "
             "file.",
         ),
-        Option("resume", default=None, kinds=("str", "none"), help="Checkpoint to go on training from."),
+        Option(
+            "resume",
+            default=None,
+            kinds=("str", "none"),
+            help="Checkpoint to go on training from. 'auto': the last epoch of a run with the same options that was "
+            "stopped, or a new run if there is none.",
+        ),
+        Option(
+            "save_last",
+            default=True,
+            help="Save the last epoch too, beside the best one, while a run trains; --resume=auto goes on from it.",
+        ),
         Option("evaluate", default=None, kinds=("str", "none"), help="Checkpoint to evaluate, without training."),
         Option(
             "nproc",
             default=1,
             range=AT_LEAST_1,
-            help="Processes on this host that train together, each with a GPU where there are any "
-            "(docs/distributed.md).",
-        ),
-        Option(
-            "world_size",
-            default=None,
-            kinds=("int", "none"),
-            range=Range(">= 1, or -1 for nproc", lambda x: x == -1 or x >= 1),
-            help="Processes of all hosts together; ~ or -1 is nproc.",
-        ),
-        Option(
-            "group_offset",
-            default=0,
-            range=AT_LEAST_0,
-            help="Number of processes on the hosts before this one.",
-        ),
-        Option("ip", default=None, kinds=("str", "none"), help="With several hosts: address of the first host."),
-        Option(
-            "port",
-            default=None,
-            kinds=("int", "none"),
-            range=Range("from 1 to 65535", lambda x: 1 <= x <= 65535),
-            help="With several hosts: a free port there. On one host ~ takes any.",
+            help="Processes on this host that train together, each with a GPU where there are any. A short cut for "
+            "torchrun, which also starts several hosts (docs/distributed.md).",
         ),
     ),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -106,6 +107,11 @@ class MultimodalRanker(ReadsContent, GeneralRecommender):
         if mode:
             self.start_epoch()
         return self
+
+    def with_presence(self, present: Mapping[str, Tensor]):
+        other = super().with_presence(present)
+        other._encoded = None
+        return other
 
     def encoded(self) -> tuple[Tensor, Tensor]:
         """`forward`, which in evaluation is computed once for all batches."""

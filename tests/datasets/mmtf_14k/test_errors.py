@@ -36,7 +36,7 @@ class TestFolder:
             prepare(NAME, out)
         assert_nothing_left(out)
 
-    @pytest.mark.parametrize("stage", ["_write_ratings", "_write_items", "_write_field"])
+    @pytest.mark.parametrize("stage", ["write_ratings", "write_items", "_write_field"])
     @pytest.mark.parametrize("there", [False, True])
     def test_interrupted(self, release, ratings, out, monkeypatch, stage: str, there: bool) -> None:
         before = everything(prepare(NAME, out, release, ratings=ratings)) if there else None
@@ -170,6 +170,6 @@ class TestErrors:
 
 
 def test_builders_are_listed() -> None:
-    assert set(PREPARABLE) == {"ml-100k-mm", NAME, "mmtf-14k-small"}
+    assert set(PREPARABLE) == {"ml-100k-mm", NAME, "mmtf-14k-small", "anime"}
     with pytest.raises(InputError, match="Did you mean 'mmtf-14k'"):
         prepare("mmtf14k", Path("x"))
