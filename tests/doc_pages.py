@@ -158,7 +158,7 @@ class Reader:
         self.main(["demo", *arguments])
 
     def torchrun(self, arguments: list[str]) -> None:
-        """Its options are read by torchrun. On one host the run is made, by ``nproc``: tests of its own start torchrun."""
+        """Its options are read by torchrun's parser. On one host the run is made with ``nproc``."""
         read = get_args_parser().parse_args(arguments)
         assert read.training_script == "run_recbole_mm.py"
         options = [argument for argument in read.training_script_args if argument != "--"]

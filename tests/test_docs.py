@@ -22,7 +22,6 @@ from recbole.utils import ModelType
 
 from recbole_mm.benchmark.suites import suite_names
 from recbole_mm.cli.main import COMMANDS, main
-from recbole_mm.config.config import Config
 from recbole_mm.config.schema import Schema
 from recbole_mm.datasets.registry import prepare
 

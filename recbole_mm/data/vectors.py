@@ -20,7 +20,6 @@ import zlib
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -31,6 +30,7 @@ from recbole_mm.data.ids import same_but_written_otherwise
 from recbole_mm.data.vector_table import VectorTable, check_unique, drop_non_finite
 from recbole_mm.errors import InputError, nearest
 from recbole_mm.features.decimals import NotANumber, parse_decimals
+from recbole_mm.files import writing
 
 logger = logging.getLogger(__name__)
 
@@ -125,7 +125,7 @@ def write_vectors(
     # Rounding can give -0.0; adding 0.0 makes it 0.0, so that equal numbers have equal texts.
     rounded = (values if decimals is None else np.round(values, decimals)) + 0.0
     row_format = " ".join(["%.6g" if decimals is None else f"%.{decimals}f"] * values.shape[1])
-    with replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as handle:
+    with writing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as handle:
         handle.write(_header(field) + "\n")
         for token, row in zip(tokens, rounded, strict=True):
             handle.write(f"{token}\t{row_format % tuple(row)}\n")
@@ -134,20 +134,8 @@ def write_vectors(
 def write_vectors_npz(path: Path, item_ids: Sequence[str], values: np.ndarray) -> None:
     """Write the compact form (float32, uncompressed: loading is as fast as the disk)."""
     tokens, values = _check_writable(path, Path(path).name, item_ids, values)
-    with replacing(path) as temporary, open(temporary, "wb") as handle:
+    with writing(path) as temporary, open(temporary, "wb") as handle:
         np.savez(handle, item_id=np.asarray(tokens, dtype=np.str_), vectors=values.astype(np.float32))
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path that is renamed to ``path`` when the block succeeds and removed when the block fails."""
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _check_writable(

@@ -62,13 +62,21 @@ def read_genres(file: SourceFile) -> dict[str, list[str]]:
     """Genres by movie id, from movies.csv.
 
     Raises:
-        InputError: the file has no column movieId or no column genres.
+        InputError: the file has no column movieId or no column genres, or a row of it has none.
     """
     with file.open() as handle:
         rows = csv.DictReader(io.StringIO(handle.read().decode("utf-8-sig", errors="replace"), newline=""))
         if not {"movieId", "genres"} <= set(rows.fieldnames or []):
             raise InputError(f"{file.path}: is not MovieLens's movies.csv: it needs the columns movieId and genres")
-        return {row["movieId"]: split_genres(row["genres"] or "") for row in rows}
+        genres = {}
+        for row in rows:
+            if row["genres"] is None:
+                raise InputError(
+                    f"{file.path} line {rows.line_num}: the row has no genres; the file is truncated or damaged: "
+                    f"download it again"
+                )
+            genres[row["movieId"]] = split_genres(row["genres"])
+        return genres
 
 
 def split_genres(text: str) -> list[str]:

@@ -21,7 +21,7 @@ def load(checkpoint: str | Path, data_path: str | None = None) -> Recommender:
         InputError: the file is not a checkpoint of ours, or the data are not the data it was trained on.
     """
     arguments = [] if data_path is None else [f"--data_path={data_path}"]
-    config = Config.from_plain(load_checkpoint(checkpoint)["config"], arguments=arguments)
+    config = Config.from_plain(load_checkpoint(checkpoint)["config"], arguments=arguments, source=checkpoint)
     dataset, split = prepare_data(config)
     model = config.model_class(config, split.train).to(config["device"])
     restore(model, config, fingerprint(dataset, split), checkpoint)

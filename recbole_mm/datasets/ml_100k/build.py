@@ -5,9 +5,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from recbole_mm.data.vectors import replacing
 from recbole_mm.datasets.ml_100k.recbole_wheel import read_items, wheel_file
 from recbole_mm.errors import InputError
+from recbole_mm.files import writing
 from recbole_mm.resources import resource_dir
 
 DATASET = "ml-100k-mm"
@@ -45,7 +45,7 @@ def build(folder: Path, source: Path | None = None, force: bool = False) -> None
 
 def _write_items(path: Path) -> None:
     header = wheel_file("item").read_text("utf-8").splitlines()[0]
-    with replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as handle:
+    with writing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as handle:
         handle.write(header + "\n")
         for row in read_items().itertuples(index=False):
             handle.write("\t".join(row) + "\n")
@@ -56,5 +56,5 @@ def _file(folder: Path, suffix: str) -> Path:
 
 
 def _copy(source: Path, target: Path) -> None:
-    with replacing(target) as temporary:
+    with writing(target) as temporary:
         shutil.copyfile(source, temporary)

@@ -22,6 +22,7 @@ import pandas as pd
 
 from recbole_mm.data.vectors import write_vectors
 from recbole_mm.datasets.ml_100k.metadata import fact_vectors, metadata_vectors
+from recbole_mm.datasets.source_files import naming_malformed
 from recbole_mm.errors import InputError
 from recbole_mm.features.components import principal_components, word_components
 from recbole_mm.features.genre_words import mask_genre_words
@@ -148,7 +149,8 @@ def _read_table(path: Path, columns: tuple[str, ...], separator: str = ",") -> p
         raise InputError(
             f"{path}: this source file is missing; --source needs the files listed in dataset/ml-100k-mm/PROVENANCE.md"
         )
-    table = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False)
+    with naming_malformed(path):
+        table = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False)
     missing = [column for column in columns if column not in table]
     if missing or table.empty:
         raise InputError(

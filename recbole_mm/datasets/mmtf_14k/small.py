@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import csv
 import io
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -134,12 +135,24 @@ def _vector(text: str, file: SourceFile, number: int) -> np.ndarray:
         raise InputError(f"{file.path} line {number}: the embedding must be numbers ({error})") from None
 
 
-def _dictionaries(handle, file: SourceFile, columns: tuple[str, ...]):
+def _dictionaries(handle, file: SourceFile, columns: tuple[str, ...]) -> Iterator[dict[str, str]]:
+    """Rows of a csv file by column.
+
+    Raises:
+        InputError: a column is missing, or a row has none of its value. Names file and row.
+    """
     rows = csv.DictReader(io.TextIOWrapper(handle, encoding="utf-8", newline=""))
     missing = [column for column in columns if column not in (rows.fieldnames or [])]
     if missing:
-        raise InputError(f"{file.path}: has no columns {', '.join(missing)}")
-    return rows
+        raise InputError(f"{file.path}: has no columns {', '.join(missing)}; download it again")
+    for row in rows:
+        for column in columns:
+            if row[column] is None:
+                raise InputError(
+                    f"{file.path} line {rows.line_num}: the row has no {column}; the file is truncated or damaged: "
+                    f"download it again"
+                )
+        yield row
 
 
 def _ratings() -> pd.DataFrame:
