@@ -90,7 +90,9 @@ class Config(RecBoleConfig):
         self._given = given_options(config_file_list, config_dict, arguments)
         self._of_dataset: dict[str, Given] = {}  # its name follows from the options
         self._init_parameters_category()
-        self.external_config_dict = {key: self._given[key].value for key in ("model", "dataset") if key in self._given}
+        self.external_config_dict = {
+            key: _name_in(self._given, key) for key in ("model", "dataset") if key in self._given
+        }
         for name, value in (("model", model), ("dataset", dataset)):
             option = self.external_config_dict.get(name)
             if value is None and not option:
@@ -395,6 +397,16 @@ class Config(RecBoleConfig):
         return isinstance(other, Config) and self.plain() == other.plain()
 
     __hash__ = None
+
+
+def _name_in(given: Mapping[str, Given], option: str) -> str | type:
+    """A name as the user gave it; a name of digits is one too."""
+    one = given[option]
+    if isinstance(one.value, (str, type)):
+        return one.value
+    if one.text is None:
+        raise InputError(f"{one.origin}: option '{option}' is {one.value!r}, but takes text; put it in quotes")
+    return one.text
 
 
 def _add_options(options: dict[str, Any], stronger: dict[str, Any]) -> None:

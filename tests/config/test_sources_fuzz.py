@@ -31,22 +31,8 @@ result_file: ~
 """
 PIECES = (
     *WORDS,
-    *(
-        b": ",
-        b"- ",
-        b"{",
-        b"}",
-        b"]",
-        b"&a ",
-        b"*a",
-        b"!!python/object:os.system ",
-        b"? ",
-        b"%",
-        b"@",
-        b"1_0",
-        b"yes",
-        b"~",
-    ),
+    *(b": ", b"- ", b"{", b"}", b"]", b"&a ", b"*a", b"!!python/object:os.system ", b"? ", b"%", b"@"),
+    *(b"1_0", b"yes", b"~"),
 )
 
 
