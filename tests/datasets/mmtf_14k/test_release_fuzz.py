@@ -71,3 +71,13 @@ def test_many_damaged_releases_are_built_as_they_are_or_refused(tmp_path):
 
 def test_the_release_without_damage_is_built():
     assert check(base())
+
+
+def test_a_space_inside_a_number_is_no_number(tmp_path):
+    """Found by the fuzzer: '0.38 7' was read as 0.387."""
+    files = base()
+    (name,) = (name for name in files if name.endswith(FEATURES[0]))
+    files[name] = files[name].replace(b"0.387782", b"0.38 7782", 1)
+    source = write_folder(tmp_path / "source", files)
+    with pytest.raises(InputError, match=r"tvDim_100\.csv line 2: value 3 is '-0.38 7782', not a number"):
+        prepare(NAME, tmp_path / "out", source=source, ratings=source)

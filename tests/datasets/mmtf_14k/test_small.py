@@ -88,3 +88,23 @@ class TestSmall:
             with pytest.raises(InputError, match=r"avf_avg\.csv line 3: the embedding must be numbers"):
                 prepare(SMALL, out, tmp_path / "s", audio="")
         assert_nothing_left(out)
+
+    @pytest.mark.parametrize(
+        "name, content, message",
+        [
+            ("avf_avg.csv", "itemId,genres,embedding\n1,Drama\n", r"avf_avg\.csv line 2: the row has no embedding"),
+            ("avf_avg.csv", "itemId,genres,embedding\n1\n", r"avf_avg\.csv line 2: the row has no genres"),
+            ("movie_list.csv", "id,title\n1\n", r"movie_list\.csv line 2: the row has no title"),
+            ("movie_list.csv", b"id,title\n1,\xff\xfe\n", r"movie_list\.csv: cannot be read as a table .*utf-8"),
+            ("movie_list.csv", "id,title\n1," + "x" * 140_000 + "\n", r"movie_list\.csv: cannot be read as a table"),
+        ],
+    )
+    def test_damaged_tables(self, tmp_path: Path, out: Path, name, content, message) -> None:
+        files = {"movie_list.csv": "id,title\n1,a\n", "avf_avg.csv": 'itemId,genres,embedding\n1,Drama,"1,2"\n'}
+        write_folder(tmp_path / "s", {**files, name: content})
+        ratings = pd.DataFrame([[1, 1, 4.0, 5]], columns=["userId", "movieId", "rating", "timestamp"])
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("recbole_mm.datasets.mmtf_14k.small._ratings", lambda: ratings)
+            with pytest.raises(InputError, match=message):
+                prepare(SMALL, out, tmp_path / "s", audio="")
+        assert_nothing_left(out)
