@@ -281,6 +281,14 @@ def _parse_block(block: _Block, dimension: int, path: Path, field: str) -> np.nd
     text = b"\n".join(block.values) + b"\n"
     characters = np.frombuffer(text, np.uint8)
     ends = np.flatnonzero(characters <= ord(" "))
+    others = (characters[ends] != ord(" ")) & (characters[ends] != ord("\n"))
+    if others.any():
+        place = int(ends[np.argmax(others)])
+        line = block.line_numbers[text.count(b"\n", 0, place)]
+        raise InputError(
+            f"{path} line {line}: field '{field}' has the character {chr(characters[place])!r} among its values; put "
+            f"one space between values"
+        )
     lengths = np.diff(np.flatnonzero(characters[ends] == ord("\n")), prepend=-1)
     if (lengths != dimension).any():
         row = int(np.argmax(lengths != dimension))
