@@ -2,6 +2,11 @@
 
 from setuptools import find_packages, setup
 
+SHIPPED = {
+    "ml-100k-mm": ("text", "words", "audio", "avf", "mise", "meta", "facts"),
+    "mmtf-14k-small": ("text", "words", "meta", "keywords", "audio", "avf", "mise"),
+}
+
 setup(
     packages=[*find_packages(include=["recbole_mm", "recbole_mm.*"]), "recbole_mm.properties", "recbole_mm.dataset"],
     package_dir={"recbole_mm.properties": "properties", "recbole_mm.dataset": "dataset"},
@@ -12,8 +17,9 @@ setup(
         "recbole_mm.properties": ["*.yaml", "*/*.yaml", "benchmark/**/*.yaml", "tuned/**/*.yaml"],
         "recbole_mm.report": ["*.jinja"],
         "recbole_mm.dataset": [
-            *(f"*/*.{field}" for field in ("text", "words", "audio", "avf", "mise", "meta", "facts")),
-            "*/PROVENANCE.md",
+            *(f"{name}/{name}.{field}" for name, fields in SHIPPED.items() for field in fields),
+            *(f"{name}/{name}.{field}.encoder.npz" for name, fields in SHIPPED.items() for field in fields),
+            *(f"{name}/PROVENANCE.md" for name in SHIPPED),
         ],
     },
     include_package_data=False,

@@ -126,6 +126,24 @@ def csv_engine(dataset: ModuleType) -> bool:
     return True
 
 
+def preloaded_weights(dataset: ModuleType) -> bool:
+    """torch >= 2.0: "expected m1 and m2 to have the same dtype, but got: float != double" in training of KSR.
+
+    ``Dataset._preload_weight_matrix`` (data/dataset/dataset.py) makes float64 matrices of the vectors in a file. KSR
+    multiplies them with its float32 weights.
+    """
+    original = dataset.Dataset.get_preload_weight
+    if getattr(original, "__wrapped__", None):
+        return False
+
+    @functools.wraps(original)
+    def get_preload_weight(self, field):
+        return original(self, field).astype("float32")
+
+    dataset.Dataset.get_preload_weight = get_preload_weight
+    return True
+
+
 def interaction_index(interaction: ModuleType) -> bool:
     """All versions: rows are selected by a Python list of row numbers, which is slow for many rows.
 
@@ -181,6 +199,7 @@ PATCHES: tuple[tuple[str, Callable[[ModuleType], bool]], ...] = (
     ("numpy", numpy_scalar_names),
     ("scipy.sparse", scipy_dok_matrix_update),
     ("recbole.data.dataset.dataset", csv_engine),
+    ("recbole.data.dataset.dataset", preloaded_weights),
     ("recbole.data.interaction", interaction_index),
     ("recbole.evaluator.collector", collector_counts),
     ("recbole.trainer.trainer", trainer_amp),

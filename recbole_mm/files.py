@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import lzma
 import os
-from collections.abc import Iterator
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
 
 from recbole_mm.errors import InputError
+
+
+class UnreadableArrays(Exception):
+    """A file is not an npz of plain arrays; the message says why, in a few words."""
 
 
 @contextmanager
@@ -50,6 +61,31 @@ def make_folder(path: str | Path) -> None:
         Path(path).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"{path}: {why(error)}; choose another place") from error
+
+
+def read_arrays(path: str | Path | BinaryIO, names: Iterable[str] | None = None) -> dict[str, np.ndarray]:
+    """The arrays of an npz file, by name: those of ``names``, or all. Python objects (pickles) are never loaded.
+
+    Raises:
+        KeyError: there is no array of a name.
+        UnreadableArrays: the file is something else, or damaged.
+        MemoryError: the arrays do not fit into memory.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in names or archive.files}
+    except (KeyError, MemoryError):
+        raise
+    except (
+        *(ValueError, TypeError, AttributeError, EOFError, OSError, RuntimeError, NotImplementedError, OverflowError),
+        *(SyntaxError, zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, lzma.LZMAError, struct.error),
+    ) as error:
+        # ValueError: pickled objects, which are never loaded. TypeError, AttributeError: a plain .npy file.
+        # RuntimeError, NotImplementedError: an archive that is encrypted, or compressed in another way.
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if "allow_pickle" in reason:
+            reason = "an array holds Python objects, which are never loaded: use np.array(ids, dtype=str)"
+        raise UnreadableArrays(reason) from None
 
 
 def why(error: OSError) -> str:

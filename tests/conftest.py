@@ -22,7 +22,7 @@ from recbole_mm.data.vectors import write_vectors
 from recbole_mm.datasets.registry import prepare
 from recbole_mm.inference.recommender import Recommender
 
-pytest.register_assert_rewrite("model_contract")
+pytest.register_assert_rewrite("model_contract", "ranker_contract")
 
 GENRES = ("Action", "Comedy", "Drama")
 # Enough to learn the kinds of the planted data.

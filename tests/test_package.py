@@ -16,6 +16,8 @@ import pytest
 import yaml
 
 import recbole_mm
+from recbole_mm.datasets.ml_100k import build as ml_100k_mm
+from recbole_mm.datasets.mmtf_14k import small as mmtf_14k_small
 
 PACKAGE_PARENT = str(Path(recbole_mm.__file__).parents[1])
 ROOT = Path(__file__).parents[1]
@@ -109,6 +111,9 @@ def test_wheel_holds_properties_and_vectors_and_no_generated_file(tmp_path: Path
     dataset = checkout / "dataset" / "ml-100k-mm"
     for suffix in ("inter", "item", "user", "meta", "text.npz"):  # what `prepare` writes in a checkout
         (dataset / f"ml-100k-mm.{suffix}").write_text("generated")
+    (checkout / "dataset" / "anime").mkdir()
+    for name in ("anime.text", "anime.text.encoder.npz", "PROVENANCE.md"):
+        (checkout / "dataset" / "anime" / name).write_text("made of what may not be passed on")
     options = ["--no-deps", "--no-build-isolation", "--wheel-dir", str(tmp_path)]
     build = subprocess.run(
         [sys.executable, "-m", "pip", "wheel", *options, str(checkout)], capture_output=True, text=True
@@ -124,16 +129,12 @@ def test_wheel_holds_properties_and_vectors_and_no_generated_file(tmp_path: Path
     assert {"recbole_mm/report/report.html.jinja", "recbole_mm/py.typed"} < names
     assert {f"recbole_mm/demo/static/page.{kind}" for kind in ("html", "css", "js")} < names
     vectors = {name for name in names if name.startswith("recbole_mm/dataset/")}
-    assert {name.rpartition(".")[2] for name in vectors} == {
-        "text",
-        "words",
-        "audio",
-        "avf",
-        "mise",
-        "meta",
-        "facts",
-        "md",
+    fields = {"ml-100k-mm": ml_100k_mm.SHIPPED_FIELDS, "mmtf-14k-small": mmtf_14k_small.SHIPPED_FIELDS}
+    expected = {f"{name}/PROVENANCE.md" for name in fields}
+    expected |= {
+        f"{name}/{name}.{field}{end}" for name in fields for field in fields[name] for end in ("", ".encoder.npz")
     }
+    assert {name.removeprefix("recbole_mm/dataset/") for name in vectors} == expected
     assert not [name for name in names if name.startswith("tests/")]
 
 

@@ -23,6 +23,16 @@ def add_arguments(parser: argparse.ArgumentParser, typed: list[str]) -> None:
         metavar="'A.yaml B.yaml'",
         help="options for every row, e.g. the fields of a data set of your own; later files win",
     )
+    parser.add_argument(
+        "--models", nargs="+", default=[], metavar="NAME", help="further models, a row each, also of other packages"
+    )
+    parser.add_argument(
+        "--tune",
+        type=int,
+        default=0,
+        metavar="N",
+        help="first choose the values of each row, on the validation part, from N trials each",
+    )
     parser.add_argument("--quick", action="store_true", help="the suite's short form; checks its bands")
 
 
@@ -43,7 +53,9 @@ def run(options: argparse.Namespace) -> int:
     failures: list[tuple[str, str]] = []
     for suite in suite_names() if options.suite == "all" else [options.suite]:
         try:
-            path = run_suite(suite, options.dataset, out, options.workers, options.quick, options.config_files.split())
+            files = options.config_files.split()
+            given = (out, options.workers, options.quick, files, options.tune, options.models)
+            path = run_suite(suite, options.dataset, *given)
         except NotWrittenError as error:
             print(error.result, flush=True)
             raise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from recbole.utils import ModelType
@@ -10,6 +10,14 @@ from recbole.utils import ModelType
 from recbole_mm.model.capabilities import Capabilities, capabilities_of
 
 _OF_FEATURES = (ModelType.CONTEXT, ModelType.DECISIONTREE, ModelType.SEQUENTIAL)
+
+
+# Models that read vectors of the entities of a knowledge graph -> whether they read those of its relations too.
+ENTITY_VECTORS = {"GRU4RecKG": False, "KSR": True}
+
+
+# Atomic files of a knowledge graph and of vectors of its entities and relations.
+GRAPH_FILES = ("kg", "link", "ent", "rel")
 
 
 def quick_start_files(model: str, kind: ModelType) -> list[str]:
@@ -22,7 +30,8 @@ def quick_start_files(model: str, kind: ModelType) -> list[str]:
         return []
     if model in ("DIN", "DIEN"):
         return ["sequential_DIN.yaml"]
-    return ["sequential_embedding_model.yaml" if model in ("GRU4RecKG", "KSR") else "sequential.yaml"]
+    # RecBole's file for models of entity vectors lacks their split and what reads the vectors: `_entity_vectors`.
+    return ["sequential.yaml"]
 
 
 def task_options(options: Mapping[str, Any], model_class: type) -> dict[str, Any]:
@@ -46,9 +55,48 @@ def task_options(options: Mapping[str, Any], model_class: type) -> dict[str, Any
         changes["threshold"] = {options["RATING_FIELD"]: options["like_threshold"]}
     elif kind == ModelType.SEQUENTIAL and options.get("loss_type") == "CE":
         changes["train_neg_sample_args"] = None  # RecBole refuses its own default here
+    elif kind == ModelType.KNOWLEDGE and isinstance(options["load_col"], dict):
+        changes["load_col"] = {**_graph(options), **options["load_col"]}
+    if model_class.__name__ in ENTITY_VECTORS:
+        changes.update(_entity_vectors(options, ENTITY_VECTORS[model_class.__name__]))
     if not is_multitask:
-        changes.update(_columns(options, kind, capabilities))
+        changes.update(_columns({**options, **changes}, kind, capabilities))
     return changes
+
+
+def _graph(options: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Fields of the files of a knowledge graph."""
+    triple = [options[name] for name in ("HEAD_ENTITY_ID_FIELD", "RELATION_ID_FIELD", "TAIL_ENTITY_ID_FIELD")]
+    return {"kg": triple, "link": [options["ITEM_ID_FIELD"], options["ENTITY_ID_FIELD"]]}
+
+
+def _entity_vectors(options: Mapping[str, Any], of_relations: bool) -> dict[str, Any]:
+    """Options with which RecBole reads <dataset>.ent (and .rel), unless the user has set them."""
+    if options.get("preload_weight") or not isinstance(options["load_col"], dict):
+        return {}
+    files = {**_graph(options), "ent": ["ent_id", "ent_emb"]}
+    changes: dict[str, Any] = {"alias_of_entity_id": ["ent_id"], "preload_weight": {"ent_id": "ent_emb"}}
+    if of_relations:
+        files["rel"] = ["rel_id", "rel_emb"]
+        changes.update(alias_of_relation_id=["rel_id"], preload_weight={"ent_id": "ent_emb", "rel_id": "rel_emb"})
+    suffixes = [suffix for suffix in files if suffix not in ("kg", "link")]
+    return {**changes, "additional_feat_suffix": suffixes, "load_col": {**files, **options["load_col"]}}
+
+
+def with_split_field(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options with which the field that says each row's part is read for the split, and then taken from the rows.
+
+    Left in them, it would be an input of every model of features, and say which rows are tested.
+    """
+    field, load_col, unused = options["split_field"], options["load_col"], options.get("unused_col") or {}
+    changes: dict[str, Any] = {"unused_col": {**unused, "inter": _with(unused.get("inter"), field)}}
+    if isinstance(load_col, dict) and isinstance(load_col.get("inter"), list):
+        changes["load_col"] = {**load_col, "inter": _with(load_col["inter"], field)}
+    return changes
+
+
+def _with(fields: Sequence[str] | None, field: str) -> list[str]:
+    return list(dict.fromkeys([*(fields or []), field]))
 
 
 def _columns(options: Mapping[str, Any], kind: ModelType, capabilities: Capabilities) -> dict[str, Any]:

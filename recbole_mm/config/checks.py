@@ -11,7 +11,7 @@ from typing import Any
 
 from recbole.utils import EvaluatorType, ModelType
 
-from recbole_mm.errors import InputError
+from recbole_mm.errors import InputError, NotInDataError
 from recbole_mm.unsafe_calls import PICKLED
 
 # RecBole options that would silently do nothing for a model that reads its own vectors and draws no negatives.
@@ -23,6 +23,17 @@ UNUSED_BY_OURS = (
     "enable_scaler",
     "threshold",
 )
+
+
+# Options that name a checkpoint from which a model starts.
+PRETRAINED = ("pre_model_path", "warm_up", "mf_pretrain_path", "mlp_pretrain_path", "pretrain_path")
+# Option that says whether it does: its value for a model that does not, and the options that must name a file else.
+STAGES: dict[str, tuple[Any, ...]] = {
+    "train_stage": ("pretrain", "pre_model_path"),
+    "train_method": ("no_pretrain", "pre_model_path"),
+    "phase": ("teacher_training", "warm_up"),
+    "use_pretrain": (False, "mf_pretrain_path", "mlp_pretrain_path"),
+}
 
 
 def check_name(dataset: str) -> None:
@@ -51,6 +62,14 @@ def check_resume(config) -> None:
         raise InputError(
             "options 'resume' and 'save_last': auto goes on from the last epoch, which save_last: false does not keep; "
             "leave one of them out"
+        )
+
+
+def check_refit(config) -> None:
+    """The second training starts from nothing, so there is nothing to go on from."""
+    if config.final_config_dict["refit"] and config.final_config_dict["resume"]:
+        raise InputError(
+            "options 'refit' and 'resume': a refitted model is trained from its first epoch; leave one of them out"
         )
 
 
@@ -87,12 +106,34 @@ def check_multitask(config) -> None:
 def check_modalities(config) -> None:
     """Modalities must have valid field names, each once."""
     names = config.final_config_dict["modalities"]
+    if not names and not config.is_multitask:
+        raise NotInDataError(
+            f"option 'modalities' is [], but {config.model} learns from vectors; name fields of the data set, "
+            f"each with a "
+            f"file <dataset>.<name>, or take another model"
+        )
     wrong = [name for name in names if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", str(name))]
-    if wrong or len(set(names)) < len(names) or not (names or config.is_multitask):
+    if wrong or len(set(names)) < len(names):
         raise InputError(
             f"option 'modalities' is {names}, but takes different names of letters, digits and '_', "
             f"each with a file <dataset>.<name>"
         )
+
+
+def check_pretrained(config) -> None:
+    """The file of an earlier stage must be there, where the options say that the run starts from one."""
+    final = config.final_config_dict
+    for option in PRETRAINED:
+        path = final.get(option)
+        if path and not Path(path).is_file():
+            raise InputError(f"option '{option}': there is no file {path}; name the checkpoint of an earlier run")
+    for switch, (first, *options) in STAGES.items():
+        for option in options:
+            if option in final and final.get(switch, first) not in (first, f"actor_{first}") and not final[option]:
+                raise InputError(
+                    f"option '{switch}' is {final[switch]}, which starts from the weights of an earlier run; name its "
+                    f"checkpoint with --{option}=saved/….pt, or leave '{switch}' out to start with {first}"
+                )
 
 
 def check_labels(config) -> None:
@@ -143,22 +184,30 @@ def check_split(config) -> None:
 
 
 def _check_three_parts(final: dict[str, Any]) -> None:
-    """A run trains on one part, chooses its epoch on another and tests on a third."""
+    """A run trains on one part, chooses its epoch on another and tests on a third.
+
+    Where there are two, at random, some of the training rows become the validation part (`recbole_mm.data.splits`).
+    """
     files = final["benchmark_filename"]
-    if files and len(files) != 3:
+    if files and len(files) not in (2, 3):
         raise InputError(
-            f"option 'benchmark_filename' is {files}, but takes three files, of training, validation and test; take "
-            f"some of the training rows for validation: [train, valid, test]"
+            f"option 'benchmark_filename' is {files}, but takes three files, of training, validation and test: [train, "
+            f"valid, test]; or two, [train, test], and some of the training rows are the validation part"
         )
     if files or final["split_by"] != "recbole":
         return
     for way, parts in (final["eval_args"]["split"] or {}).items():
         if way == "LS" and parts != "valid_and_test":
-            raise InputError(f"option 'eval_args': split LS is {parts}, but a run needs LS: valid_and_test")
+            raise InputError(
+                f"option 'eval_args': split LS is {parts}, but a run needs a validation part too; set LS: "
+                f"valid_and_test"
+            )
+        # Rows in the order of time: random validation rows would be newer than some training rows.
+        sizes = (2, 3) if way == "RS" and final["eval_args"]["order"] == "RO" else (3,)
         if (
             way in ("RS", "TS")
             and isinstance(parts, list)
-            and not (len(parts) == 3 and all(part > 0 for part in parts))
+            and not (all(map(_is_number, parts)) and all(part > 0 for part in parts) and len(parts) in sizes)
         ):
             raise InputError(
                 f"option 'eval_args': split {way} is {parts}, but takes the ratios of three parts, of training, "

@@ -16,7 +16,7 @@ from recbole.config import Config as RecBoleConfig
 from recbole.utils import EvaluatorType, ModelType
 
 from recbole_mm.config import processes
-from recbole_mm.config.builtin import quick_start_files, task_options
+from recbole_mm.config.builtin import GRAPH_FILES, quick_start_files, task_options, with_split_field
 from recbole_mm.config.checks import (
     check_labels,
     check_modalities,
@@ -24,9 +24,12 @@ from recbole_mm.config.checks import (
     check_multitask,
     check_name,
     check_pickled,
+    check_pretrained,
+    check_refit,
     check_resume,
     check_split,
 )
+from recbole_mm.config.declared import declared_options, model_with_options
 from recbole_mm.config.metrics import reported_families, requested_metrics, split_metrics
 from recbole_mm.config.schema import DERIVED, RECBOLE_PROPERTIES, Schema, model_property_file
 from recbole_mm.config.sources import (
@@ -38,7 +41,7 @@ from recbole_mm.config.sources import (
     given_options,
     read_packaged,
 )
-from recbole_mm.config.tasks import choose_tasks, default_columns, reads_field
+from recbole_mm.config.tasks import check_fields, choose_tasks, default_columns, reads_field
 from recbole_mm.errors import InputError, nearest
 from recbole_mm.evaluation.families import bigger_is_better
 from recbole_mm.model.baselines.vector_fields import VectorFields
@@ -72,6 +75,7 @@ class Config(RecBoleConfig):
         task_classes: tasks that a multitask model learns in this run; empty for any other model.
         notes: lines for the log, which is opened later.
         reads_ratings: the run reads the rating field.
+        orders_ratings: the parts have several ratings of a user, which can be ordered.
         given: options that the user set, typed.
 
     Raises:
@@ -106,7 +110,7 @@ class Config(RecBoleConfig):
         self.model, self.model_class, self.dataset = self._get_model_and_dataset(model, dataset)
         check_name(self.dataset)
         self.capabilities = capabilities_of(self.model_class)
-        self.schema = Schema(self.model, self.model_class.type)
+        self.schema = Schema(self.model, self.model_class.type, self.model_class)
         self.given: dict[str, Any] = self.schema.check(self._given)
         self.external_config_dict = self.given
         self._load_internal_config_dict(self.model, self.model_class, self.dataset)
@@ -165,14 +169,15 @@ class Config(RecBoleConfig):
     def _load_internal_config_dict(self, model: str, model_class: type, dataset: str) -> None:
         """The property files, weakest first; the user's options are not in here."""
         ours, kind = resource_dir("properties"), model_class.type
+        base = model_with_options(model, model_class)
         files = [
             RECBOLE_PROPERTIES / "overall.yaml",
-            model_property_file(RECBOLE_PROPERTIES / "model", model),
+            model_property_file(RECBOLE_PROPERTIES / "model", base),
             RECBOLE_PROPERTIES / "dataset" / "sample.yaml",
             RECBOLE_PROPERTIES / "dataset" / f"{dataset}.yaml",
             *(RECBOLE_PROPERTIES / "quick_start_config" / name for name in quick_start_files(model, kind)),
             ours / "overall.yaml",
-            model_property_file(ours / "model", model),
+            model_property_file(ours / "model", base),
             ours / "dataset" / f"{dataset}.yaml",
         ]
         if self.capabilities.is_rating_form:
@@ -185,6 +190,7 @@ class Config(RecBoleConfig):
             if path.name == "sample.yaml":
                 read.pop("load_col", None)  # user and item alone; see below
             _add_options(options, read)
+        options.update(declared_options(model_class))
         options["MODEL_TYPE"] = kind
         options.update(self._protocol_options(options))
         _add_options(options, self._dataset_options(options))
@@ -224,9 +230,15 @@ class Config(RecBoleConfig):
 
     def _get_final_config_dict(self) -> dict[str, Any]:
         final = {**self.internal_config_dict, **self.given}
+        if isinstance(self.given.get("load_col"), dict):  # columns of ratings and items leave the model its graph
+            columns = self.internal_config_dict.get("load_col") or {}
+            graph = {file: names for file, names in columns.items() if file in GRAPH_FILES}
+            final["load_col"] = {**graph, **self.given["load_col"]}
         if isinstance(self.given.get("eval_args"), dict):
             # Part by part: --eval_args={mode: uni100} under --protocol=temporal is still a split by time.
             final["eval_args"] = {**self.internal_config_dict["eval_args"], **self.given["eval_args"]}
+        if final["split_by"] == "label":
+            final.update(with_split_field(final))
         return final
 
     # ------------------------------------------------------------------ checks and derived options
@@ -262,7 +274,7 @@ class Config(RecBoleConfig):
         self._choose_tasks()
         request = requested_metrics(
             *(self.model, self.capabilities, self.task_classes, final["metrics"], self._given.get("metrics")),
-            self.reads_ratings,
+            self.orders_ratings,
         )
         if request.empty:
             raise InputError(
@@ -293,6 +305,8 @@ class Config(RecBoleConfig):
             final["data_path"] = os.path.join(data_path, self.dataset)  # RecBole always takes its own copy
         check_pickled(self)
         check_resume(self)
+        check_refit(self)
+        check_pretrained(self)
         check_labels(self)
         check_split(self)
         processes.check_options(final, self.model, self.is_multitask)
@@ -313,12 +327,16 @@ class Config(RecBoleConfig):
         # RecBole's threshold turns the ratings into labels and drops them.
         labelled = final["RATING_FIELD"] in (final["threshold"] or {})
         self.reads_ratings = not labelled and reads_field(options, "RATING_FIELD", "inter") is None
+        # Where a user has one row in a part, any order of the user's rated movies is right: rated_ndcg is undefined.
+        self.orders_ratings = self.reads_ratings and not _one_row_a_user(options)
         if self.is_multitask:
             self.task_classes, note = choose_tasks(self.capabilities.tasks, options, self.given)
             final["tasks"] = [task.name for task in self.task_classes]
             self.notes += [note] if note else []
         else:
+            check_fields(self.model, self.capabilities, options)
             self.reads_ratings |= self.capabilities.predicts_ratings
+            self.orders_ratings |= self.capabilities.predicts_ratings and not _one_row_a_user(options)
 
     def _as_input_error(self, function, *arguments: Any) -> None:
         try:
@@ -415,6 +433,10 @@ def _add_options(options: dict[str, Any], stronger: dict[str, Any]) -> None:
         # A dataset's files are added to those the kind of model needs (a knowledge graph, entity vectors).
         stronger = {**stronger, "load_col": {**options["load_col"], **(stronger["load_col"] or {})}}
     options.update(stronger)
+
+
+def _one_row_a_user(options: Mapping[str, Any]) -> bool:
+    return options["split_by"] == "recbole" and "LS" in (options["eval_args"].get("split") or {})
 
 
 def _protocol_files() -> list[Path]:

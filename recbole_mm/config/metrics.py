@@ -46,7 +46,7 @@ def requested_metrics(
     tasks: Sequence[type[Task]],
     names: Sequence[str],
     given: Given | None,
-    reads_ratings: bool,
+    orders_ratings: bool,
 ) -> MetricRequest:
     """The metrics of a run. Of a protocol's metrics, those that the model does not report are left out.
 
@@ -55,7 +55,7 @@ def requested_metrics(
         tasks: that a multitask model learns in the run.
         names: value of the option ``metrics``.
         given: the option as the user set it, else None.
-        reads_ratings: whether the run reads ratings.
+        orders_ratings: whether the parts have several ratings of a user.
 
     Raises:
         InputError: a name is unknown, or the user asked for a metric that the run cannot report.
@@ -74,4 +74,4 @@ def requested_metrics(
     if capabilities.tasks:
         on = ", ".join(task.name for task in tasks)
         reasons = {name: f"task '{name}' is off (tasks: {on}); add it to the option tasks" for name in request.families}
-    return request.restrict(reported, possible, reasons, reads_ratings)
+    return request.restrict(reported, possible, reasons, orders_ratings)

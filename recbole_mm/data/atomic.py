@@ -18,6 +18,8 @@ from recbole_mm.errors import InputError, nearest
 logger = logging.getLogger(__name__)
 
 TYPES = ("token", "float", "token_seq", "float_seq")
+PARTS = ("0", "1", "2")
+"""What the field of a published split (option ``split_field``) holds: training, validation, test."""
 _ROWS_AT_A_TIME = 1_000_000
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 _EXACT = 2.0**53  # larger whole numbers are not exact as floats
@@ -57,9 +59,13 @@ def check_atomic_files(config) -> AtomicFiles:
         types[rating] = "float"
     if config["eval_args"]["order"] == "TO":
         types[config["TIME_FIELD"]] = "float"
+    if config["split_by"] == "label":
+        types[config["split_field"]] = "token"
     parts, found = config["benchmark_filename"], AtomicFiles({}, {})
     for path in [folder / f"{dataset}.{part}.inter" for part in parts] if parts else [folder / f"{dataset}.inter"]:
         found.inter[path] = _check_file(path, config, "inter", types)
+        if config["split_by"] == "label":
+            _check_parts(path, config, config["split_field"])
     for source, id_field in (("item", item), ("user", user)):
         path = folder / f"{dataset}.{source}"
         if path.is_file():
@@ -68,6 +74,13 @@ def check_atomic_files(config) -> AtomicFiles:
                 found.ids[source] = _check_unique(path, config, id_field)
         elif source == "item" and _loaded(config, source):
             raise InputError(f"{path}: no such file; the dataset needs it (or remove it from load_col)")
+    for source in ("kg", "link", "ent", "rel"):
+        path = folder / f"{dataset}.{source}"
+        if _loaded(config, source) and not path.is_file():
+            raise InputError(
+                f"{path}: no such file; {config['model']} learns from a knowledge graph (docs/builtin-models.md lists "
+                f"its files); take another model, or leave '{source}' out of load_col if no model needs it"
+            )
     return found
 
 
@@ -225,6 +238,20 @@ def _wrong_number(path: Path, config, options: dict, name: str, rule: _Numbers, 
     shown = next(chunk[name].loc[row] for chunk in text if row in chunk.index)
     line = line_of_row(path, _encoding(config), row, config["field_separator"])
     return InputError(f"{path}: line {line}: {name} is '{shown}', but {rule.remedy}")
+
+
+def _check_parts(path: Path, config, field: str) -> None:
+    """Each row of a published split is in one of three parts, and each part has a row."""
+    parts = read_column(path, config, field)
+    wrong = ~parts.isin(PARTS).to_numpy()
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        line = line_of_row(path, _encoding(config), row, config["field_separator"])
+        raise InputError(
+            f"{path}: line {line}: {field} is '{parts.iloc[row]}', but split_by label takes 0 (training), 1 "
+            f"(validation) "
+            f"or 2 (test); correct it, or choose another --protocol"
+        )
 
 
 def read_column(path: Path, config, field: str) -> pd.Series:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import torch
 from recbole.data import create_samplers
-from recbole.data.dataloader import AbstractDataLoader, TrainDataLoader
+from recbole.data.dataloader import AbstractDataLoader, KnowledgeBasedDataLoader, TrainDataLoader
 from recbole.data.dataset import Dataset
 from recbole.data.interaction import Interaction
 from recbole.data.utils import get_dataloader
@@ -107,6 +107,13 @@ def data_preparation(config, dataset: Dataset, split: Split):
         _evaluation_data(config, phase, split, sampler) for phase, sampler in zip(PHASES, evaluation_samplers)
     )
     return train, valid, test
+
+
+def loaders_of(train: Any) -> list[Any]:
+    """The loaders that shuffle: a knowledge model has one of ratings and one of triples, any other model one."""
+    if isinstance(train, KnowledgeBasedDataLoader):
+        return [train.general_dataloader, train.kg_dataloader]
+    return [train]
 
 
 def _recbole_loader(config, phase: Literal["train"] | Phase) -> Callable[..., Any]:

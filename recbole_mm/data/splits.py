@@ -5,15 +5,17 @@ The splits work on any RecBole dataset, so built-in models and ours see the same
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from recbole.data.dataset import Dataset
+from recbole.data.interaction import cat_interactions
 from torch import Tensor
 
+from recbole_mm.data.atomic import PARTS
 from recbole_mm.data.dataset import same_movie_groups
 from recbole_mm.data.labels import ItemSplit, MovieLabels
 from recbole_mm.data.loaded import check_repeated_pairs
@@ -52,16 +54,20 @@ def build_split(dataset: Dataset, config) -> Split:
         if config["eval_args"]["order"] == "TO" and not config["benchmark_filename"]:
             order_by_time(dataset)
         parts: list[Any] = dataset.build()
+        if len(parts) == 2:
+            parts = _with_drawn_validation(dataset, config, *parts)
     else:
         dataset._change_feat_format()
         generator = np.random.default_rng(config["seed"])
         if config["split_by"] == "file_fold":
             rows = _file_fold_rows(dataset, config["test_fold"], config["valid_ratio"], generator)
+        elif config["split_by"] == "label":
+            rows = _label_rows(dataset, config["split_field"])
         else:
             groups = same_movie_groups(dataset)
             cold_items = _split_items(groups, config["cold_valid_ratio"], config["cold_test_ratio"], generator)
             rows = _cold_item_rows(dataset, cold_items)
-        dataset._drop_unused_col()  # as build() does: columns read for the split (titles, genres) are no input
+        dataset._drop_unused_col()  # as build() does: columns read for the split (titles, parts) are no input
         interactions: Any = dataset.inter_feat
         parts = [dataset.copy(interactions[part]) for part in rows]
     for name, part in zip(("training", "validation", "test"), parts):
@@ -78,6 +84,33 @@ def build_split(dataset: Dataset, config) -> Split:
     for part in parts:
         part.label_items = label_items
     return Split(*parts, cold_items=cold_items, label_items=label_items)
+
+
+def with_validation(split: Split) -> Split:
+    """The split whose training part has the validation part's rows and labels too. The other parts are the same."""
+    train, valid = split.train, split.valid
+    rows: Any = cat_interactions([train.inter_feat, valid.inter_feat])
+    larger = train.copy(rows)
+    larger.label_items = {
+        task: ItemSplit(torch.cat([items.train, items.valid]).sort().values, items.valid, items.test)
+        for task, items in split.label_items.items()
+    }
+    return replace(split, train=larger, label_items=larger.label_items)
+
+
+def _with_drawn_validation(dataset: Any, config, train: Any, test: Any) -> list[Any]:
+    """Three parts of data that are split in two: a random ``valid_ratio`` of the training rows is the validation part.
+
+    At least one row of each is left, where there are two.
+    """
+    rows = np.random.default_rng(config["seed"]).permutation(len(train))
+    size = max(1, round(len(rows) * config["valid_ratio"]))
+    chosen = [torch.from_numpy(np.sort(part)) for part in (rows[size:], rows[:size])]
+    dataset.logger.warning(
+        f"{dataset.dataset_name}: the split has two parts, so that {size:,} of the {len(train):,} training rows, drawn "
+        f"at random, are the validation part (option valid_ratio)"
+    )
+    return [*(train.copy(train.inter_feat[part]) for part in chosen), test]
 
 
 def order_by_time(dataset: Any) -> None:
@@ -110,6 +143,13 @@ def _file_fold_rows(dataset: Dataset, fold: int, valid_ratio: float, generator: 
     rest = generator.permutation(np.setdiff1d(np.arange(total), test))
     valid_size = round(len(rest) * valid_ratio)
     return [torch.from_numpy(np.sort(part)) for part in (rest[valid_size:], rest[:valid_size], test)]
+
+
+def _label_rows(dataset: Dataset, field: str) -> list[Tensor]:
+    """The rows of each part as the data set's publisher has split them (`recbole_mm.data.atomic.PARTS`)."""
+    interactions: Any = dataset.inter_feat
+    part = dataset.field2id_token[field][interactions[field].numpy()]
+    return [torch.from_numpy(np.flatnonzero(part == word)) for word in PARTS]
 
 
 def _count_rows(path: Path) -> int:

@@ -12,11 +12,7 @@ An item without a row has no vector: the rows are the mask, and files hold no ze
 from __future__ import annotations
 
 import logging
-import lzma
 import os
-import struct
-import zipfile
-import zlib
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -28,9 +24,9 @@ import numpy as np
 
 from recbole_mm.data.ids import same_but_written_otherwise
 from recbole_mm.data.vector_table import VectorTable, check_unique, drop_non_finite
-from recbole_mm.errors import InputError, nearest
+from recbole_mm.errors import InputError, NotInDataError, nearest
 from recbole_mm.features.decimals import NotANumber, parse_decimals
-from recbole_mm.files import writing
+from recbole_mm.files import UnreadableArrays, read_arrays, writing
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +49,7 @@ def read_vectors(dataset_dir: Path, dataset: str, field: str, non_finite: str = 
     """
     if non_finite not in NON_FINITE_CHOICES:
         raise InputError(f"non_finite_vectors must be one of {', '.join(NON_FINITE_CHOICES)}, not '{non_finite}'")
-    path = _find_file(Path(dataset_dir), dataset, field)
+    path = find_vector_file(Path(dataset_dir), dataset, field)
     # place(i): where row i of the table is in the file, for error messages.
     if path.suffix == ".npz":
         table, place = _read_npz(path, field), lambda row: f"row {row} of its arrays"
@@ -159,7 +155,13 @@ def _check_writable(
 # ---------------------------------------------------------------------------------------------------------- finding
 
 
-def _find_file(dataset_dir: Path, dataset: str, field: str) -> Path:
+def find_vector_file(dataset_dir: Path, dataset: str, field: str) -> Path:
+    """The file of a field, in its text or its npz form.
+
+    Raises:
+        NotInDataError: there is none.
+        InputError: there are both.
+    """
     text, npz = dataset_dir / f"{dataset}.{field}", dataset_dir / f"{dataset}.{field}.npz"
     if text.is_file() and npz.is_file():
         raise InputError(f"both {text} and {npz} exist for field '{field}': remove one of them")
@@ -177,9 +179,9 @@ def _find_file(dataset_dir: Path, dataset: str, field: str) -> Path:
         )
     atomic = {"inter", "item", "user", "kg", "link", "net"}
     names = {file.name.removeprefix(f"{dataset}.").removesuffix(".npz") for file in dataset_dir.glob(f"{dataset}.*")}
-    names -= atomic
+    names = {name for name in names - atomic if not name.endswith(".encoder")}
     found = f"fields found there: {', '.join(sorted(names))}." if names else "no vector file was found there."
-    raise InputError(f"vector field '{field}' has no file {text} or {npz.name}; {found}{nearest(field, names)}")
+    raise NotInDataError(f"vector field '{field}' has no file {text} or {npz.name}; {found}{nearest(field, names)}")
 
 
 def _header(field: str) -> str:
@@ -312,24 +314,14 @@ def _parse_block(block: _Block, dimension: int, path: Path, field: str) -> np.nd
 def _read_npz(path: Path, field: str) -> VectorTable:
     remedy = "write it with recbole_mm.data.vectors.write_vectors_npz (arrays item_id [n] and vectors [n, d])"
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            item_ids, values = archive["item_id"], archive["vectors"]
+        arrays = read_arrays(path, ("item_id", "vectors"))
+        item_ids, values = arrays["item_id"], arrays["vectors"]
     except KeyError as error:
         raise InputError(f"{path}: an array of field '{field}' is missing ({error.args[0]}); {remedy}") from None
     except MemoryError:
         raise InputError(f"{path}: the arrays of field '{field}' do not fit into memory; {remedy}") from None
-    except (
-        *(ValueError, TypeError, AttributeError, EOFError, OSError, RuntimeError, NotImplementedError, OverflowError),
-        *(SyntaxError, zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, lzma.LZMAError, struct.error),
-    ) as error:
-        # ValueError: pickled objects, which are never loaded. TypeError, AttributeError: a plain .npy file.
-        # RuntimeError, NotImplementedError: an archive that is encrypted, or compressed in another way.
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        if "allow_pickle" in reason:
-            reason = "an array holds Python objects, which are never loaded: use np.array(ids, dtype=str)"
-        raise InputError(
-            f"{path}: field '{field}' cannot be read as npz of plain arrays ({reason}); {remedy}"
-        ) from None
+    except UnreadableArrays as error:
+        raise InputError(f"{path}: field '{field}' cannot be read as npz of plain arrays ({error}); {remedy}") from None
     if item_ids.ndim != 1 or values.ndim != 2 or len(item_ids) != len(values):
         raise InputError(
             f"{path}: field '{field}' has item_id of shape {item_ids.shape}, vectors of shape {values.shape}; {remedy}"

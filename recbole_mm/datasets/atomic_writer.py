@@ -21,7 +21,10 @@ from recbole_mm.errors import InputError
 
 Blocks = Iterable[tuple[list[str], np.ndarray]]  # movie ids [n] and values [n, d]
 _ORDER_SEED = 14
-_OWN_FILES = re.compile(r"PROVENANCE\.md|.*\.(inter|item|(ivector|blf|avf|alexnet)_\w+\.npz|tags\.npz)")
+_OWN_FILES = re.compile(
+    r"PROVENANCE\.md|.*\.(inter|item|(ivector|blf|avf|alexnet)_\w+\.npz|tags\.npz|\w+\.encoder\.npz)"
+    r"|anime\.(text|words|meta)"
+)
 
 
 @dataclass(frozen=True)
@@ -101,14 +104,14 @@ def write_dataset(
     Raises:
         InputError: no rating, or no vector of a field, belongs to one of the movies.
     """
-    rated, n_users, n_kept, n_left_out = _write_ratings(folder / f"{dataset}.inter", movies, ratings)
+    rated, n_users, n_kept, n_left_out = write_ratings(folder / f"{dataset}.inter", movies, ratings)
     if not rated:
         raise InputError(
             f"none of the {n_kept + n_left_out:,} ratings belongs to one of the {len(movies):,} movies; both need "
             f"MovieLens-20M movie ids"
         )
     kept_movies = {movie: movies[movie] for movie in movies if movie in rated}
-    _write_items(folder / f"{dataset}.item", kept_movies)
+    write_items(folder / f"{dataset}.item", kept_movies)
     without_genre = sum(not movie.genres for movie in kept_movies.values())
     counts = Counts(len(movies), len(rated), n_users, n_kept, n_left_out, without_genre)
     with_vector: set[str] = set()
@@ -118,34 +121,51 @@ def write_dataset(
     return counts
 
 
-def _write_ratings(path: Path, movies: Iterable[str], chunks: Iterable[pd.DataFrame]) -> tuple[set[str], int, int, int]:
-    """Returns the rated movies, and the numbers of users, of ratings written and of ratings of other movies.
+def write_ratings(
+    path: Path,
+    movies: Iterable[str],
+    chunks: Iterable[pd.DataFrame],
+    user_names: Callable[[pd.Series], pd.Series] | None = None,
+    timestamps: bool = True,
+) -> tuple[set[str], int, int, int]:
+    """Write an .inter file; returns the rated movies, and the numbers of users, ratings and ratings of other movies.
 
     Rows are written in random order. Protocols u1 … u5 are blocks of rows, and a block must be a random part of the
     ratings, as in MovieLens-100K. MovieLens-20M orders rows by user, so its blocks would be all ratings of some users.
+
+    Args:
+        movies: ids of the movies of the data set.
+        chunks: with the columns userId, movieId, rating, timestamp, all numbers.
+        user_names: ids of users as they are written, from the column userId; by default the numbers.
+        timestamps: whether the ratings have a time.
     """
+    columns = RATING_COLUMNS if timestamps else RATING_COLUMNS[:3]
     movie_ids = np.array([int(movie) for movie in movies])
     rated, users = (np.empty(0, np.int64) for _ in range(2))
     n_kept = n_left_out = 0
     with (
         open(path, "w", encoding="utf-8", newline="\n") as handle,
-        RowShuffle(path.parent, len(RATING_COLUMNS), _ORDER_SEED) as shuffle,
+        RowShuffle(path.parent, len(columns), _ORDER_SEED) as shuffle,
     ):
-        handle.write("user_id:token\titem_id:token\trating:float\ttimestamp:float\n")
+        handle.write("\t".join(["user_id:token", "item_id:token", "rating:float", "timestamp:float"][: len(columns)]))
+        handle.write("\n")
         for chunk in chunks:
             kept = chunk[chunk["movieId"].isin(movie_ids)]
-            shuffle.add(kept[RATING_COLUMNS].to_numpy())
+            shuffle.add(kept[columns].to_numpy())
             rated = np.union1d(rated, kept["movieId"])
             users = np.union1d(users, kept["userId"])
             n_kept, n_left_out = n_kept + len(kept), n_left_out + len(chunk) - len(kept)
         for rows in shuffle.blocks():
-            table = pd.DataFrame(rows, columns=RATING_COLUMNS)
-            table = table.astype({"userId": np.int64, "movieId": np.int64, "timestamp": np.int64})
+            table = pd.DataFrame(rows, columns=columns)
+            table = table.astype({name: np.int64 for name in columns if name != "rating"})
+            if user_names is not None:
+                table["userId"] = user_names(table["userId"])
             table.to_csv(handle, sep="\t", header=False, index=False)
     return set(map(str, rated.tolist())), len(users), n_kept, n_left_out
 
 
-def _write_items(path: Path, movies: dict[str, Movie]) -> None:
+def write_items(path: Path, movies: dict[str, Movie]) -> None:
+    """Write an .item file."""
     with open(path, "w", encoding="utf-8", newline="\n") as handle:
         handle.write("item_id:token\tmovie_title:token_seq\trelease_year:token\tclass:token_seq\n")
         for movie_id, movie in movies.items():
@@ -207,11 +227,14 @@ def is_own_file(name: str) -> bool:
 
 
 @contextmanager
-def replacing_folder(folder: Path) -> Iterator[Path]:
+def replacing_folder(folder: Path, is_own: Callable[[str], bool] = is_own_file) -> Iterator[Path]:
     """A temporary folder that replaces ``folder`` when the block succeeds and is removed when the block fails.
 
     Files in the old ``folder`` that no builder of this package writes are kept. What a killed process leaves is
     cleaned by `recbole_mm.datasets.leftovers` before the next one builds.
+
+    Args:
+        is_own: whether a file of this name in the folder is written by whoever builds it.
     """
     folder = folder.resolve()
     temporary, earlier = (folder.with_name(f".{folder.name}.{os.getpid()}.{end}") for end in ("partial", "earlier"))
@@ -227,7 +250,7 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
                 earlier.rename(folder)
             raise
         if earlier.exists():
-            move_others(earlier, folder, is_own_file)
+            move_others(earlier, folder, is_own)
             shutil.rmtree(earlier)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -1,4 +1,7 @@
-"""Ratings and genres in MovieLens's own files (20M and later releases): ratings.csv and movies.csv."""
+"""Ratings, titles and genres in MovieLens's own files (20M, latest-small): ratings.csv and movies.csv.
+
+The oldest releases of latest-small have no header row; their columns are in the same order.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from recbole_mm.datasets.source_files import SourceFile
+from recbole_mm.datasets.source_files import SourceFile, naming_malformed
 from recbole_mm.errors import InputError
 
 RATING_COLUMNS = ["userId", "movieId", "rating", "timestamp"]
@@ -26,6 +29,8 @@ def read_ratings(file: SourceFile, progress: bool = True) -> Iterator[pd.DataFra
     Raises:
         InputError: a column is missing, or a rating is not on the half-star scale 0.5 … 5. Names file and line.
     """
+    header = _has_header(file)
+    columns = {"header": 0} if header else {"header": None, "names": RATING_COLUMNS}
     types = {"userId": np.int64, "movieId": np.int64, "rating": np.float64, "timestamp": np.int64}
     with (
         file.open() as handle,
@@ -34,8 +39,10 @@ def read_ratings(file: SourceFile, progress: bool = True) -> Iterator[pd.DataFra
         ) as bar,
     ):
         try:
-            for chunk in pd.read_csv(handle, usecols=RATING_COLUMNS, dtype=types, chunksize=_ROWS_AT_A_TIME):
-                _check_scale(chunk, file)
+            for chunk in pd.read_csv(
+                handle, usecols=RATING_COLUMNS, dtype=types, chunksize=_ROWS_AT_A_TIME, index_col=False, **columns
+            ):
+                _check_scale(chunk, file, first_line=1 + header)
                 yield chunk[RATING_COLUMNS]
                 bar.update(handle.tell() - bar.n)
         except (ValueError, pd.errors.ParserError) as error:
@@ -48,35 +55,49 @@ def read_ratings(file: SourceFile, progress: bool = True) -> Iterator[pd.DataFra
             ) from None
 
 
-def _check_scale(chunk: pd.DataFrame, file: SourceFile) -> None:
+def _has_header(file: SourceFile) -> bool:
+    with file.open() as handle:
+        return not handle.readline(1000).lstrip(b'\xef\xbb\xbf "')[:1].isdigit()
+
+
+def _check_scale(chunk: pd.DataFrame, file: SourceFile, first_line: int) -> None:
     rating = chunk["rating"].to_numpy()
     wrong = ~((rating >= SCALE[0]) & (rating <= SCALE[1]) & (rating * 2 == np.round(rating * 2)))
     if wrong.any():
         row = int(np.argmax(wrong))
         raise InputError(
-            f"{file.path} line {chunk.index[row] + 2}: rating {rating[row]:g} is not on the scale 0.5, 1, … 5"
+            f"{file.path} line {chunk.index[row] + first_line}: rating {rating[row]:g} is not on the scale 0.5, 1, … 5"
         )
 
 
 def read_genres(file: SourceFile) -> dict[str, list[str]]:
-    """Genres by movie id, from movies.csv.
+    """Genres by movie id, from movies.csv; raises as `read_movies`."""
+    return {movie: genres for movie, (_, genres) in read_movies(file).items()}
+
+
+def read_movies(file: SourceFile) -> dict[str, tuple[str, list[str]]]:
+    """Title and genres by movie id, from movies.csv.
 
     Raises:
-        InputError: the file has no column movieId or no column genres, or a row of it has none.
+        InputError: the file has no column movieId, title or genres, or a row of it has none.
     """
+    columns = ("movieId", "title", "genres")
+    names = None if _has_header(file) else columns
     with file.open() as handle:
-        rows = csv.DictReader(io.StringIO(handle.read().decode("utf-8-sig", errors="replace"), newline=""))
-        if not {"movieId", "genres"} <= set(rows.fieldnames or []):
-            raise InputError(f"{file.path}: is not MovieLens's movies.csv: it needs the columns movieId and genres")
-        genres = {}
+        text = io.StringIO(handle.read().decode("utf-8-sig", errors="replace"), newline="")
+    with naming_malformed(file.path):
+        rows = csv.DictReader(text, names)
+        if not set(columns) <= set(rows.fieldnames or []):
+            raise InputError(f"{file.path}: is not MovieLens's movies.csv: it needs the columns {', '.join(columns)}")
+        movies = {}
         for row in rows:
-            if row["genres"] is None:
+            if any(row[column] is None for column in columns):
                 raise InputError(
-                    f"{file.path} line {rows.line_num}: the row has no genres; the file is truncated or damaged: "
-                    f"download it again"
+                    f"{file.path} line {rows.line_num}: the row has not all of {', '.join(columns)}; the file is "
+                    f"truncated or damaged: download it again"
                 )
-            genres[row["movieId"]] = split_genres(row["genres"])
-        return genres
+            movies[row["movieId"]] = (row["title"], split_genres(row["genres"]))
+    return movies
 
 
 def split_genres(text: str) -> list[str]:

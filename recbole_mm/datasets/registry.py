@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from recbole_mm.datasets.anime import build as anime
 from recbole_mm.datasets.atomic_writer import is_own_file
 from recbole_mm.datasets.leftovers import clean_leftovers
 from recbole_mm.datasets.ml_100k import build as ml_100k_mm
@@ -30,6 +31,7 @@ class Builder:
 
 
 PREPARABLE = {
+    "anime": Builder(anime.build),
     "ml-100k-mm": Builder(ml_100k_mm.build),
     "mmtf-14k": Builder(mmtf_14k.build, mmtf_14k.add_options),
     "mmtf-14k-small": Builder(mmtf_14k_small.build, mmtf_14k_small.add_options),

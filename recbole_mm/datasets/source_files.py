@@ -38,6 +38,11 @@ class SourceFile:
     depth: int
     opener: Callable[[], BinaryIO]
 
+    @classmethod
+    def of(cls, path: Path) -> SourceFile:
+        """A file of a folder."""
+        return cls(path.as_posix(), path.stat().st_size, 0, lambda: open(path, "rb"))
+
     @property
     def name(self) -> str:
         """Its name without folders."""
@@ -74,7 +79,7 @@ class SourceTree:
             if source.is_dir():
                 self._add_folder(source)
             elif source.is_file():
-                self._add(source.as_posix(), source.stat().st_size, 0, lambda: open(source, "rb"))  # noqa: SIM115
+                self._add(SourceFile.of(source))
             else:
                 raise InputError(f"{source}: no such folder or file")
         except BaseException:
@@ -90,6 +95,10 @@ class SourceTree:
     def find(self, name: str) -> SourceFile | None:
         """The file of this name, ignoring case; of several files, the one in the fewest zips, then fewest folders."""
         return min(self._files.get(name.casefold(), []), key=_nearest_the_top, default=None)
+
+    def every(self, name: str) -> list[SourceFile]:
+        """All files of this name, ignoring case, by path."""
+        return sorted(self._files.get(name.casefold(), []), key=lambda file: file.path)
 
     def names(self) -> list[str]:
         """Names of all files, in lower case."""
@@ -107,25 +116,26 @@ class SourceTree:
             for name in sorted(names):
                 path = Path(parent, name)
                 if path.is_file():  # not a broken link
-                    self._add(path.as_posix(), path.stat().st_size, 0, lambda path=path: open(path, "rb"))  # noqa: SIM115
+                    self._add(SourceFile.of(path))
 
-    def _add_archive(self, path: str, opener: Callable[[], BinaryIO], depth: int) -> None:
+    def _add_archive(self, file: SourceFile) -> None:
+        path, depth = file.path, file.depth + 1
         with _naming(path, _CANNOT_OPEN):
             archive = self._open_archives.enter_context(
-                zipfile.ZipFile(self._open_archives.enter_context(opener()))  # ZipFile leaves its file open
+                zipfile.ZipFile(self._open_archives.enter_context(file.opener()))  # ZipFile leaves its file open
             )
             for info in archive.infolist():
                 if not info.is_dir():
-                    self._add(f"{path}/{info.filename}", info.file_size, depth, lambda info=info: archive.open(info))
+                    opener = lambda info=info: archive.open(info)  # noqa: E731 - binds this member
+                    self._add(SourceFile(f"{path}/{info.filename}", info.file_size, depth, opener))
 
-    def _add(self, path: str, size: int, depth: int, opener: Callable[[], BinaryIO]) -> None:
-        name = PurePosixPath(path).name
-        if name.startswith("._"):  # macOS stores file attributes in these
+    def _add(self, file: SourceFile) -> None:
+        if file.name.startswith("._"):  # macOS stores file attributes in these
             return
-        if name.lower().endswith(".zip"):
-            self._add_archive(path, opener, depth + 1)
+        if file.name.lower().endswith(".zip"):
+            self._add_archive(file)
         else:
-            self._files.setdefault(name.casefold(), []).append(SourceFile(path, size, depth, opener))
+            self._files.setdefault(file.name.casefold(), []).append(file)
 
 
 @contextmanager

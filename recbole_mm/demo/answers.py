@@ -32,7 +32,7 @@ class Answers:
     """
 
     def __init__(self, recommender: Recommender) -> None:
-        recommender.person((), ())  # raises for a model that has no profile for a person outside the dataset
+        recommender.check_person()  # raises for a model that has no profile for a person outside the dataset
         self._recommender = recommender
         self._using = lru_cache(_CACHED)(recommender.using)
         self._model_lock, self._map_lock = Lock(), Lock()

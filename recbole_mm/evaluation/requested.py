@@ -58,7 +58,7 @@ class MetricRequest:
             reported: families that are reported without being asked for.
             possible: families that the model can be asked for.
             reasons: family -> why the run cannot report it.
-            has_ratings: whether the data that are read have ratings, which ``rated_ndcg`` needs.
+            has_ratings: whether the parts have several ratings of a user, which ``rated_ndcg`` orders.
 
         Raises:
             InputError: the user asked for a metric of a family that is not possible.
@@ -73,7 +73,10 @@ class MetricRequest:
                     raise InputError(f"{self.origin}: metric {', '.join(found)}: {reason}")
         if RATED in kept.get(RANKING.name, []) and not has_ratings:
             if self.explicit:
-                raise InputError(f"{self.origin}: metric {RATED}: needs ratings, and this run reads none")
+                raise InputError(
+                    f"{self.origin}: metric {RATED}: needs ratings, several of each user in a part, and this run "
+                    f"reads none (option eval_args: split LS leaves one)"
+                )
             kept[RANKING.name] = [name for name in kept[RANKING.name] if name != RATED]
         return replace(self, metrics={family: found for family, found in kept.items() if found})
 

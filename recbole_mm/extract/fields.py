@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from recbole_mm.data.partial import PartialResults
 from recbole_mm.data.vectors import write_vectors, write_vectors_npz
 from recbole_mm.errors import InputError
 from recbole_mm.extract.decode import MediaError
-from recbole_mm.extract.partial import PartialResults
 from recbole_mm.extract.scaling import Scaling
 from recbole_mm.extract.sources import Source, Sources
 
@@ -106,16 +106,16 @@ def extract_field(wanted: Field, output: Output) -> Extracted:
     """
     output.kept.mkdir(parents=True, exist_ok=True)
     partial = PartialResults(output.kept / f"{wanted.name}.jsonl", wanted.settings)
-    to_do = [source for source in wanted.sources.usable if partial.get(source) is None]
+    to_do = [source for source in wanted.sources.usable if partial.get(source.item_id, source.fingerprint) is None]
     broken = _compute(wanted, to_do, partial)
     skipped = [*wanted.sources.skipped, *broken]
 
-    usable = [source for source in wanted.sources.usable if partial.get(source) is not None]
+    usable = [source for source in wanted.sources.usable if partial.get(source.item_id, source.fingerprint) is not None]
     if not usable:
         raise InputError(
             f"field '{wanted.name}': none of {len(broken)} files can be used; the first, {broken[0][0]}, {broken[0][1]}"
         )
-    values = np.array([partial.get(source) for source in usable])
+    values = np.array([partial.get(source.item_id, source.fingerprint) for source in usable])
     if wanted.columns is not None:
         values = _scaled(wanted, values, output.kept / f"{wanted.name}.scaling.csv")
     item_ids = [source.item_id for source in usable]
@@ -140,7 +140,7 @@ def _compute(wanted: Field, to_do: list[Source], partial: PartialResults) -> lis
                 broken += [(source.name, str(error)) for source in batch]
             else:
                 for source, vector in zip(batch, vectors, strict=True):
-                    partial.add(source, np.asarray(vector))
+                    partial.add(source.item_id, source.fingerprint, np.asarray(vector))
             bar.update(len(batch))
     return broken
 

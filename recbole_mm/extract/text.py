@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import pandas as pd
 
+from recbole_mm.data.partial import text_fingerprint
 from recbole_mm.errors import InputError, nearest
 from recbole_mm.extract.sources import Source, Sources, column
 from recbole_mm.features.genre_words import genre_pattern, mask_and_count
@@ -37,7 +37,7 @@ def read_texts(path: Path, genres: list[str]) -> tuple[Sources, str]:
         if not text:
             sources.skipped.append((name, "has nothing but genre words"))
             continue
-        sources.add(Source(item_id, name, text, hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]))
+        sources.add(Source(item_id, name, text, text_fingerprint(text)))
     if not sources.usable:
         raise InputError(f"{path}: no row has both an item_id and a text")
     return sources, f"{masked_words:,} genre words masked in {masked_texts:,} of {len(table):,} texts"

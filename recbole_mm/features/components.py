@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import csr_matrix
-from scipy.sparse.linalg import eigsh, svds
+from scipy.sparse.linalg import eigsh
 
-_EXPLAINED_VARIANCE = 0.95
 _LANCZOS_FACTOR = 8  # Lanczos is faster than a full decomposition for fewer than 1/8 of the components
 
 
@@ -71,44 +69,6 @@ def _first_loadings(standardised: np.ndarray, components: int) -> np.ndarray:
         first = first @ standardised
         first /= np.linalg.norm(first, axis=1, keepdims=True)
     return first
-
-
-def principal_components(raw: np.ndarray, max_components: int) -> np.ndarray:
-    """Clip, standardise, rotate to principal components (`fit_rotation`), divide by the first one's deviation.
-
-    The components keep their relative variances (no whitening). The first components that explain 95 % of the variance
-    are kept, at most ``max_components``.
-
-    Args:
-        raw: [n, d], finite.
-
-    Returns:
-        float64 [n, k]; the first column has a standard deviation of 1.
-    """
-    raw = raw.astype(np.float64)
-    components = fit_rotation(raw, max_components, _EXPLAINED_VARIANCE)(raw)
-    return components / components[:, 0].std()
-
-
-def word_components(texts: list[str], components: int) -> np.ndarray:
-    """tf-idf over the words in three or more texts, then truncated SVD, centred; see `semantic_components`."""
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
-    return semantic_components(
-        TfidfVectorizer(min_df=3, sublinear_tf=True, dtype=np.float64).fit_transform(texts), components
-    )
-
-
-def semantic_components(tf_idf: csr_matrix, components: int) -> np.ndarray:
-    """Truncated SVD of tf-idf rows [n, words], centred and divided by the largest standard deviation of a component.
-
-    Returns:
-        float64 [n, components].
-    """
-    _, _, loadings = svds(tf_idf, k=components, v0=np.ones(min(tf_idf.shape)))
-    values = tf_idf @ with_fixed_signs(loadings[::-1]).T  # svds returns the smallest first
-    values -= values.mean(axis=0)
-    return values / values.std(axis=0).max()
 
 
 def with_fixed_signs(loadings: np.ndarray) -> np.ndarray:

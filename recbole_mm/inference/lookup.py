@@ -47,7 +47,14 @@ class Users:
 
     def __init__(self, tokens: Sequence[str]) -> None:
         self.tokens = np.asarray(tokens, dtype=object)
-        self._ids = {token: i for i, token in enumerate(self.tokens.tolist()) if i}
+
+    @cached_property
+    def _ids(self) -> dict[str, int]:
+        return {token: i for i, token in enumerate(self.tokens.tolist()) if i}
+
+    def __len__(self) -> int:
+        """U, [PAD] included."""
+        return len(self.tokens)
 
     def resolve(self, users: Any) -> np.ndarray:
         """Internal ids, int [n], of one user id or of several.
@@ -57,6 +64,11 @@ class Users:
         """
         tokens = [as_token(user, "user") for user in one_or_many(users)]
         for token in tokens:
+            if len(self) == 1:
+                raise InputError(
+                    f"user '{token}': the model was saved without its users; give the movies that the person likes, or "
+                    f"load a file with histories"
+                )
             if token not in self._ids:
                 raise InputError(f"user '{token}': the data set has no user with this id.{nearest(token, self._ids)}")
         return np.array([self._ids[token] for token in tokens], dtype=np.int64)

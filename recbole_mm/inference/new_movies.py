@@ -10,9 +10,11 @@ import numpy as np
 import pandas as pd
 
 from recbole_mm.errors import InputError, nearest
+from recbole_mm.features.encoders import FieldEncoder
 from recbole_mm.inference.lookup import Movies, as_token
 
 _COLUMNS = ("item_id", "title", "year")
+_SUMMARY, _RAW = "summary", "_raw"
 
 
 @dataclass(frozen=True)
@@ -26,16 +28,21 @@ class NewMovies:
 
 
 def read_new_movies(
-    table: pd.DataFrame | Mapping[str, Sequence], catalogue: Movies, dimensions: dict[str, int]
+    table: pd.DataFrame | Mapping[str, Sequence],
+    catalogue: Movies,
+    dimensions: dict[str, int],
+    encoders: Mapping[str, FieldEncoder],
 ) -> NewMovies:
     """Check and read the table of `Recommender.add_movies`; see there for its columns and errors.
 
     Args:
         catalogue: the movies that are there already.
         dimensions: length of a vector of each modality.
+        encoders: of the modalities that have one.
     """
     columns = {name: list(table[name]) for name in table}
-    names = [*_COLUMNS, *dimensions]
+    of_summary = [name for name, encoder in encoders.items() if encoder.content in ("text", "words")]
+    names = [*_COLUMNS, *dimensions, *([_SUMMARY] if of_summary else []), *(f"{name}{_RAW}" for name in encoders)]
     if unknown := [name for name in columns if name not in names]:
         raise InputError(
             f"add_movies: there is no column '{unknown[0]}'; columns are {', '.join(names)}."
@@ -51,6 +58,10 @@ def read_new_movies(
     years = pd.Series(columns.get("year", [None] * count), dtype=object)
     missing = [None] * count
     vectors = {name: _vectors(columns.get(name, missing), titles, name, size) for name, size in dimensions.items()}
+    for name, encoder in encoders.items():
+        columns_of_raw = [f"{name}{_RAW}", *([_SUMMARY] if name in of_summary else [])]
+        for column in columns_of_raw:
+            _encode(columns.get(column, missing), titles, column, encoder, vectors[name], name)
     new = NewMovies(tokens, titles, years, vectors)
     _check_new(catalogue.extended(tokens, titles, years), len(catalogue))
     return new
@@ -65,7 +76,7 @@ def _title(title: Any) -> str:
 def _vectors(cells: list, titles: list[str], name: str, dimension: int) -> np.ndarray:
     values = np.full((len(cells), dimension), np.nan, np.float32)
     for row, (cell, title) in enumerate(zip(cells, titles)):
-        if cell is None or (np.isscalar(cell) and pd.isna(cell)):
+        if _is_missing(cell):
             continue
         try:
             vector = np.asarray(cell, dtype=np.float32)
@@ -78,6 +89,33 @@ def _vectors(cells: list, titles: list[str], name: str, dimension: int) -> np.nd
             raise InputError(f"add_movies: '{name}' of '{title}' holds inf or nan; give None where it is missing")
         values[row] = vector
     return values
+
+
+def _encode(cells: list, titles: list[str], column: str, encoder: FieldEncoder, values: np.ndarray, name: str) -> None:
+    """Put the vectors of raw content into ``values`` [M, dimension]; a summary does not replace what is there."""
+    rows = [row for row, cell in enumerate(cells) if not _is_missing(cell)]
+    there = [row for row in rows if not np.isnan(values[row, 0])]
+    if there and column != _SUMMARY:
+        raise InputError(f"add_movies: '{titles[there[0]]}' has both '{name}' and '{column}'; leave one out")
+    rows = [row for row in rows if row not in there]
+    for row in rows:
+        try:
+            encoder.check(cells[row])
+        except InputError as error:
+            raise InputError(f"add_movies: '{column}' of '{titles[row]}' {error}") from None
+    if not rows:
+        return
+    vectors = encoder([cells[row] for row in rows])
+    if vectors.shape[1] != values.shape[1]:
+        raise InputError(
+            f"add_movies: the encoder of '{name}' makes {vectors.shape[1]} values, but the model takes "
+            f"{values.shape[1]}; the encoder beside the data set belongs to other vectors"
+        )
+    values[rows] = vectors
+
+
+def _is_missing(cell: Any) -> bool:
+    return cell is None or (np.isscalar(cell) and bool(pd.isna(cell)))
 
 
 def _check_new(all_movies: Movies, old_num: int) -> None:

@@ -14,6 +14,12 @@ CARRIERS = 2
 """A reason names at most this number of liked movies."""
 
 
+def plain_rows(found: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a table of a `Recommender` as dicts of plain values; an unknown year is None."""
+    columns = {name: found[name].astype(object).where(found[name].notna(), None).tolist() for name in found}
+    return [dict(zip(columns, values)) for values in zip(*columns.values())]
+
+
 def recommendation_rows(
     recommender: Recommender, found: pd.DataFrame, reasons: list[Explanation | None]
 ) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from recbole_mm.data.modality import Modality
 from recbole_mm.errors import InputError, nearest
+from recbole_mm.model.content import ContentVectors
 from recbole_mm.model.layers import Dropout, Standardizer
 from recbole_mm.model.sharing import shared_copy, with_zero_rows
 
@@ -97,6 +98,10 @@ class Catalogue(nn.Module):
         """Standardised vectors of movies side by side, zeros where one is missing, [B, vector_size]."""
         parts = [field.vectors[items] * field.present[items, None] for field in self.fields().values()]
         return torch.cat(parts, dim=1) if parts else self.has_ratings.new_zeros(len(items), 0, dtype=torch.float32)
+
+    def content(self) -> tuple[ContentVectors, ...]:
+        """Standardised vectors of every modality."""
+        return tuple(ContentVectors(field.vectors, field.present) for field in self.fields().values())
 
     # ------------------------------------------------------------------ other catalogues with the same weights
 

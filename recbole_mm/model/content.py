@@ -1,12 +1,25 @@
-"""Vectors of movies as inputs of baselines: standardised by training movies, with a flag for missing vectors."""
+"""Vectors of movies as inputs: standardised by training movies, with a flag for missing vectors."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from recbole_mm.data.dataset import MultimodalDataset
 from recbole_mm.model.layers import Standardizer
+
+
+class ContentVectors(NamedTuple):
+    """Standardised vectors of one modality, [n, d], and which of the n movies have one, bool [n]."""
+
+    values: Tensor
+    present: Tensor
+
+    def of(self, items: Tensor) -> ContentVectors:
+        """Those of some movies, by id or by a mask."""
+        return ContentVectors(self.values[items], self.present[items])
 
 
 class CatalogueContent(nn.Module):
@@ -41,3 +54,25 @@ class CatalogueContent(nn.Module):
     def fields(self) -> tuple[Tensor, ...]:
         """One matrix for each modality, [N, width]."""
         return self.side_by_side.split(list(self.widths.values()), dim=1)
+
+    def present(self) -> Tensor:
+        """Which movies have a vector of which modality, bool [M, N]."""
+        return torch.stack([field[:, -2] > 0 for field in self.fields()])
+
+
+class Projection(nn.Module):
+    """W_m [p·x_m, p, 1 - p] of every modality m: W x + b, or a learned vector of the modality where x is missing.
+
+    Args:
+        content: vectors of all movies.
+        size: length of a projection.
+    """
+
+    def __init__(self, content: CatalogueContent, size: int) -> None:
+        super().__init__()
+        self.maps = nn.ModuleList(nn.Linear(width, size, bias=False) for width in content.widths.values())
+
+    def forward(self, content: CatalogueContent, items: Tensor | None = None) -> Tensor:
+        """[M, N, size], or [M, B, size] of the movies ``items`` [B]."""
+        fields = content.fields() if items is None else (field[items] for field in content.fields())
+        return torch.stack([one(field) for one, field in zip(self.maps, fields)])

@@ -67,6 +67,15 @@ class Standardizer(nn.Module):
         self.register_buffer("mean", mean)
         self.register_buffer("scale", scale)
 
+    def rotate_first(self, dimension: int) -> None:
+        """Take raw vectors of length ``dimension``, to be rotated to the components that the statistics are of.
+
+        The numbers of the rotation are loaded afterwards: they are zero here.
+        """
+        rotation, components = PrincipalComponents(torch.zeros(0, dimension), 1), len(self.mean)
+        rotation.register_buffer("loadings", torch.zeros(components, dimension))
+        self.rotation, self.dimension = rotation, dimension
+
     def forward(self, values: Tensor) -> Tensor:
         """Standardised vectors of ``values`` [N, dimension]: the same shape, or [N, components]."""
         return (self.rotation(values) - self.mean) / self.scale

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -52,3 +53,20 @@ def orthogonality_loss(shared: Tensor, private: Tensor) -> Tensor:
     """
     shared, private = (F.normalize(x - x.mean(dim=0), dim=1) for x in (shared, private))
     return (shared.T @ private).square().sum() / len(shared) ** 2
+
+
+def bpr_loss(rated: Tensor, other: Tensor, mask: Tensor | None = None) -> Tensor:
+    """-log sigmoid(score of the rated movie - score of the other), mean over pairs; both [B].
+
+    Source: Rendle et al., "BPR: Bayesian Personalized Ranking from Implicit Feedback", UAI 2009.
+    """
+    return masked_mean(-F.logsigmoid(rated - other), mask)
+
+
+def info_nce(x: Tensor, y: Tensor, temperature: float) -> Tensor:
+    """-log of the softmax of cosine(x_b, y_b) / temperature among the cosines of x_b with all rows of y; both [B, d].
+
+    Source: van den Oord, Li and Vinyals, "Representation Learning with Contrastive Predictive Coding", 2018.
+    """
+    cosines = F.normalize(x, dim=1) @ F.normalize(y, dim=1).T
+    return F.cross_entropy(cosines / temperature, torch.arange(len(x), device=x.device))

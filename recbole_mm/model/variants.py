@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
+import torch
 from torch import Tensor, nn
 
 from recbole_mm.model.catalogue import Catalogue
@@ -29,7 +30,7 @@ def with_movies(model: Model, vectors: Mapping[str, Tensor]) -> Model:
         InputError: an unknown modality, or vectors of another shape than the model was trained on.
     """
     number = max((len(rows) for rows in vectors.values()), default=0)
-    larger = _variant(model, model.catalogue.with_movies(vectors, number), lambda task: task.with_movies(number))
+    larger = _variant(model, model.catalogue.with_movies(vectors, number))
     larger.n_items = model.n_items + number
     larger.users = model.users.with_catalogue(larger.n_items)
     return larger
@@ -41,9 +42,13 @@ def with_people(model: Model, liked: Sequence[Sequence[int]], disliked: Sequence
     Args:
         liked, disliked: for each of the R people, ids of movies.
     """
-    others = _variant(model, model.catalogue, lambda task: task.with_people(len(liked)))
+    others = _with_tasks(model, lambda task: task.with_people(len(liked)))
     others.n_users = len(liked)
     others.users = Users.of_people(liked, disliked, model.n_items).to(model.catalogue.has_ratings.device)
+    with torch.no_grad():
+        encoded = replace(model.encoded(), users=others.users)  # the movies are the same: they are not encoded again
+        states = {name: task.state(encoded) for name, task in others.learned_tasks.items()}
+    others.use_encoded(replace(encoded, states=states))
     return others
 
 
@@ -63,7 +68,15 @@ def with_presence(model: Model, present: Mapping[str, Tensor]) -> Model:
 
 def without_ratings(model: Model) -> Model:
     """The model in which every movie is cold: it loses all that was learned from its ratings."""
-    return _variant(model, model.catalogue.without_ratings(), lambda task: task.without_ratings())
+    return _variant(model, model.catalogue.without_ratings())
+
+
+def without_raters(model: Model) -> Model:
+    """The model with the same predictions, which no longer needs to know who rated which movie in training.
+
+    Its users keep their profiles; `with_people` gives it others.
+    """
+    return _with_tasks(model, lambda task: task.without_raters())
 
 
 def with_candidates(model: Model, other: Model) -> Model:
@@ -77,12 +90,16 @@ def with_candidates(model: Model, other: Model) -> Model:
     return mixed
 
 
-def _variant(model: Model, catalogue: Catalogue, change: Callable[[Task], Task] = lambda task: task) -> Model:
-    """The model with another catalogue and changed tasks."""
-    other = shared_copy(model)
+def _variant(model: Model, catalogue: Catalogue) -> Model:
+    """The model with another catalogue."""
+    other = _with_tasks(model, lambda task: task.with_catalogue(catalogue))
     other.catalogue = catalogue
-    other.tasks = nn.ModuleDict()
-    for name, task in model.learned_tasks.items():
-        other.tasks[name] = change(task)
+    return other
+
+
+def _with_tasks(model: Model, change: Callable[[Task], Task]) -> Model:
+    """The model with changed tasks."""
+    other = shared_copy(model)
+    other.tasks = nn.ModuleDict({name: change(task) for name, task in model.learned_tasks.items()})
     other.use_encoded(None)
     return other

@@ -4,29 +4,34 @@ from __future__ import annotations
 
 import math
 import os
+import random
 import secrets
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from inspect import signature
+from pathlib import Path
 from time import perf_counter
 
 import numpy as np
 import torch
 from recbole.data.dataloader import FullSortEvalDataLoader
+from recbole.data.transform import construct_transform
 from recbole.model.abstract_recommender import AbstractRecommender
 from recbole.utils import get_local_time
 
 from recbole_mm import compat
 from recbole_mm.data.catalogue_loader import CatalogueLoader
-from recbole_mm.data.dataloader import EvaluationData
+from recbole_mm.data.dataloader import EvaluationData, loaders_of
 from recbole_mm.errors import InputError
 from recbole_mm.evaluation.families import FAMILIES
 from recbole_mm.evaluation.metrics import UserEvaluator
 from recbole_mm.training import distributed
+from recbole_mm.training.builtin_state import StateOutsideWeights
 from recbole_mm.training.checkpoint import load_checkpoint, restore, save_checkpoint
 from recbole_mm.training.checkpoint_checks import check_optimizer
 from recbole_mm.training.last import best_of, check_best, copy_best, find, is_last, last_of, link
+from recbole_mm.training.log import CountedFromOne
+from recbole_mm.training.recbole_errors import errors_of_recbole
 
 # A bar for each evaluation of a second would bury the log; from this many batches on it is worth one.
 LONG_EVALUATION = 50
@@ -42,7 +47,10 @@ class EvaluationMixin:
         saves_last: save the last epoch too, beside the best one; a run sets it, and removes the file in the end.
         throughput: of the last evaluation: ``pairs`` rated a second, ``users`` ranked a second (with their metrics).
         data_fingerprint: set by quick_start; kept in checkpoints so that one is not applied to other data.
+        epochs_option: the option that says how many epochs are trained.
     """
+
+    epochs_option = "epochs"
 
     def __init__(self, config, model) -> None:
         self.processes = distributed.current()
@@ -59,9 +67,14 @@ class EvaluationMixin:
         self.saves_last = False
         self._best_epoch: int | None = None  # of `saved_model_file`
         self._candidates: torch.Tensor | None = None
+        self.logger = CountedFromOne(self.logger, {})
         self.evaluator = UserEvaluator(config)
         of_tasks = {task.family.name: task.family for task in config.task_classes}
         self.families = {**FAMILIES, **of_tasks}
+        self._transform = construct_transform(config)
+        self._outside_weights = StateOutsideWeights(model)
+        # RecVAE's trainer has two more, and puts them into the place of the first in turn.
+        self._optimizers = {key: one for key, one in vars(self).items() if isinstance(one, torch.optim.Optimizer)}
 
     # ------------------------------------------------------------------ training
 
@@ -83,34 +96,18 @@ class EvaluationMixin:
     def _train_epoch(self, train_data, epoch_idx, loss_func=None, show_progress=False):
         start = perf_counter()
         self._seed_epoch(train_data, epoch_idx)
-        with self._asking_for_fields(train_data):
+        held = tuple(loaders_of(train_data)[0].dataset.inter_feat.columns)
+        with errors_of_recbole(self.config, "train", held):
             losses = super()._train_epoch(train_data, epoch_idx, loss_func, show_progress)
-        self._end_epoch({"epoch": epoch_idx, "seconds": perf_counter() - start, "losses": _by_name(losses)})
+        self._end_epoch({"epoch": epoch_idx + 1, "seconds": perf_counter() - start, "losses": _by_name(losses)})
         return losses
 
     def _end_epoch(self, measured: dict) -> None:
         """Note what an epoch was like; it is saved here if no validation follows."""
         self.history.append(measured)
         self.check_finite(measured["losses"])
-        if self.eval_step > 0 and (measured["epoch"] + 1) % self.eval_step:
-            self._save_last(measured["epoch"])
-
-    @contextmanager
-    def _asking_for_fields(self, data) -> Iterator[None]:
-        """A field that a model of RecBole asks its batches for and that they lack, as one line that names options."""
-        try:
-            yield
-        except KeyError as error:
-            field = str(error).strip("'")
-            fields = {self.config[name] for name in self.config.parameters["Dataset"] if name.endswith("_FIELD")}
-            prefix = self.config["NEG_PREFIX"]
-            if field not in fields and not field.startswith(prefix):
-                raise
-            held = ", ".join(data.dataset.inter_feat.columns)
-            raise InputError(
-                f"{self.config['model']} asks for field '{field}', but this run's data have {held}; check the options "
-                f"load_col, train_neg_sample_args, threshold and LABEL_FIELD"
-            ) from error
+        if self.eval_step > 0 and measured["epoch"] % self.eval_step:
+            self._save_last(measured["epoch"] - 1)
 
     def train_epoch(self, train_data, epoch: int) -> float:
         """One epoch without validation, for measurements; returns its seconds."""
@@ -123,13 +120,7 @@ class EvaluationMixin:
         Ranks draw numbers of their own, but share out the same batches, whose order is the loader's generator's.
         """
         self.epoch = epoch_idx
-        seed = own = _seed_of(self.config["seed"], epoch_idx)
-        if self.processes.rank:
-            own = _seed_of(self.config["seed"], epoch_idx, self.processes.rank)
-        torch.manual_seed(own)
-        np.random.seed(own)  # noqa: NPY002 - RecBole's samplers draw from it
-        if train_data.generator is not None:
-            train_data.generator.manual_seed(seed)
+        seed_epoch(self.config["seed"], epoch_idx, train_data, self.processes.rank)
 
     def _check_nan(self, loss: torch.Tensor) -> None:
         if not torch.isfinite(loss):
@@ -147,6 +138,9 @@ class EvaluationMixin:
         for name, weight in self.model.named_parameters():
             if not torch.isfinite(weight).all():
                 raise InputError(self._diverged(f"weight '{name}'", math.nan))
+
+    def _generate_train_loss_output(self, epoch_idx, s_time, e_time, losses) -> str:
+        return super()._generate_train_loss_output(epoch_idx + 1, s_time, e_time, losses)
 
     def _check_metrics(self, score: float, result: dict[str, float]) -> None:
         """The chosen metric must be a number; another may be NaN where the part cannot give it, but not from now on."""
@@ -169,7 +163,7 @@ class EvaluationMixin:
         if not os.path.isfile(self.saved_model_file):
             good = "no checkpoint was saved yet"
         return (
-            f"{what} is {number} in epoch {self.epoch}; lower learning_rate (now {self.learning_rate:g}) or set "
+            f"{what} is {number} in epoch {self.epoch + 1}; lower learning_rate (now {self.learning_rate:g}) or set "
             f"clip_grad_norm: {{max_norm: 1}}; {good}"
         )
 
@@ -182,7 +176,7 @@ class EvaluationMixin:
             self.history[-1]["valid"] = dict(result)
             self._check_metrics(score, result)
         for name, value in result.items():
-            self.tensorboard.add_scalar(f"Valid/{name}", value, self.history[-1]["epoch"] if self.history else 0)
+            self.tensorboard.add_scalar(f"Valid/{name}", value, self.history[-1]["epoch"] - 1 if self.history else 0)
         return score, result
 
     def _ranks_by_pairs(self) -> bool:
@@ -212,9 +206,12 @@ class EvaluationMixin:
         if load_best_model:
             self.load_weights(model_file or self.saved_model_file)
         self.model.eval()
+        # Sampled candidates (uni100), KTUP and Random draw: each evaluation of the same weights has the same result.
+        _seed_all(self.config["seed"])
         result: dict[str, float] = {}
-        for name, metrics in self.config["metrics_of"].items():
-            result.update(self.families[name].evaluate(self, eval_data, metrics, show_progress))
+        with errors_of_recbole(self.config, "be evaluated"):
+            for name, metrics in self.config["metrics_of"].items():
+                result.update(self.families[name].evaluate(self, eval_data, metrics, show_progress))
         return result
 
     @torch.no_grad()
@@ -259,8 +256,9 @@ class EvaluationMixin:
     def predict_pairs(self, predict: Callable[..., torch.Tensor], rows) -> torch.Tensor:
         """``predict`` of each row of a part, [n], in batches; the ranks share the rows."""
         step, own = max(1, self.config["eval_batch_size"]), self.processes.part_of(len(rows))
-        starts = range(own.start, own.stop, step)
-        parts = (rows[first : min(first + step, own.stop)].to(self.device) for first in starts)
+        batches = (rows[first : min(first + step, own.stop)] for first in range(own.start, own.stop, step))
+        # As RecBole's loaders do: SHAN reads a sequence that its transform adds.
+        parts = (self._transform(rows, batch).to(self.device) for batch in batches)
         predicted = torch.cat([predict(part).view(-1) for part in parts])
         self._check_predictions(predicted, "a predicted value")
         return self.processes.concatenate(predicted, len(rows))
@@ -312,8 +310,8 @@ class EvaluationMixin:
             "cur_step": self.cur_step,
             "best_valid_score": float(self.best_valid_score),
             "state_dict": dict(self.model.state_dict()),
-            "other_parameter": self.model.other_parameter() or {},
-            "optimizer": self.optimizer.state_dict(),
+            "other_parameter": _without_modules(self.model.other_parameter() or {}),
+            "optimizer": self._optimizers["optimizer"].state_dict(),
             "data": self.data_fingerprint,
             "training": self.training_state(),
         }
@@ -339,27 +337,43 @@ class EvaluationMixin:
         if not self.processes.rank:
             last_of(self.saved_model_file).unlink(missing_ok=True)
 
+    def remove_files(self) -> None:
+        """Remove the run's checkpoints: another training takes its place."""
+        self.remove_last()
+        if not self.processes.rank:
+            Path(self.saved_model_file).unlink(missing_ok=True)
+
     def _not_saved(self, path: str, epoch: int, error: OSError | RuntimeError) -> str:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else " ".join(str(error).split())
         kept = "none was saved before"
         if os.path.isfile(path):
             kept = "the file still holds an epoch before it: go on from it with --resume"
         return (
-            f"{path}: the checkpoint of epoch {epoch} cannot be written ({reason[:160]}); {kept}; free some space, or "
-            f"choose another checkpoint_dir"
+            f"{path}: the checkpoint of epoch {epoch + 1} cannot be written ({reason[:160]}); {kept}; free some "
+            f"space, or choose another checkpoint_dir"
         )
 
     def training_state(self) -> dict:
         """What going on training needs beyond weights and optimiser."""
-        return {}
+        others = {key: one.state_dict() for key, one in self._optimizers.items() if key != "optimizer"}
+        return {"attributes": self._outside_weights.changed(), "optimizers": others}
 
     def check_training_state(self, path: str, state: dict) -> None:
         """Refuse what `load_training_state` cannot take."""
-        if state:
-            raise InputError(f"{path}: 'training' holds what this model does not keep; train again")
+        others = state.get("optimizers")
+        if set(state) != {"attributes", "optimizers"} or not isinstance(others, dict):
+            raise InputError(f"{path}: 'training' is not what this model's training keeps; train again")
+        if set(others) != set(self._optimizers) - {"optimizer"}:
+            raise InputError(f"{path}: 'training' is not what this model's training keeps; train again")
+        self._outside_weights.check(path, state["attributes"])
+        for key, kept in others.items():
+            check_optimizer(path, self._optimizers[key], kept)
 
     def load_training_state(self, state: dict) -> None:
         """Inverse of `training_state`."""
+        self._outside_weights.put(state["attributes"])
+        for key, kept in state["optimizers"].items():
+            self._optimizers[key].load_state_dict(kept)
 
     def load_weights(self, path: str) -> dict:
         """Put the weights of a checkpoint into the model; see `recbole_mm.training.checkpoint.restore`."""
@@ -376,9 +390,14 @@ class EvaluationMixin:
         better goes to this run's own file, which starts as a copy of the best epoch.
         """
         checkpoint = self._resume(resume_file)
+        if self.start_epoch >= self.epochs < self.config[self.epochs_option]:
+            raise InputError(
+                f"{resume_file}: a {self.config['model']} is trained in one epoch; nothing is left to resume"
+            )
         if self.start_epoch >= self.epochs:
             raise InputError(
-                f"{resume_file}: has {self.start_epoch} epochs behind it; give --epochs above that to go on training"
+                f"{resume_file}: has {self.start_epoch} epochs behind it; give --{self.epochs_option} above that to go "
+                f"on training"
             )
         if not is_last(resume_file):
             self._save_checkpoint(checkpoint["epoch"], verbose=False)
@@ -409,17 +428,36 @@ class EvaluationMixin:
             self.processes.on_rank_zero(lambda: check_best(path))
         self.start_epoch = checkpoint["epoch"] + 1
         self.optimizer.load_state_dict(checkpoint["optimizer"])
-        for group in self.optimizer.param_groups:
-            group.update(lr=self.learning_rate, weight_decay=self.weight_decay)
         self.load_training_state(checkpoint["training"])
+        for optimizer in self._optimizers.values():
+            for group in optimizer.param_groups:
+                group.update(lr=self.learning_rate, weight_decay=self.weight_decay)
         self.cur_step = checkpoint["cur_step"]
         self.best_valid_score = checkpoint["best_valid_score"]
-        self.logger.info(f"{path}: training goes on from epoch {self.start_epoch}")
+        self.logger.info(f"{path}: training goes on from epoch {self.start_epoch + 1}")
         return checkpoint
+
+
+def seed_epoch(seed: int, epoch: int, train_data, rank: int = 0) -> None:
+    """Seed every generator that an epoch of training draws from.
+
+    Args:
+        rank: of this process; its own numbers differ from those of the others, but for the order of the batches.
+    """
+    _seed_all(_seed_of(seed, epoch, rank) if rank else _seed_of(seed, epoch))
+    for loader in loaders_of(train_data):
+        if loader.generator is not None:
+            loader.generator.manual_seed(_seed_of(seed, epoch))
 
 
 def _seed_of(*numbers: int) -> int:
     return int(np.random.SeedSequence(numbers).generate_state(1)[0])
+
+
+def _seed_all(seed: int) -> None:
+    torch.manual_seed(seed)
+    np.random.seed(seed)  # noqa: NPY002 - RecBole's samplers draw from it
+    random.seed(seed)  # DGCF and the masks of sequences draw from this
 
 
 def _as_bytes(text: np.ndarray) -> np.ndarray:
@@ -430,5 +468,15 @@ def _as_bytes(text: np.ndarray) -> np.ndarray:
 def _by_name(losses) -> dict[str, float]:
     if isinstance(losses, dict):
         return losses
-    parts = losses if isinstance(losses, tuple) else (losses,)
+    parts = _flat(losses)
     return {"loss" if len(parts) == 1 else f"loss_{i + 1}": float(part) for i, part in enumerate(parts)}
+
+
+def _flat(losses) -> list:
+    """MKR and KGAT train on ratings and on triples in turn, and each can have losses in parts."""
+    return [part for one in losses for part in _flat(one)] if isinstance(losses, tuple) else [losses]
+
+
+def _without_modules(parameters: dict) -> dict:
+    """SASRecF and others name a part of their network, whose weights are among the model's already."""
+    return {name: value for name, value in parameters.items() if not isinstance(value, torch.nn.Module)}

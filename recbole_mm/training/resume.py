@@ -13,7 +13,16 @@ from recbole_mm.training.checkpoint import load_checkpoint
 from recbole_mm.training.last import AUTO
 
 RUNNING_OPTIONS = {
-    *("epochs", "stopping_step", "eval_step", "learning_rate", "weight_decay", "clip_grad_norm"),
+    *(
+        "epochs",
+        "pretrain_epochs",
+        "save_step",
+        "stopping_step",
+        "eval_step",
+        "learning_rate",
+        "weight_decay",
+        "clip_grad_norm",
+    ),
     *("train_batch_size", "eval_batch_size", "worker", "gpu_id", "use_gpu", "data_path", "checkpoint_dir"),
     *("metrics", "topk", "valid_metric", "metric_decimal_place", "loss_decimal_place", "eval_args"),
     *("result_file", "predictions_file", "resume", "evaluate", "config_files", "show_progress", "state"),

@@ -6,13 +6,14 @@ from time import perf_counter
 
 import torch
 from recbole.data.interaction import Interaction
-from recbole.trainer import Trainer
+from recbole.trainer import PretrainTrainer, Trainer
 from recbole.utils import get_trainer
 from torch.nn.utils import clip_grad_norm_
 from tqdm import tqdm
 
 from recbole_mm.training.checkpoint_checks import check_trained
 from recbole_mm.training.evaluation import EvaluationMixin
+from recbole_mm.training.pretraining import PretrainingMixin
 
 
 class WeightAverage:
@@ -81,7 +82,7 @@ class MultitaskTrainer(EvaluationMixin, Trainer):
         totals: dict[str, torch.Tensor] = {}
         bar = tqdm(
             train_data,
-            desc=f"Train {epoch_idx:>4}",
+            desc=f"Train {epoch_idx + 1:>4}",
             leave=False,
             ncols=100,
             disable=None if show_progress else True,  # None: no bar where there is no terminal
@@ -105,7 +106,7 @@ class MultitaskTrainer(EvaluationMixin, Trainer):
         statistics = self.processes.mean(self.model.pop_statistics())
         self.average.enter()
         self._end_epoch(
-            {"epoch": epoch_idx, "seconds": perf_counter() - start, "losses": means, "statistics": statistics}
+            {"epoch": epoch_idx + 1, "seconds": perf_counter() - start, "losses": means, "statistics": statistics}
         )
         return {**means, **statistics}
 
@@ -128,7 +129,7 @@ class MultitaskTrainer(EvaluationMixin, Trainer):
     def _generate_train_loss_output(self, epoch_idx, s_time, e_time, losses) -> str:
         decimals = self.config["loss_decimal_place"] or 4
         named = ", ".join(f"{name}: {value:.{decimals}f}" for name, value in losses.items())
-        return f"epoch {epoch_idx} training [time: {e_time - s_time:.2f}s, {named}]"
+        return f"epoch {epoch_idx + 1} training [time: {e_time - s_time:.2f}s, {named}]"
 
     def _add_train_loss_to_tensorboard(self, epoch_idx, losses, tag="Loss/Train") -> None:
         for name, value in losses.items():
@@ -140,4 +141,5 @@ def build_trainer(config, model):
     if config.is_multitask:
         return MultitaskTrainer(config, model)
     base = get_trainer(config["MODEL_TYPE"], config["model"])
-    return type(base.__name__, (EvaluationMixin, base), {})(config, model)
+    mixins = (EvaluationMixin, PretrainingMixin) if issubclass(base, PretrainTrainer) else (EvaluationMixin,)
+    return type(base.__name__, (*mixins, base), {})(config, model)

@@ -7,6 +7,7 @@ import torch
 from recbole.data import create_dataset
 
 from recbole_mm.config.config import Config
+from recbole_mm.data.atomic import check_atomic_files
 from recbole_mm.data.dataset import MultimodalDataset, same_movie_groups
 from recbole_mm.data.splits import build_split
 from recbole_mm.errors import InputError
@@ -131,3 +132,37 @@ def test_ranking_candidates_of_cold_movies(planted):
     session.model.eval()
     _, scores, _, _ = session.trainer._full_sort_batch_eval(batch)
     assert torch.isinf(scores[:, ~candidates]).all() and torch.isfinite(scores[:, candidates]).all()
+
+
+def label(planted, parts) -> None:
+    planted.ratings["x_label:token"] = parts
+    planted.write()
+
+
+@pytest.mark.parametrize("model", ["MMFS", "BPR", "FM"])
+def test_a_published_split_is_kept_to_the_row(planted, model):
+    parts = np.random.default_rng(5).choice([0, 1, 2], len(planted.ratings), p=[0.7, 0.1, 0.2])
+    label(planted, parts)
+    split = split_of(planted, model=model, protocol="published")
+    times = planted.ratings["timestamp:float"].to_numpy()
+    for number, part in enumerate((split.train, split.valid, split.test)):
+        assert row_numbers(part) == sorted(times[parts == number])
+        assert "x_label" not in part.inter_feat.columns and "x_label" not in part.field2type
+
+
+@pytest.mark.parametrize("word", ["3", "", "train"])
+def test_a_part_that_there_is_not_names_the_line(planted, word):
+    parts = ["0", "1", "2", *["0"] * (len(planted.ratings) - 3)]
+    parts[6] = word
+    label(planted, parts)
+    with pytest.raises(InputError, match=f"planted.inter: line 8: x_label is '{word}', but split_by label takes 0"):
+        check_atomic_files(Config("MMFS", planted.name, config_dict=planted.options(protocol="published")))
+
+
+def test_a_published_split_needs_its_column_and_all_parts(planted):
+    config = Config("MMFS", planted.name, config_dict=planted.options(protocol="published"))
+    with pytest.raises(InputError, match="no field 'x_label' in the header"):
+        check_atomic_files(config)
+    label(planted, [0] * 1700 + [1] * 100)
+    with pytest.raises(InputError, match="protocol 'published' leaves no test row"):
+        split_of(planted, protocol="published")

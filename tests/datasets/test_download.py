@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from recbole_mm.cli.main import main
-from recbole_mm.datasets import download
+from recbole_mm.datasets import download, latest_small
 from recbole_mm.datasets.download import TRIES, RemoteFile, fetch
 from recbole_mm.datasets.mmtf_14k import build as mmtf_14k
 from recbole_mm.errors import InputError
@@ -182,6 +182,33 @@ class TestReleases:
         assert "http://127.0.0.1:9/record: cannot be read" in said and said.count("\n") == 1
         assert "Without a network: on another machine, download the files of https://zenodo.org/records/" in said
         assert not (tmp_path / "dataset").exists()
+
+
+class TestLatestSmall:
+    """``recbole-mm prepare mmtf-14k-small --download``."""
+
+    def command(self, folder: Path) -> list[str]:
+        places = ["--ratings", str(folder / "ml"), "--out", str(folder / "dataset")]
+        return ["prepare", "mmtf-14k-small", "--download", *places]
+
+    def test_is_fetched_then_built(self, server: Server, tmp_path: Path, monkeypatch, capsys) -> None:
+        ratings = "userId,movieId,rating,timestamp\n1,367,4.5,1500000000\n2,367,0.5,1500000001\n1,999999,1,5\n"
+        movies = 'movieId,title,genres\n367,"Mask, The (1994)",Comedy\n'
+        files = {"ml-latest-small/ratings.csv": ratings, "ml-latest-small/movies.csv": movies}
+        server.files["small.zip"] = zip_bytes(files)
+        monkeypatch.setattr(latest_small, "LATEST", RemoteFile(server.url("small.zip"), "ml-latest-small.zip"))
+        assert main(self.command(tmp_path)) == 0
+        assert [path.name for path in (tmp_path / "ml").iterdir()] == ["ml-latest-small.zip"]
+        said = capsys.readouterr().out
+        assert "no published MD5" in said and "ratings: 2 of 2 users; 1 of other movies" in said
+        assert "2017-07" in (tmp_path / "dataset" / "mmtf-14k-small" / "RATINGS.md").read_text()
+
+    def test_no_network(self, server: Server, tmp_path: Path, monkeypatch, capsys) -> None:
+        monkeypatch.setattr(latest_small, "LATEST", RemoteFile("http://127.0.0.1:9/a.zip", "a.zip"))
+        assert main(self.command(tmp_path)) == 2
+        said = capsys.readouterr().err
+        assert "cannot be reached" in said and "Without a network: on another machine, download" in said
+        assert said.count("\n") == 1 and not (tmp_path / "dataset" / "mmtf-14k-small").exists()
 
 
 def zip_bytes(files: dict[str, str]) -> bytes:

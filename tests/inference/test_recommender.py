@@ -7,6 +7,7 @@ import torch
 
 from recbole_mm.errors import InputError
 from recbole_mm.inference.recommender import Recommender
+from recbole_mm.inference.served import ServedData
 from recbole_mm.training.session import Config, prepare_session
 
 
@@ -44,7 +45,7 @@ def test_the_list_of_each_user_is_the_one_that_was_evaluated(planted, monkeypatc
     session.trainer.eval_collector.data_collect(session.train_data)
     result = session.trainer.evaluate(session.test_data, load_best_model=False)
 
-    recommender = Recommender(session.model.eval(), session.split.train, session.split, config)
+    recommender = Recommender(session.model.eval(), ServedData.of_run(session.split.train, session.split, config))
     tokens = session.split.test.field2id_token
     users = tokens["user_id"][session.test_data.ranking.uid_list]
     among = None if session.split.cold_items is None else list(tokens["item_id"][session.split.cold_items.test])
@@ -99,9 +100,9 @@ def test_predicted_ratings_are_those_of_the_model(recommender_of, model, options
     recommender = recommender_of(model, **options)
     pairs = recommender.predict(["u1", "u7", "u1"], ["m3", "m4", "m5"])
     assert pairs[["user_id", "item_id"]].to_numpy().tolist() == [["u1", "m3"], ["u7", "m4"], ["u1", "m5"]]
-    ids = recommender._dataset.field2token_id
-    given = {name: [ids[name][token] for token in pairs[name]] for name in ("user_id", "item_id")}
-    interaction = recommender._interaction(users=given["user_id"], items=given["item_id"])
+    data = recommender._data
+    given = {"users": data.users.resolve(pairs["user_id"]), "items": data.movies.resolve(pairs["item_id"])}
+    interaction = data.interaction(torch.device("cpu"), **given)
     with torch.no_grad():
         assert pairs["rating"].tolist() == recommender.model.predict_rating(interaction).tolist()
     assert pairs["rating"].between(1, 5).all()
@@ -154,19 +155,19 @@ def test_nobody_in_particular_gets_what_is_popular(recommender):
 
 
 def raw_vectors(recommender, item: int) -> dict[str, list]:
-    modalities = recommender._dataset.modalities
-    return {
-        name: [modality.values[item].tolist() if modality.present[item] else None]
-        for name, modality in modalities.items()
-    }
+    """From the standardised vectors of the model, without rotation."""
+    fields = recommender.model.catalogue.fields()
+    raw = {name: field.vectors * field.standardizer.scale + field.standardizer.mean for name, field in fields.items()}
+    return {name: [raw[name][item].tolist() if field.present[item] else None] for name, field in fields.items()}
 
 
 @pytest.mark.parametrize("model, options", [("MMASP", {}), ("MMFS", {"paper": True})])
 def test_an_added_movie_is_what_a_cold_movie_with_its_vectors_is(recommender_of, model, options):
     recommender = recommender_of(model, protocol="cold-item", **options)
     cold = (~recommender.model.catalogue.has_ratings).nonzero()[:, 0][1:].tolist()
-    both = next(item for item in cold if all(m.present[item] for m in recommender._dataset.modalities.values()))
-    one = next(item for item in cold if not recommender._dataset.modalities["audio"].present[item])
+    fields = recommender.model.catalogue.fields()
+    both = next(item for item in cold if all(field.present[item] for field in fields.values()))
+    one = next(item for item in cold if not fields["audio"].present[item])
     old_movies = recommender.movies["item_id"]
     before = recommender.recommend(recommender.users, k=5)
     for item in (both, one):
@@ -349,7 +350,7 @@ def test_without_titles_movies_are_named_by_their_ids(planted):
     )
     config = Config("MMFS", planted.name, config_dict=options)
     session = prepare_session(config)
-    recommender = Recommender(session.model.eval(), session.split.train, session.split, config)
+    recommender = Recommender(session.model.eval(), ServedData.of_run(session.split.train, session.split, config))
     assert (recommender.movies["title"] == recommender.movies["item_id"]).all()
     assert recommender.movies["year"].isna().all()
     assert (

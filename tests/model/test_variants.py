@@ -87,6 +87,9 @@ def test_candidates_of_another_meet_the_users_as_they_are(model):
     other = variants.with_modalities(model, ["text"])
     mixed = variants.with_candidates(model, other).encoded()
     mine, theirs = model.encoded(), other.encoded()
-    assert mixed.users is mine.users and mixed.states["rating"] is mine.states["rating"]
+    assert mixed.users is mine.users and mixed.states["rating"].profiles is mine.states["rating"].profiles
+    regression = mixed.states["rating"].regression
+    assert regression.users is mine.states["rating"].regression.users
+    assert regression.movies is theirs.states["rating"].regression.movies
     assert mixed.states["ranking"].queries is mine.states["ranking"].queries
     assert mixed.movies is theirs.movies and mixed.states["ranking"].movies is theirs.states["ranking"].movies

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from recbole_mm.config.options.multimodal import BM3, FREEDOM, LATTICE, MGCN, MMGCN, SMORE, VBPR
 from recbole_mm.config.options.option import (
     ABOVE_0,
     AT_LEAST_0,
@@ -102,6 +103,18 @@ RATING_TASK = Section(
             range=FROM_0_BELOW_1,
             help="Dropout of the product of these vectors.",
         ),
+        Option(
+            "regression_weight",
+            default=0.4,
+            range=FROM_0_BELOW_1,
+            help="Weight of the user's regression on content, in closed form, in the predicted rating; 0: none.",
+        ),
+        Option(
+            "regression_components",
+            default=64,
+            range=AT_LEAST_1,
+            help="Principal components of all vectors that this regression reads.",
+        ),
     ),
 )
 
@@ -148,6 +161,13 @@ RANKING_TASK = Section(
             former=("ranking_linear_weight",),
             help="Weight of closed-form item-to-item scores (EASE) in the ranking; 0: none. They take a movies x "
             "movies matrix.",
+        ),
+        Option(
+            "ease_content_weight",
+            default=100.0,
+            range=AT_LEAST_0,
+            help="Weight of the kernel of content among these scores; 0: ratings alone, and no such score for a movie "
+            "that nobody rated.",
         ),
         Option(
             "ranking_batch_size",
@@ -270,16 +290,6 @@ SVDPP = Section(
     ),
 )
 
-VBPR = Section(
-    "Factorisation",
-    (
-        Option("embedding_size", default=64, help="Length of the vectors of users and movies."),
-        Option("content_size", default=64, help="Length of the projection of a movie's vectors."),
-        Option("reg_weight", default=0.001, help="L2 penalty on the vectors of a batch."),
-        Option("learning_rate", default=0.001, help="Step size of the optimiser."),
-    ),
-)
-
 DENSE_LIMIT = Option(
     "dense_limit",
     default=16000,
@@ -381,6 +391,30 @@ MODEL_OPTIONS: dict[str, ModelOptions] = {
         "matrix factorisation and a projection of the movies' vectors, learned from pairs "
         "(recbole_mm/model/multimodal/vbpr.py).",
         (VBPR,),
+    ),
+    "FREEDOM": ModelOptions(
+        "LightGCN on a part of the pairs, and a frozen graph of movies (recbole_mm/model/multimodal/freedom.py).",
+        (FREEDOM,),
+    ),
+    "LATTICE": ModelOptions(
+        "LightGCN and a learned graph of movies (recbole_mm/model/multimodal/lattice.py).",
+        (LATTICE,),
+    ),
+    "BM3": ModelOptions(
+        "users, movies and content predict each other without negatives (recbole_mm/model/multimodal/bm3.py).",
+        (BM3,),
+    ),
+    "MGCN": ModelOptions(
+        "LightGCN and identities that content has filtered (recbole_mm/model/multimodal/mgcn.py).",
+        (MGCN,),
+    ),
+    "SMORE": ModelOptions(
+        "LightGCN and modalities that are fused as spectra (recbole_mm/model/multimodal/smore.py).",
+        (SMORE,),
+    ),
+    "MMGCN": ModelOptions(
+        "each modality is propagated on the training pairs (recbole_mm/model/multimodal/mmgcn.py).",
+        (MMGCN,),
     ),
 }
 """Model -> its options. A model that is not here has them in properties/model/NAME.yaml alone (docs/extending.md)."""

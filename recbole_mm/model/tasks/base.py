@@ -136,14 +136,18 @@ class Task(nn.Module, ABC):
 
     # ------------------------------------------------------------------ the same weights for others
 
-    def with_movies(self, number: int) -> Task:
-        """The task for a catalogue with more movies at its end, which nobody has rated."""
+    def with_catalogue(self, catalogue: Catalogue) -> Task:
+        """The task for another catalogue.
+
+        Args:
+            catalogue: the same movies, perhaps with more at its end, with fewer vectors or without ratings.
+        """
         return self
 
     def with_people(self, number: int) -> Task:
         """The task for other users, who were not in training."""
         return self
 
-    def without_ratings(self) -> Task:
-        """The task as if nobody had rated any movie."""
+    def without_raters(self) -> Task:
+        """The task with the same predictions, which no longer needs to know who rated which movie in training."""
         return self

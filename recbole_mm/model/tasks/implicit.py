@@ -103,6 +103,18 @@ class TwoWayImplicit(nn.Module):
         others.user = without_rows(self.user, number)
         return others
 
+    def without_raters(self) -> TwoWayImplicit:
+        """The same predictions without the training rows: what the users who rated m add to q_m is in i_m."""
+        other = shared_copy(self)
+        with torch.no_grad():
+            raters = self.history.sums_over_users(self.rater)
+            item = self.item + raters / _root(self.history.item_counts[:, None])
+        other.item = nn.Parameter(item, requires_grad=False)
+        other.rater = without_rows(self.rater, 1)
+        nobody = UserHistories.of_people([[]], len(item))
+        other.history = nobody.to(item.device)
+        return other
+
 
 def _without(sums: Tensor, own_row: Tensor, own: Tensor) -> Tensor:
     return torch.addcmul(sums, own_row, own, value=-1)

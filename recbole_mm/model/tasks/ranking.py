@@ -55,7 +55,8 @@ class RankingTask(Task):
     """score(u, m) = Q(u) · c(m) + b(m) + w · EASE(u, m)
 
     The first two terms come from `RankingHead`. They learn by predicting one half of a user's movies from the other
-    half, for users drawn at random. EASE is solved once from the training rows and is in no loss.
+    half, for users drawn at random. EASE is solved once from the training rows and the vectors and is in no loss; for a
+    movie without training ratings it is a regression on content.
 
     Attributes:
         ease: None with ``ease_weight: 0``.
@@ -77,7 +78,8 @@ class RankingTask(Task):
         self.ease = None
         if self.ease_weight:
             users, items = (dataset.inter_feat[field].numpy() for field in (dataset.uid_field, dataset.iid_field))
-            self.ease = EASE(users, items, dataset.user_num, dataset.item_num)
+            content, has_ratings = catalogue.content(), catalogue.has_ratings
+            self.ease = EASE(users, items, dataset.user_num, content, has_ratings, config["ease_content_weight"])
 
     @classmethod
     def weight(cls, config) -> float:
@@ -152,18 +154,14 @@ class RankingTask(Task):
 
     # ------------------------------------------------------------------ the same weights for others
 
-    def with_movies(self, number: int) -> RankingTask:
-        larger = shared_copy(self)
-        larger.head = shared_copy(self.head)
-        larger.head.residual = with_zero_rows(self.head.residual, number)
-        if self.ease is not None:
-            larger.ease = self.ease.with_movies(number)
-        return larger
-
-    def without_ratings(self) -> RankingTask:
+    def with_catalogue(self, catalogue: Catalogue) -> RankingTask:
         other = shared_copy(self)
+        more = len(catalogue) - len(self.head.residual)
+        if more:
+            other.head = shared_copy(self.head)
+            other.head.residual = with_zero_rows(self.head.residual, more)
         if self.ease is not None:
-            other.ease = self.ease.without_ratings()
+            other.ease = self.ease.with_catalogue(catalogue.content(), catalogue.has_ratings)
         return other
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -11,6 +13,7 @@ from torch.nn import functional as F
 from recbole_mm.data.dataset import MultimodalDataset
 from recbole_mm.evaluation.families import RATING
 from recbole_mm.model.catalogue import Catalogue
+from recbole_mm.model.closed_form.regression import RegressionState, UserRegression
 from recbole_mm.model.layers import Dropout
 from recbole_mm.model.losses import rating_loss
 from recbole_mm.model.sharing import shared_copy, without_rows
@@ -20,18 +23,22 @@ from recbole_mm.model.users import UserProfiles
 
 
 class RatingState(NamedTuple):
-    """P of every user, [U, m], and the implicit term's vectors, where the model has the term."""
+    """P of every user, [U, m], and what the implicit term and the regression need, where the model has them."""
 
     profiles: Tensor
     implicit: ImplicitState | None
+    regression: RegressionState | None
 
 
 class RatingTask(Task):
-    """y(u, m) = mu + b_u + MLP[P(u); z(m); P(u)⊙z(m)]        loss: mean squared error on the raw scale
+    """y(u, m) = mu + b_u + MLP[P(u); z(m); P(u)⊙z(m)] + ⟨p_u, q_m⟩        loss: mean squared error on the raw scale
 
     P(u) is the user's profile (`recbole_mm.model.users.UserProfiles`), in training without the target movie. There is
-    no bias of a movie: its representation says how good it is, for a cold movie too. A prediction is clipped to the
-    scale. With ``implicit_size`` the term of `TwoWayImplicit` is added.
+    no bias of a movie: its representation says how good it is, for a cold movie too. The last term is there with
+    ``implicit_size`` (`TwoWayImplicit`).
+
+    A prediction is (1 - w) y + w (mu + r), clipped to the scale, with w = ``regression_weight``. r is the closed form
+    of `UserRegression`, which has no loss.
 
     Attributes:
         mean_rating: mu, of the training rows.
@@ -57,9 +64,15 @@ class RatingTask(Task):
         self.head = RatingHead(size, config["rating_hidden_size"], config["dropout_prob"])
         # Zero at the start, so a user without training ratings keeps the bias 0.
         self.user_bias = nn.Parameter(torch.zeros(dataset.user_num)) if config["rating_bias"] else None
+        users, items = (dataset.inter_feat[field].numpy() for field in self.fields[:2])
+        self.regression_weight: float = config["regression_weight"]
+        self.regression = None
+        if self.regression_weight:
+            centred, is_liked = ratings.astype(np.float64) - ratings.mean(), ratings >= config["like_threshold"]
+            sizes = dataset.user_num, config["regression_components"]
+            self.regression = UserRegression(users, items, centred, is_liked, catalogue, *sizes)
         self.implicit = None
         if config["implicit_size"]:
-            users, items = (dataset.inter_feat[field].numpy() for field in self.fields[:2])
             sizes = dataset.user_num, dataset.item_num, config["implicit_size"]
             self.implicit = TwoWayImplicit(users, items, *sizes, config["implicit_dropout"])
 
@@ -82,15 +95,20 @@ class RatingTask(Task):
         return {self.name: self.loss_weight * rating_loss(predicted, rating)}
 
     def state(self, encoded: EncodedCatalogue) -> RatingState:
-        profiles = self.profiles(encoded.users, encoded.movies.of_task[self.name])
-        if self.implicit is None:
-            return RatingState(profiles, None)
-        return RatingState(profiles, self.implicit.state(encoded.users, encoded.has_identity))
+        implicit, regression = self.implicit, self.regression
+        return RatingState(
+            self.profiles(encoded.users, encoded.movies.of_task[self.name]),
+            None if implicit is None else implicit.state(encoded.users, encoded.has_identity),
+            None if regression is None else regression.state(encoded.catalogue, encoded.users),
+        )
 
     def with_candidates(self, state: RatingState, other: RatingState) -> RatingState:
-        if state.implicit is None or other.implicit is None:
-            return state
-        return RatingState(state.profiles, other.implicit._replace(users=state.implicit.users))
+        implicit, regression = state.implicit, state.regression
+        if implicit is not None and other.implicit is not None:
+            implicit = other.implicit._replace(users=implicit.users)
+        if regression is not None and other.regression is not None:
+            regression = other.regression._replace(users=regression.users)
+        return RatingState(state.profiles, implicit, regression)
 
     def predict(self, encoded: EncodedCatalogue, users: Tensor, items: Tensor) -> Tensor:
         """Predicted rating of each pair, clipped to the rating scale, [B]."""
@@ -100,17 +118,23 @@ class RatingTask(Task):
         """Predicted rating of each pair, not clipped, [B], so that ranking has no ties at the ends of the scale."""
         state, z = encoded.states[self.name], encoded.movies.of_task[self.name]
         rating = self._baseline(users) + self.head(state.profiles[users], z[items])
-        if self.implicit is None or state.implicit is None:
-            return rating
-        return rating + self.implicit.score(state.implicit, users, items)
+        if self.implicit is not None:
+            rating = rating + self.implicit.score(state.implicit, users, items)
+        return self._with_regression(rating, lambda part: part.score(state.regression, users, items))
 
     def score_catalogue(self, encoded: EncodedCatalogue, users: Tensor) -> Tensor:
         """`score` of every movie for each user, [R, N], as matrix products."""
         state, z = encoded.states[self.name], encoded.movies.of_task[self.name]
         ratings = self.head.score_catalogue(state.profiles[users], z) + self._baseline(users)[:, None]
-        if self.implicit is None or state.implicit is None:
+        if self.implicit is not None:
+            ratings = ratings + self.implicit.score_catalogue(state.implicit, users)
+        return self._with_regression(ratings, lambda part: part.score_catalogue(state.regression, users))
+
+    def _with_regression(self, ratings: Tensor, score: Callable[[UserRegression], Tensor]) -> Tensor:
+        if self.regression is None:
             return ratings
-        return ratings + self.implicit.score_catalogue(state.implicit, users)
+        closed_form = self.mean_rating + score(self.regression)
+        return torch.lerp(ratings, closed_form, self.regression_weight)
 
     def _baseline(self, users: Tensor) -> Tensor:
         """mu + b_u, [B]."""
@@ -124,14 +148,24 @@ class RatingTask(Task):
             others.user_bias = without_rows(self.user_bias, number)
         if self.implicit is not None:
             others.implicit = self.implicit.with_people(number)
+        if self.regression is not None:
+            others.regression = self.regression.with_people(number)
         return others
 
-    def with_movies(self, number: int) -> RatingTask:
+    def with_catalogue(self, catalogue: Catalogue) -> RatingTask:
+        larger = shared_copy(self)
+        if self.implicit is not None:
+            larger.implicit = self.implicit.with_movies(len(catalogue) - len(self.implicit.item))
+        if self.regression is not None:
+            larger.regression = self.regression.with_movies(len(catalogue) - len(self.regression.item_bias))
+        return larger
+
+    def without_raters(self) -> RatingTask:
         if self.implicit is None:
             return self
-        larger = shared_copy(self)
-        larger.implicit = self.implicit.with_movies(number)
-        return larger
+        other = shared_copy(self)
+        other.implicit = self.implicit.without_raters()
+        return other
 
 
 class RatingHead(nn.Module):

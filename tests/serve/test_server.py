@@ -8,11 +8,11 @@ from collections.abc import Iterator
 
 import pytest
 
-pytest.importorskip("flask", reason="the extra 'demo' is not installed")
-pytest.importorskip("waitress", reason="the extra 'demo' is not installed")
+pytest.importorskip("flask", reason="the extra 'serve' is not installed")
+pytest.importorskip("waitress", reason="the extra 'serve' is not installed")
 
-from recbole_mm.demo import server as demo_server
-from recbole_mm.demo.app import create_app
+from recbole_mm.serve import server
+from recbole_mm.serve.api import create_api
 
 SLOW = 300
 
@@ -23,13 +23,13 @@ def served(recommender):
 
     @contextlib.contextmanager
     def serve(**settings) -> Iterator[int]:
-        server = demo_server.create_server(create_app(recommender), "127.0.0.1", 0, **settings)
-        thread = threading.Thread(target=server.run, daemon=True)
+        listening = server.create_server(create_api(recommender), "127.0.0.1", 0, **settings)
+        thread = threading.Thread(target=listening.run, daemon=True)
         thread.start()
         try:
-            yield server.effective_port
+            yield listening.effective_port
         finally:
-            server.close()
+            listening.close()
 
     return serve
 
@@ -46,7 +46,7 @@ def seconds_of_a_page(port: int, patience: float = 20) -> float:
     start = time.perf_counter()
     with socket.create_connection(("127.0.0.1", port), patience) as one:
         one.settimeout(patience)
-        one.sendall(b"GET / HTTP/1.0\r\nHost: localhost\r\n\r\n")
+        one.sendall(b"GET /health HTTP/1.0\r\nHost: localhost\r\n\r\n")
         assert one.recv(15) == b"HTTP/1.0 200 OK"
     return time.perf_counter() - start
 
@@ -74,7 +74,7 @@ def test_as_many_as_the_server_takes_are_gone_after_the_time_limit(served):
 
 
 def test_a_request_that_arrives_byte_by_byte_has_a_time_limit_too(served, monkeypatch):
-    monkeypatch.setattr(demo_server, "REQUEST_SECONDS", 1)
+    monkeypatch.setattr(server, "REQUEST_SECONDS", 1)
     with served(cleanup_interval=1) as port, contextlib.ExitStack() as stack:
         (one,) = slow_connections(port, stack, 1)
         assert seconds_until_closed(one) < 10

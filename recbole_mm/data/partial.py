@@ -1,13 +1,13 @@
-"""Partial results, one line for each movie, so that an interrupted extraction continues where it stopped."""
+"""Vectors computed so far, one line for each movie, so that an interrupted computation continues where it stopped."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
 import numpy as np
 
-from recbole_mm.extract.sources import Source
 from recbole_mm.files import writing
 
 
@@ -39,13 +39,18 @@ class PartialResults:
             with writing(path) as temporary:
                 temporary.write_text("\n".join(valid_lines) + "\n", "utf-8")
 
-    def get(self, source: Source) -> np.ndarray | None:
+    def get(self, item_id: str, fingerprint: str) -> np.ndarray | None:
         """The vector [d] of a finished source; None if there is none or the source has changed since."""
-        fingerprint, values = self._finished.get(source.item_id, (None, None))
-        return values if fingerprint == source.fingerprint else None
+        of, values = self._finished.get(item_id, (None, None))
+        return values if of == fingerprint else None
 
-    def add(self, source: Source, values: np.ndarray) -> None:
+    def add(self, item_id: str, fingerprint: str, values: np.ndarray) -> None:
         """Save the vector [d] of a source to the file."""
-        self._finished[source.item_id] = (source.fingerprint, values)
+        self._finished[item_id] = (fingerprint, values)
         with open(self.path, "a", encoding="utf-8") as handle:
-            handle.write(json.dumps([source.item_id, source.fingerprint, values.tolist()]) + "\n")
+            handle.write(json.dumps([item_id, fingerprint, values.tolist()]) + "\n")
+
+
+def text_fingerprint(text: str) -> str:
+    """16 characters that change with the text."""
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]

@@ -1,0 +1,318 @@
+"""Hierarchical Bayesian regression: each user's own regression of ratings on content, with a prior of all users.
+
+Shapes: N movies, U users, n training rows, k inputs of a movie, the constant 1 among them.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from scipy.sparse import csr_matrix
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from recbole_mm.model.catalogue import Catalogue
+from recbole_mm.model.sharing import shared_copy
+from recbole_mm.model.users import Users
+
+# The prior is fitted on at most this number of users, so that its cost does not grow with the data.
+PRIOR_USERS = 2000
+# Users whose k x k matrices are in memory at once.
+CHUNK = 512
+
+
+class Prior(NamedTuple):
+    """w_u ~ N(mean, precision⁻¹), b_m ~ N(0, item_variance), noise N(0, noise).
+
+    Attributes:
+        mean: float64 [k].
+        precision: float64 [k, k].
+    """
+
+    mean: np.ndarray
+    precision: np.ndarray
+    noise: float
+    item_variance: float
+
+
+class Fit(NamedTuple):
+    """The prior, w of every user [U, k] and b of every movie [N], float64."""
+
+    prior: Prior
+    weights: np.ndarray
+    item_bias: np.ndarray
+
+
+def principal_components(values: np.ndarray, is_trained: np.ndarray, components: int) -> np.ndarray:
+    """Loadings that turn vectors side by side [N, D] into their first principal components, [D, at most components].
+
+    They come from the training movies alone, and the first component has unit size over those.
+    """
+    if not values.shape[1] or not is_trained.any():
+        return np.zeros((values.shape[1], 0))
+    _, singular, loadings = np.linalg.svd(values[is_trained], full_matrices=False)
+    return loadings[:components].T / max(singular[0] / np.sqrt(is_trained.sum()), 1e-12)
+
+
+def fit_regression(
+    users: np.ndarray, items: np.ndarray, centred: np.ndarray, inputs: np.ndarray, user_num: int, steps: int
+) -> Fit:
+    """y(u, m) = mu + w_u · c_m + b_m,   w_u ~ N(w, Σ),  b_m ~ N(0, τ),  noise N(0, σ²)
+
+    Expectation maximisation alternates the posterior of w_u given b and of b given w_u; w, Σ, τ and σ² follow. Users
+    without rows have w_u = w, movies without rows b_m = 0.
+
+    Source: Ansari, Essegaier and Kohli, "Internet Recommendation Systems", J. Marketing Research 2000; EM as in
+    Bishop, "Pattern Recognition and Machine Learning", section 9.3.4.
+
+    Args:
+        users, items: ids of the training rows, [n].
+        centred: their ratings minus mu, [n].
+        inputs: c of every movie, with the constant 1, float64 [N, k].
+        steps: of expectation maximisation.
+    """
+    rows = _Rows.of(users, items, centred, inputs, user_num)
+    chosen = np.flatnonzero(rows.counts)
+    if len(chosen) > PRIOR_USERS:
+        chosen = np.sort(np.random.default_rng(0).choice(chosen, PRIOR_USERS, replace=False))
+        sample = rows.of_users(chosen)
+    else:
+        sample = rows
+    grams = [sample.grams(part) for part in sample.parts()]
+    size = inputs.shape[1]
+    prior = Prior(np.zeros(size), np.eye(size) * 10.0, float(centred.var()) + 1e-3, 0.1)
+    item_bias = np.zeros(len(inputs))
+    for _ in range(steps):
+        weights, covariance, spread = sample.posterior(prior, item_bias, grams)
+        item_bias, variance = sample.item_bias(prior, weights)
+        prior = sample.next_prior(prior, weights, covariance, spread, item_bias, variance)
+    if sample is not rows:
+        for _ in range(2):  # the movies' biases from all rows, and then the users again
+            weights, _, _ = rows.posterior(prior, item_bias)
+            item_bias, _ = rows.item_bias(prior, weights)
+    weights[rows.counts == 0] = prior.mean
+    return Fit(prior, weights, item_bias)
+
+
+class _Rows(NamedTuple):
+    """Training rows in the order of their users.
+
+    Attributes:
+        users, items, centred: [n].
+        inputs: c, [N, k].
+        counts: rows of each user, [U].
+        ends: number of rows up to each user's last, [U].
+    """
+
+    users: np.ndarray
+    items: np.ndarray
+    centred: np.ndarray
+    inputs: np.ndarray
+    counts: np.ndarray
+    ends: np.ndarray
+
+    @classmethod
+    def of(cls, users: np.ndarray, items: np.ndarray, centred: np.ndarray, inputs: np.ndarray, user_num: int) -> _Rows:
+        order = np.argsort(users, kind="stable")
+        counts = np.bincount(users, minlength=user_num)
+        return cls(users[order], items[order], centred[order], inputs, counts, counts.cumsum())
+
+    def of_users(self, chosen: np.ndarray) -> _Rows:
+        """The rows of some users; the others have none."""
+        kept = np.isin(self.users, chosen)
+        rows = self.users[kept], self.items[kept], self.centred[kept]
+        return _Rows.of(*rows, self.inputs, len(self.counts))
+
+    def parts(self) -> list[np.ndarray]:
+        """Users with rows, a few hundred at a time."""
+        active = np.flatnonzero(self.counts)
+        return np.split(active, range(CHUNK, len(active), CHUNK))
+
+    def grams(self, part: np.ndarray) -> np.ndarray:
+        """Σ c cᵀ over each user's movies, [len(part), k, k]."""
+        grams = np.empty((len(part), self.inputs.shape[1], self.inputs.shape[1]))
+        for place, user in enumerate(part):
+            x = self.inputs[self.items[self.ends[user] - self.counts[user] : self.ends[user]]]
+            grams[place] = x.T @ x
+        return grams
+
+    def posterior(
+        self, prior: Prior, item_bias: np.ndarray, grams: list[np.ndarray] | None = None
+    ) -> tuple[np.ndarray, np.ndarray, float]:
+        """Posterior means of w_u, [U, k]; the sum of their covariances, [k, k]; the sum over rows of cᵀ cov c."""
+        left = csr_matrix(
+            (self.centred - item_bias[self.items], (self.users, self.items)), (len(self.counts), len(self.inputs))
+        )
+        moments = left @ self.inputs / prior.noise + prior.precision @ prior.mean  # [U, k]
+        weights, total, spread = np.zeros_like(moments), np.zeros_like(prior.precision), 0.0
+        for number, part in enumerate(self.parts()):
+            gram = self.grams(part) if grams is None else grams[number]
+            covariances = np.linalg.inv(gram / prior.noise + prior.precision)
+            weights[part] = np.einsum("uij,uj->ui", covariances, moments[part])
+            total += covariances.sum(axis=0)
+            spread += float(np.vdot(covariances, gram))
+        return weights, total, spread
+
+    def item_bias(self, prior: Prior, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Posterior mean and variance of b_m, [N] each."""
+        shrunk = np.bincount(self.items, minlength=len(self.inputs)) + prior.noise / prior.item_variance
+        sums = np.bincount(self.items, self.centred - self._fitted(weights), minlength=len(self.inputs))
+        return sums / shrunk, prior.noise / shrunk
+
+    def next_prior(
+        self,
+        prior: Prior,
+        weights: np.ndarray,
+        covariance: np.ndarray,
+        spread: float,
+        item_bias: np.ndarray,
+        variance: np.ndarray,
+    ) -> Prior:
+        """The prior that makes the posteriors most likely."""
+        active, rated = self.counts > 0, np.unique(self.items)
+        mean = weights[active].mean(axis=0)
+        deviations = weights[active] - mean
+        covariance = (covariance + deviations.T @ deviations) / active.sum() + 1e-6 * np.eye(len(mean))
+        item_variance = float((item_bias**2 + variance)[rated].mean()) + 1e-9
+        left = self.centred - self._fitted(weights) - item_bias[self.items]
+        noise = float(left @ left + spread + variance[self.items].sum()) / len(left) + 1e-6
+        return Prior(mean, np.linalg.inv(covariance), noise, item_variance)
+
+    def _fitted(self, weights: np.ndarray) -> np.ndarray:
+        """w_u · c_m of each row, [n], in blocks, so that memory does not grow with rows x inputs."""
+        fitted = np.empty(len(self.items))
+        for start in range(0, len(fitted), 2**16):
+            block = slice(start, start + 2**16)
+            fitted[block] = np.einsum("ij,ij->i", weights[self.users[block]], self.inputs[self.items[block]])
+        return fitted
+
+
+class RegressionState(NamedTuple):
+    """w of every user [U, k]; c [N, k] and b [N] of every movie."""
+
+    users: Tensor
+    movies: Tensor
+    item_bias: Tensor
+
+
+class UserRegression(nn.Module):
+    """w_u · [1, c_m] + b_m        what content and the user's own ratings say of a rating, minus the mean rating
+
+    w_u is a weighted combination of the movies that u rated: the user of the models, in closed form
+    (`fit_regression`). c_m are principal components of the vectors of all modalities, a missing vector being 0. It is
+    solved from the training rows when the model is built, has no loss, and is not saved in a checkpoint.
+
+    For a person who was not in training w_u is the posterior mean, where a liked movie counts as the mean rating of
+    liked movies in training, a disliked one as that of disliked ones.
+
+    Args:
+        users, items: ids of the training rows, [n].
+        centred: ratings minus their mean, [n].
+        is_liked: whether the user likes the movie of the row, bool [n].
+        catalogue: the movies.
+        user_num: U.
+        components: number of principal components.
+
+    Attributes:
+        of_training: its users are those of the training rows, with w in ``weights``.
+    """
+
+    # Steps of expectation maximisation; on validation more change nothing in the third decimal.
+    STEPS = 15
+
+    loadings: Tensor
+    weights: Tensor
+    item_bias: Tensor
+    mean: Tensor
+    precision: Tensor
+    values: Tensor
+
+    def __init__(
+        self,
+        users: np.ndarray,
+        items: np.ndarray,
+        centred: np.ndarray,
+        is_liked: np.ndarray,
+        catalogue: Catalogue,
+        user_num: int,
+        components: int,
+    ) -> None:
+        super().__init__()
+        vectors = catalogue.vectors_of(torch.arange(len(catalogue))).double().numpy()
+        loadings = principal_components(vectors, catalogue.has_ratings.numpy(), components)
+        inputs = np.hstack([np.ones((len(vectors), 1)), vectors @ loadings])
+        prior, weights, item_bias = fit_regression(users, items, centred, inputs, user_num, self.STEPS)
+        of_sets = [centred[rows].mean() if rows.any() else 0.0 for rows in (is_liked, ~is_liked)]
+        # Sizes depend on the options alone: components that the vectors do not have are zero.
+        more = components - loadings.shape[1]
+        precision = np.pad(prior.precision * prior.noise, (0, more))
+        np.fill_diagonal(precision[len(prior.mean) :, len(prior.mean) :], 1.0)
+        for name, array in {
+            "loadings": np.pad(loadings, ((0, 0), (0, more))),
+            "weights": np.pad(weights, ((0, 0), (0, more))),
+            "item_bias": item_bias,
+            "mean": np.pad(prior.mean, (0, more)),
+            "precision": precision,
+            "values": np.array(of_sets),
+        }.items():
+            self.register_buffer(name, torch.from_numpy(np.ascontiguousarray(array, np.float32)), persistent=False)
+        self.of_training = True
+
+    def state(self, catalogue: Catalogue, users: Users) -> RegressionState:
+        """What predictions need of the movies of ``catalogue`` and of ``users``."""
+        vectors = catalogue.vectors_of(torch.arange(len(catalogue), device=self.loadings.device))
+        movies = F.pad(vectors @ self.loadings, (1, 0), value=1.0)
+        item_bias = torch.where(catalogue.has_ratings, self.item_bias, 0.0)
+        weights = self.weights if self.of_training else self._weights_of(users, movies, item_bias)
+        return RegressionState(weights, movies, item_bias)
+
+    def score(self, state: RegressionState, users: Tensor, items: Tensor) -> Tensor:
+        """Of pairs, [B]."""
+        return (state.users[users] * state.movies[items]).sum(dim=1) + state.item_bias[items]
+
+    def score_catalogue(self, state: RegressionState, users: Tensor) -> Tensor:
+        """Of every movie for each user, [R, N]."""
+        return torch.addmm(state.item_bias, state.users[users], state.movies.T)
+
+    def with_people(self, number: int) -> UserRegression:
+        """The same for other people."""
+        others = shared_copy(self)
+        others.of_training, others.weights = False, self.mean.repeat(number, 1)
+        return others
+
+    def with_movies(self, number: int) -> UserRegression:
+        """The same for a catalogue with more movies at its end, which nobody has rated."""
+        larger = shared_copy(self)
+        larger.item_bias = F.pad(self.item_bias, (0, number))
+        return larger
+
+    def _weights_of(self, users: Users, movies: Tensor, item_bias: Tensor) -> Tensor:
+        """Posterior means of people who were not in training, [R, k]: (Σ c cᵀ + σ²Σ⁻¹)⁻¹ (Σ c (y - b) + σ²Σ⁻¹ w)."""
+        people = [
+            self._posterior_of(users, movies, item_bias, torch.arange(start, min(start + CHUNK, len(users))))
+            for start in range(0, len(users), CHUNK)
+        ]
+        return torch.cat(people) if people else movies.new_zeros(0, movies.shape[1])
+
+    def _posterior_of(self, users: Users, movies: Tensor, item_bias: Tensor, people: Tensor) -> Tensor:
+        gram = self.precision.double().repeat(len(people), 1, 1)
+        moments = (self.precision @ self.mean).double().repeat(len(people), 1)
+        for histories, value in zip((users.liked, users.disliked), self.values):
+            sets = histories.of(people.to(self.mean.device))
+            padded = _padded(sets.row, sets.movie, len(people), len(movies))  # [R, most movies of one person]
+            c = F.pad(movies, (0, 0, 0, 1))[padded].double()
+            left = F.pad(value - item_bias, (0, 1))[padded].double()
+            gram += c.transpose(1, 2) @ c
+            moments += (c * left[:, :, None]).sum(dim=1)
+        return torch.linalg.solve(gram, moments).float()
+
+
+def _padded(rows: Tensor, movies: Tensor, row_num: int, filler: int) -> Tensor:
+    """Movies of each row beside each other, [row_num, most movies of a row], ``filler`` where a row has fewer."""
+    counts = torch.bincount(rows, minlength=row_num)
+    place = torch.arange(len(rows), device=rows.device) - (counts.cumsum(0) - counts)[rows]
+    padded = torch.full((row_num, int(counts.max()) if len(counts) else 0), filler, device=rows.device)
+    padded[rows, place] = movies
+    return padded

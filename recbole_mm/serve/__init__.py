@@ -1,0 +1,1 @@
+"""A trained model behind HTTP: ``recbole-mm serve --model=…``, needs the extra ``serve``."""
