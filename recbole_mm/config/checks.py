@@ -6,6 +6,7 @@ Each takes the `recbole_mm.config.config.Config` of the run.
 from __future__ import annotations
 
 import re
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,15 @@ def check_modalities(config) -> None:
         raise InputError(
             f"option 'modalities' is {names}, but takes different names of letters, digits and '_', "
             f"each with a file <dataset>.<name>"
+        )
+
+
+def check_wandb(config) -> None:
+    """The logger of Weights and Biases is a package that this one does not require."""
+    if config.final_config_dict["log_wandb"] and find_spec("wandb") is None:
+        raise InputError(
+            f"{config.origin('log_wandb')}: option 'log_wandb' needs the package wandb, which is not installed; type: "
+            f"pip install wandb"
         )
 
 

@@ -28,6 +28,7 @@ from recbole_mm.config.checks import (
     check_refit,
     check_resume,
     check_split,
+    check_wandb,
 )
 from recbole_mm.config.declared import declared_options, model_with_options
 from recbole_mm.config.metrics import reported_families, requested_metrics, split_metrics
@@ -297,6 +298,7 @@ class Config(RecBoleConfig):
         check_resume(self)
         check_refit(self)
         check_pretrained(self)
+        check_wandb(self)
         check_labels(self)
         check_split(self)
         processes.check_options(final, self.model, self.is_multitask)

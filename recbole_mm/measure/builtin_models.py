@@ -34,6 +34,8 @@ OPTIONS: dict[str, Any] = {
     "MAX_ITEM_LIST_LENGTH": 5,  # of sequential models
     "eval_step": 0,  # the last epoch is kept: what is compared are epochs, not which one is best
 }
+# For the models that have them: a small data set has fewer users than NCL's default number of clusters.
+OF_SOME_MODELS = {"save_step": 1, "num_clusters": 5}
 WORKS, NO_RESUME = "yes", "yes, in one epoch"
 MARK = {WORKS: "✓", NO_RESUME: "✓ ¹", None: "–"}
 
@@ -66,10 +68,9 @@ def try_model(model: str, protocol: str, data_path: Path) -> Outcome:
     Raises:
         NotTheSame: naming what differs. Any other exception but `InputError` is a fault of this package, too.
     """
-    epochs = epochs_option(model)
+    own, epochs = _own_options(model), epochs_option(model)
     options = {**OPTIONS, "data_path": str(data_path), "protocol": protocol}
-    if epochs == "pretrain_epochs":
-        options["save_step"] = 1
+    options.update({name: value for name, value in OF_SOME_MODELS.items() if name in own})
     try:
         whole = run(model, NAME, config_dict={**options, epochs: 2})
         part = whole if whole.epochs < 2 else run(model, NAME, config_dict={**options, epochs: 1})
@@ -88,8 +89,12 @@ def try_model(model: str, protocol: str, data_path: Path) -> Outcome:
 
 def epochs_option(model: str) -> str:
     """The option that says how long a model is trained; one that is trained in stages begins with pretraining."""
+    return "pretrain_epochs" if "pretrain_epochs" in _own_options(model) else "epochs"
+
+
+def _own_options(model: str) -> dict[str, Any]:
     path = model_property_file(RECBOLE_PROPERTIES / "model", model)
-    return "pretrain_epochs" if path and "pretrain_epochs" in read_packaged(path) else "epochs"
+    return read_packaged(path) if path else {}
 
 
 def _same(model: str, what: str, expected: dict[str, float], found: dict[str, float]) -> None:

@@ -43,7 +43,7 @@ BASELINES = {
 
 OPTIONAL_PACKAGES = {
     "dgl": "dgl",
-    "faiss": "faiss-gpu-cu12",
+    "faiss": "faiss-cpu",
     "lightgbm": "lightgbm",
     "torch_scatter": "torch-scatter",
     "xgboost": "xgboost lightgbm",

@@ -91,7 +91,8 @@ class EvaluationMixin:
 
         if has_epochs:
             more["callback_fn"] = after_validation
-        return fit(train_data, valid_data, saved=saved, **more)
+        with errors_of_recbole(self.config, "train"):
+            return fit(train_data, valid_data, saved=saved, **more)
 
     def _train_epoch(self, train_data, epoch_idx, loss_func=None, show_progress=False):
         start = perf_counter()
