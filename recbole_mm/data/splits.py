@@ -70,6 +70,9 @@ def build_split(dataset: Dataset, config) -> Split:
         dataset._drop_unused_col()  # as build() does: columns read for the split (titles, parts) are no input
         interactions: Any = dataset.inter_feat
         parts = [dataset.copy(interactions[part]) for part in rows]
+        if config["split_by"] == "label" and not len(parts[1]):
+            train, _, test = parts
+            parts = _with_drawn_validation(dataset, config, train, test)
     for name, part in zip(("training", "validation", "test"), parts):
         if not len(part):
             raise InputError(

@@ -154,3 +154,10 @@ def test_all_suites_leave_out_those_that_the_data_do_not_allow(tmp_path, monkeyp
     told = capsys.readouterr()
     assert "suite 'ratings' is left out: Bias learns from ratings" in told.err and "report.html" in told.out
     assert Path("results/bare/small.md").is_file() and not Path("results/bare/ratings.md").exists()
+
+
+def test_a_tuned_file_of_other_data_need_not_be_there(tmp_path, monkeypatch):
+    data("mine")
+    small_suite(tmp_path, monkeypatch, {"EASE": {"model": "EASE", "config_files": "tuned/ml-100k-mm/ranking/No.yaml"}})
+    ((row, options, _),) = suites._rows(suites._read_plan("small", "mine"), "mine")
+    assert row == "EASE, defaults" and "config_files" not in options
