@@ -140,6 +140,11 @@ def test_benchmark(reader):
 
 
 @pytest.mark.slow
+def test_multimodal_baselines(reader):
+    follow(reader("multimodal-baselines"))
+
+
+@pytest.mark.slow
 def test_extract(reader, monkeypatch):
     pytest.importorskip("av", reason="av (extra 'extract') is not installed")
     monkeypatch.setattr("recbole_mm.features.sentence_encoder.load_encoder", lambda name: Lengths())
