@@ -19,12 +19,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from recbole_mm.config.config import Config
     from recbole_mm.inference.load import load
+    from recbole_mm.inference.recbole_names import load_data_and_model, run_recbole
     from recbole_mm.inference.recommender import Recommender
     from recbole_mm.interchange.from_frames import from_frames
     from recbole_mm.training.session import run
 
 __version__ = "0.2.0"
-__all__ = ["Config", "Recommender", "__version__", "from_frames", "load", "run"]
+__all__ = ["Config", "Recommender", "__version__", "from_frames", "load", "load_data_and_model", "run", "run_recbole"]
 
 _RECBOLE = "1.2.1"
 _PUBLIC = {
@@ -32,7 +33,9 @@ _PUBLIC = {
     "Recommender": "recbole_mm.inference.recommender",
     "from_frames": "recbole_mm.interchange.from_frames",
     "load": "recbole_mm.inference.load",
+    "load_data_and_model": "recbole_mm.inference.recbole_names",
     "run": "recbole_mm.training.session",
+    "run_recbole": "recbole_mm.inference.recbole_names",
 }
 
 

@@ -15,6 +15,10 @@ class InputError(ValueError):
     """
 
 
+class NotInDataError(InputError):
+    """The data of a run lack what the run needs: ratings, genres, vectors. Other runs on the same data are possible."""
+
+
 class NotWrittenError(InputError):
     """A result is finished, but a file of it cannot be written.
 

@@ -38,7 +38,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 COMMAND = re.compile(r"(pip|python3?|torchrun|pytest|cp|recbole-mm) ")
 # What they measure takes minutes; that their options exist is checked.
-MEASUREMENTS = ("epochs", "full_size", "loading", "recbole_parity", "serving", "synthetic")
+MEASUREMENTS = ("builtin_models", "epochs", "full_size", "loading", "recbole_parity", "serving", "synthetic")
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class Reader:
             "recbole-mm tune": lambda given: self.main(["tune", *given, "--trials=1", "--out=tuned", "--epochs=1"]),
             "recbole-mm demo": self.demo,
         }
-        for name in ("run", "prepare", "extract", "recommend", "benchmark", "curves"):
+        for name in ("run", "prepare", "import", "convert", "extract", "recommend", "benchmark", "curves"):
             self.commands[f"recbole-mm {name}"] = lambda arguments, name=name: self.main([name, *arguments])
         if importlib.util.find_spec("matplotlib") is None:
             self.leave_out("curves", "matplotlib (extra 'plot') is not installed")
@@ -202,7 +202,16 @@ def _shorten(monkeypatch: pytest.MonkeyPatch) -> None:
         epochs = 2 if any(argument.startswith("--resume=") for argument in kept) else 1
         return train(*given, arguments=[*kept, f"--epochs={epochs}", "--show_progress=False"], **more)
 
-    def plan(suite: str, dataset: str, out: Path, workers: int, quick: bool, config_files: list[str]) -> Path:
+    def plan(
+        suite: str,
+        dataset: str,
+        out: Path,
+        workers: int,
+        quick: bool,
+        config_files: list[str],
+        tune_trials: int,
+        models,
+    ) -> Path:
         rows = suites._read_plan(suite, dataset)
         out.mkdir(parents=True, exist_ok=True)
         assert suites._cells(suites._short_form(rows, suite) if quick else rows, dataset, out)

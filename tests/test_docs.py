@@ -11,6 +11,7 @@ import sys
 from argparse import ArgumentParser
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from anime_files import Lengths, write_anime
@@ -18,6 +19,7 @@ from clips import field, noise, tone, write_media
 from conftest import PlantedData
 from doc_pages import COMMAND, PAGES, ROOT, Block, Reader, blocks_of, extras, inline_code, prose_of
 from mmtf_files import movielens_files, plain_table, release_files, write_folder
+from peer_folders import Peers
 from recbole.utils import ModelType
 
 from recbole_mm.benchmark.suites import suite_names
@@ -81,8 +83,42 @@ def test_contributing(reader):
 def test_quick_start(reader):
     opened = reader("quick-start")
     planted_as("NAME")
+    own_tables()
     follow(opened)
-    assert Path("out.json").is_file() and Path("dataset/my/my.text").is_file()
+    assert Path("out.json").is_file() and Path("dataset/my/my.text.npz").is_file()
+
+
+def own_tables() -> None:
+    """What a reader brings: tables, a matrix with its ids, and a folder with a vector of each item."""
+    random = np.random.default_rng(0)
+    pairs = random.permutation(60 * 40)[:900]
+    ratings = pd.DataFrame({"user": pairs // 40, "item": pairs % 40, "rating": random.integers(1, 6, 900)})
+    ratings.assign(when=range(900)).to_csv("r.csv", index=False)
+    items = pd.DataFrame({"item": range(40), "title": [f"Film {i}" for i in range(40)]})
+    items.assign(genres=random.choice(["Drama", "Drama|War"], 40)).to_csv("m.csv", index=False)
+    pd.DataFrame({"user": range(60), "age": range(60)}).to_csv("u.csv", index=False)
+    np.save("t.npy", random.normal(size=(40, 4)))
+    Path("ids.txt").write_text("\n".join(map(str, range(40))))
+    Path("trailers").mkdir()
+    for item in range(30):
+        np.save(f"trailers/{item}.npy", random.normal(size=3))
+
+
+@pytest.mark.slow
+def test_interchange(reader):
+    pytest.importorskip("pyarrow", reason="pyarrow (extra 'import') is not installed")
+    opened = reader("interchange")
+    own_tables()
+    Path("MMRec/data").mkdir(parents=True)
+    Peers(Path("MMRec/data")).mmrec()
+    follow(opened)
+    assert {path.name for path in Path("dataset").iterdir()} >= {"mine", "other", "both", "baby"}
+    assert Path("mmrec/baby/image_feat.npy").is_file() and Path("parquet/baby/ratings.parquet").is_file()
+
+
+@pytest.mark.slow
+def test_builtin_models(reader):
+    follow(reader("builtin-models"))
 
 
 @pytest.mark.slow

@@ -19,7 +19,20 @@ import os
 import sys
 from collections.abc import Sequence
 
-from recbole_mm.cli import benchmark, convert, curves, demo, extract, import_data, prepare, recommend, run, serve, tune
+from recbole_mm.cli import (
+    benchmark,
+    convert,
+    curves,
+    demo,
+    export,
+    extract,
+    import_data,
+    prepare,
+    recommend,
+    run,
+    serve,
+    tune,
+)
 from recbole_mm.cli.terminal import print_everything, terminated_like_interrupted, visible
 from recbole_mm.config.processes import check_alone
 from recbole_mm.errors import InputError, Terminated
@@ -36,6 +49,7 @@ COMMANDS = {
     "benchmark": benchmark,
     "curves": curves,
     "recommend": recommend,
+    "export": export,
     "serve": serve,
     "demo": demo,
 }

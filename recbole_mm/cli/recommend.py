@@ -16,8 +16,16 @@ DESCRIPTION = """Recommend movies, with reasons.
   recbole-mm recommend --checkpoint=saved/MMASP-….pt --user=42
   recbole-mm recommend --checkpoint=saved/MMASP-….pt --likes="Toy Story; Alien" --dislikes="Titanic" --k=5 --json
 
+  recbole-mm recommend --checkpoint=saved/MMASP-….pt --all --out=lists --shard=0/4
+  recbole-mm recommend --checkpoint=model.safetensors --users=ratings.csv --out=lists --format=parquet
+
 Movies are named by id or by title, with or without the year, separated by semicolons. A user gets no movie that they
 rated in the training or the validation part, as in the evaluation of the test part.
+
+--all writes lists for all users of the data set, --users for the people of a file with columns user_id, item_id and
+rating (csv or parquet; the rows of a person stand together). The folder --out gets files part-000000, … with columns
+user_id, rank, item_id, score, rating. --shard=i/n writes every n-th file: n machines share the work. A file that is
+there is not written again, so that the same command goes on after it was stopped.
 """
 
 JSON_HELP = """--json prints one object:
@@ -35,6 +43,7 @@ A built-in model of RecBole gives no genres and no reasons: [] and null.
 """
 
 DEL_AND_C1 = re.compile(r"[\x7f-\x9f]")  # control characters that json leaves as they are
+BATCH_SIZE = 4_096
 _WIDTHS = {"title": 40, "year": None, "rating": None, "genres": 30, "why": 50}
 
 
@@ -48,6 +57,13 @@ def add_arguments(parser: argparse.ArgumentParser, typed: list[str]) -> None:
     parser.add_argument("--dislikes", help="movies that they do not like")
     parser.add_argument("--k", type=int, default=10, help="how many movies (default: 10)")
     parser.add_argument("--data_path", help="folder that holds the data set's folder (default: as in training)")
+    everybody = parser.add_argument_group("lists for everybody")
+    everybody.add_argument("--all", action="store_true", help="all users of the data set")
+    everybody.add_argument("--users", help="csv or parquet file of what people rated, who are in no data set")
+    everybody.add_argument("--out", help="folder of the lists")
+    everybody.add_argument("--shard", help="i/n: the i-th of n shares, counted from 0 (default: 0/1, all)")
+    everybody.add_argument("--batch_size", type=int, help=f"people in a file (default: {BATCH_SIZE:,})")
+    everybody.add_argument("--format", choices=["csv", "parquet"], help="of the lists (default: csv)")
     parser.add_argument("--json", action="store_true", help="one JSON object in place of the table, described below")
 
 
@@ -57,6 +73,11 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         InputError: both or neither of a user and movies, or anything that `recbole_mm.load` or a `Recommender` refuses.
     """
+    if options.all or options.users is not None:
+        return _to_everybody(options)
+    for name in ("out", "shard", "batch_size", "format"):
+        if vars(options)[name] is not None:
+            raise InputError(f"--{name} is for lists for everybody; give --all or --users=FILE too, or leave it out")
     likes, dislikes = (_titles(text) for text in (options.likes, options.dislikes))
     if (options.user is None) == (not likes and not dislikes):
         raise InputError("give either --user=ID or --likes='TITLE; TITLE' (and --dislikes='…')")
@@ -79,6 +100,26 @@ def run(options: argparse.Namespace) -> int:
         print(DEL_AND_C1.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
     else:
         print(_table(rows))
+    return 0
+
+
+def _to_everybody(options: argparse.Namespace) -> int:
+    others = [name for name in ("user", "likes", "dislikes") if vars(options)[name] is not None]
+    others += ["json"] * options.json + ["users"] * (options.all and options.users is not None)
+    if others:
+        raise InputError(f"--{others[0]} cannot be given with --{'all' if options.all else 'users'}; leave one out")
+    if options.out is None:
+        raise InputError("--all and --users write files; give --out=FOLDER")
+    from recbole_mm.inference.bulk import Job, parse_shard, recommend_to_all
+    from recbole_mm.inference.load import load
+
+    shard = options.shard or "0/1"
+    parse_shard(shard)
+    size = BATCH_SIZE if options.batch_size is None else options.batch_size
+    job = Job.of(options.checkpoint, options.users, options.k, size, options.format or "csv")
+    recommender = load(options.checkpoint, data_path=options.data_path)
+    done = recommend_to_all(recommender, options.out, job, options.users, shard)
+    print(f"{options.out}: {done.written:,} files written for {done.people:,} people; {done.found:,} were there")
     return 0
 
 

@@ -16,7 +16,7 @@ from recbole.config import Config as RecBoleConfig
 from recbole.utils import EvaluatorType, ModelType
 
 from recbole_mm.config import processes
-from recbole_mm.config.builtin import quick_start_files, task_options, with_split_field
+from recbole_mm.config.builtin import GRAPH_FILES, quick_start_files, task_options, with_split_field
 from recbole_mm.config.checks import (
     check_labels,
     check_modalities,
@@ -25,13 +25,16 @@ from recbole_mm.config.checks import (
     check_name,
     check_pickled,
     check_pretrained,
+    check_refit,
     check_resume,
     check_split,
+    check_wandb,
 )
+from recbole_mm.config.declared import declared_options, model_with_options
 from recbole_mm.config.metrics import reported_families, requested_metrics, split_metrics
 from recbole_mm.config.schema import DERIVED, RECBOLE_PROPERTIES, Schema, model_property_file
 from recbole_mm.config.sources import FILE_OPTIONS, Given, dataset_options, given_options, read_packaged
-from recbole_mm.config.tasks import choose_tasks, default_columns, reads_field
+from recbole_mm.config.tasks import check_fields, choose_tasks, default_columns, reads_field
 from recbole_mm.errors import InputError, nearest
 from recbole_mm.evaluation.families import bigger_is_better
 from recbole_mm.model.baselines.vector_fields import VectorFields
@@ -98,7 +101,7 @@ class Config(RecBoleConfig):
         self.model, self.model_class, self.dataset = self._get_model_and_dataset(model, dataset)
         check_name(self.dataset)
         self.capabilities = capabilities_of(self.model_class)
-        self.schema = Schema(self.model, self.model_class.type)
+        self.schema = Schema(self.model, self.model_class.type, self.model_class)
         self.given: dict[str, Any] = self.schema.check(self._given)
         self.external_config_dict = self.given
         self._load_internal_config_dict(self.model, self.model_class, self.dataset)
@@ -157,14 +160,15 @@ class Config(RecBoleConfig):
     def _load_internal_config_dict(self, model: str, model_class: type, dataset: str) -> None:
         """The property files, weakest first; the user's options are not in here."""
         ours, kind = resource_dir("properties"), model_class.type
+        base = model_with_options(model, model_class)
         files = [
             RECBOLE_PROPERTIES / "overall.yaml",
-            model_property_file(RECBOLE_PROPERTIES / "model", model),
+            model_property_file(RECBOLE_PROPERTIES / "model", base),
             RECBOLE_PROPERTIES / "dataset" / "sample.yaml",
             RECBOLE_PROPERTIES / "dataset" / f"{dataset}.yaml",
             *(RECBOLE_PROPERTIES / "quick_start_config" / name for name in quick_start_files(model, kind)),
             ours / "overall.yaml",
-            model_property_file(ours / "model", model),
+            model_property_file(ours / "model", base),
             ours / "dataset" / f"{dataset}.yaml",
         ]
         if self.capabilities.is_rating_form:
@@ -177,6 +181,7 @@ class Config(RecBoleConfig):
             if path.name == "sample.yaml":
                 read.pop("load_col", None)  # user and item alone; see below
             _add_options(options, read)
+        options.update(declared_options(model_class))
         options["MODEL_TYPE"] = kind
         options.update(self._protocol_options(options))
         _add_options(options, self._dataset_options(options))
@@ -216,6 +221,10 @@ class Config(RecBoleConfig):
 
     def _get_final_config_dict(self) -> dict[str, Any]:
         final = {**self.internal_config_dict, **self.given}
+        if isinstance(self.given.get("load_col"), dict):  # columns of ratings and items leave the model its graph
+            columns = self.internal_config_dict.get("load_col") or {}
+            graph = {file: names for file, names in columns.items() if file in GRAPH_FILES}
+            final["load_col"] = {**graph, **self.given["load_col"]}
         if isinstance(self.given.get("eval_args"), dict):
             # Part by part: --eval_args={mode: uni100} under --protocol=temporal is still a split by time.
             final["eval_args"] = {**self.internal_config_dict["eval_args"], **self.given["eval_args"]}
@@ -287,7 +296,9 @@ class Config(RecBoleConfig):
             final["data_path"] = os.path.join(data_path, self.dataset)  # RecBole always takes its own copy
         check_pickled(self)
         check_resume(self)
+        check_refit(self)
         check_pretrained(self)
+        check_wandb(self)
         check_labels(self)
         check_split(self)
         processes.check_options(final, self.model, self.is_multitask)
@@ -315,6 +326,7 @@ class Config(RecBoleConfig):
             final["tasks"] = [task.name for task in self.task_classes]
             self.notes += [note] if note else []
         else:
+            check_fields(self.model, self.capabilities, options)
             self.reads_ratings |= self.capabilities.predicts_ratings
             self.orders_ratings |= self.capabilities.predicts_ratings and not _one_row_a_user(options)
 

@@ -74,6 +74,13 @@ def check_atomic_files(config) -> AtomicFiles:
                 found.ids[source] = _check_unique(path, config, id_field)
         elif source == "item" and _loaded(config, source):
             raise InputError(f"{path}: no such file; the dataset needs it (or remove it from load_col)")
+    for source in ("kg", "link", "ent", "rel"):
+        path = folder / f"{dataset}.{source}"
+        if _loaded(config, source) and not path.is_file():
+            raise InputError(
+                f"{path}: no such file; {config['model']} learns from a knowledge graph (docs/builtin-models.md lists "
+                f"its files); take another model, or leave '{source}' out of load_col if no model needs it"
+            )
     return found
 
 

@@ -25,7 +25,7 @@ import numpy as np
 
 from recbole_mm.data.ids import same_but_written_otherwise
 from recbole_mm.data.vector_table import VectorTable, check_unique, drop_non_finite
-from recbole_mm.errors import InputError, nearest
+from recbole_mm.errors import InputError, NotInDataError, nearest
 from recbole_mm.features.decimals import NotANumber, parse_decimals
 from recbole_mm.files import UnreadableArrays, read_arrays
 
@@ -50,7 +50,7 @@ def read_vectors(dataset_dir: Path, dataset: str, field: str, non_finite: str = 
     """
     if non_finite not in NON_FINITE_CHOICES:
         raise InputError(f"non_finite_vectors must be one of {', '.join(NON_FINITE_CHOICES)}, not '{non_finite}'")
-    path = _find_file(Path(dataset_dir), dataset, field)
+    path = find_vector_file(Path(dataset_dir), dataset, field)
     # place(i): where row i of the table is in the file, for error messages.
     if path.suffix == ".npz":
         table, place = _read_npz(path, field), lambda row: f"row {row} of its arrays"
@@ -168,7 +168,13 @@ def _check_writable(
 # ---------------------------------------------------------------------------------------------------------- finding
 
 
-def _find_file(dataset_dir: Path, dataset: str, field: str) -> Path:
+def find_vector_file(dataset_dir: Path, dataset: str, field: str) -> Path:
+    """The file of a field, in its text or its npz form.
+
+    Raises:
+        NotInDataError: there is none.
+        InputError: there are both.
+    """
     text, npz = dataset_dir / f"{dataset}.{field}", dataset_dir / f"{dataset}.{field}.npz"
     if text.is_file() and npz.is_file():
         raise InputError(f"both {text} and {npz} exist for field '{field}': remove one of them")
@@ -188,7 +194,7 @@ def _find_file(dataset_dir: Path, dataset: str, field: str) -> Path:
     names = {file.name.removeprefix(f"{dataset}.").removesuffix(".npz") for file in dataset_dir.glob(f"{dataset}.*")}
     names = {name for name in names - atomic if not name.endswith(".encoder")}
     found = f"fields found there: {', '.join(sorted(names))}." if names else "no vector file was found there."
-    raise InputError(f"vector field '{field}' has no file {text} or {npz.name}; {found}{nearest(field, names)}")
+    raise NotInDataError(f"vector field '{field}' has no file {text} or {npz.name}; {found}{nearest(field, names)}")
 
 
 def _header(field: str) -> str:

@@ -38,8 +38,6 @@ from recbole_mm.model.recommender import MultitaskRecommender
 
 FORMAT, FORMAT_VERSION = "recbole-mm model", 1
 PAD = "[PAD]"
-# Options that name places on the machine of the training; no use of the model needs them.
-_PLACES = {"data_path", "checkpoint_dir", "result_file", "predictions_file", "resume", "evaluate", "config_files"}
 _NO_YEAR = -(2**15)
 _ENCODERS = "encoders."
 _MOVIES = ("movies.ids", "movies.titles", "movies.years")
@@ -63,6 +61,16 @@ def save(path: str | Path, model: MultitaskRecommender, data: ServedData, with_h
     else:
         served = variants.with_people(served, [[]], [[]])
     years = data.movies.years.astype("Int64").fillna(_NO_YEAR).to_numpy(np.int16)
+    content = {
+        "model": type(model).__name__,
+        "dataset": data.dataset,
+        "options": data.portable_options,
+        "modalities": [
+            {"name": name, "dimension": field.dimension, "components": field.vectors.shape[1]}
+            for name, field in model.catalogue.fields().items()
+        ],
+        "labels": {task: list(names) for task, names in data.labels.items() if task in model.tasks},
+    }
     tensors = {
         **{f"model.{name}": tensor for name, tensor in tensors_of(served).items()},
         **users,
@@ -71,17 +79,7 @@ def save(path: str | Path, model: MultitaskRecommender, data: ServedData, with_h
         "movies.years": torch.from_numpy(years),
         **{f"{_ENCODERS}{name}": _tensor_of(encoder.to_bytes()) for name, encoder in data.encoders.items()},
     }
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    content = {
-        "model": type(model).__name__,
-        "dataset": data.dataset,
-        "options": {name: value for name, value in data.options.items() if name not in _PLACES},
-        "modalities": [
-            {"name": name, "dimension": field.dimension, "components": field.vectors.shape[1]}
-            for name, field in model.catalogue.fields().items()
-        ],
-        "labels": {task: list(names) for task, names in data.labels.items() if task in model.tasks},
-    }
+    tensors = _with_own_memory(tensors)
     text = json.dumps(content, allow_nan=False)
     metadata = {
         "format": FORMAT,
@@ -91,6 +89,18 @@ def save(path: str | Path, model: MultitaskRecommender, data: ServedData, with_h
     }
     with writing(path) as temporary:
         save_file(tensors, temporary, metadata)
+
+
+def _with_own_memory(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors on the CPU, each with memory of its own: the format knows no shared memory."""
+    kept, owners = {}, set()
+    for name, tensor in tensors.items():
+        tensor = tensor.detach().cpu().contiguous()
+        if tensor.untyped_storage().data_ptr() in owners:
+            tensor = tensor.clone()
+        owners.add(tensor.untyped_storage().data_ptr())
+        kept[name] = tensor
+    return kept
 
 
 def load(path: str | Path) -> tuple[MultitaskRecommender, ServedData]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,7 +70,7 @@ class NoLargerThan(TorchFunctionMode):
 
 
 def build_model(
-    path: str | Path, content: Mapping[str, Any], sizes: tuple[int, int], numbers: int
+    path: str | Path, content: Mapping[str, Any], sizes: tuple[int, int], numbers: int | None = None
 ) -> MultitaskRecommender:
     """The model that the content describes, without any of its numbers.
 
@@ -78,7 +79,7 @@ def build_model(
         content: model, dataset, options, modalities and labels, of the kinds that `recbole_mm.inference.artefact`
             checks.
         sizes: numbers of users and movies, [PAD] included.
-        numbers: how many numbers all tensors of the file have.
+        numbers: how many numbers all tensors of the file have, where it is a file that is read.
 
     Raises:
         InputError: an option is wrong, or the sizes contradict the options.
@@ -96,6 +97,7 @@ def build_model(
     names = [one["name"] for one in content["modalities"]]
     if names != list(config["modalities"]) or set(content["labels"]) - set(config["tasks"]):
         raise InputError(f"{path}: its modalities or labels are not those of its options; save the model again")
+    numbers = sys.maxsize if numbers is None else numbers
     if movies * sum(one["components"] for one in content["modalities"]) > numbers:
         raise InputError(f"{path}: has fewer vectors than its modalities need; save the model again")
     rotated = {one["name"]: one for one in content["modalities"] if config["pca_components"]}

@@ -51,6 +51,11 @@ class MovieModel:
         return {"model": type(self.model).__name__, "dataset": self._data.dataset}
 
     @property
+    def options(self) -> dict[str, Any]:
+        """Options of the run, without those that name places on the machine of the training."""
+        return self._data.portable_options
+
+    @property
     def raw_content(self) -> dict[str, str]:
         """What `add_movies` takes as raw content of each modality whose encoder was kept."""
         return {name: encoder.describe() for name, encoder in self._data.encoders.items()}

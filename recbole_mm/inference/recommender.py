@@ -144,8 +144,8 @@ class Recommender(MovieModel):
         Raises:
             InputError: a movie that is unknown or in both lists, or a model that is not of this package.
         """
-        taste = self._tastes().read(liked, disliked, ratings)
-        return self._recommend_to([taste], k, among)[1]
+        taste = self.tastes().read(liked, disliked, ratings)
+        return self.recommend_to([taste], k, among)[1]
 
     def recommend_for_each(
         self, people: Mapping[Any, Mapping] | Sequence[Mapping], k: int = 10, among: Any = None
@@ -159,8 +159,8 @@ class Recommender(MovieModel):
         Returns:
             person (name, or position in the list) and the columns of `recommend_for`; people in the order given.
         """
-        names, tastes = self._tastes().read_each(people)
-        row, found = self._recommend_to(tastes, k, among)
+        names, tastes = self.tastes().read_each(people)
+        row, found = self.recommend_to(tastes, k, among)
         found.insert(0, "person", [names[i] for i in row])
         return found
 
@@ -172,7 +172,7 @@ class Recommender(MovieModel):
         Returns:
             item_id, title, year, rating, score; one row for each movie in the order given.
         """
-        return self._predict_by([self._tastes().read(liked, disliked, ratings)], items)[1]
+        return self._predict_by([self.tastes().read(liked, disliked, ratings)], items)[1]
 
     def predict_for_each(self, people: Mapping[Any, Mapping] | Sequence[Mapping], items: Any) -> pd.DataFrame:
         """`predict_for` for many people at once: every movie for every person.
@@ -180,16 +180,17 @@ class Recommender(MovieModel):
         Returns:
             person and the columns of `predict_for`.
         """
-        names, tastes = self._tastes().read_each(people)
+        names, tastes = self.tastes().read_each(people)
         row, found = self._predict_by(tastes, items)
         found.insert(0, "person", [names[i] for i in row])
         return found
 
     def check_person(self, liked: Any = (), disliked: Any = ()) -> None:
         """Raise what `recommend_for` would raise for this person."""
-        self._tastes().read(liked, disliked)
+        self.tastes().read(liked, disliked)
 
-    def _tastes(self) -> TasteReader:
+    def tastes(self) -> TasteReader:
+        """Reads what people like, for `recommend_to`."""
         self._only_ours("a person in no data set")
         return TasteReader(self._movies, self._data.options["like_threshold"], self.rating_scale)
 
@@ -199,7 +200,12 @@ class Recommender(MovieModel):
         )
         return Scoring(model, self._data, self.rates)
 
-    def _recommend_to(self, tastes: Sequence[Taste], k: int, among: Any) -> tuple[np.ndarray, pd.DataFrame]:
+    def recommend_to(self, tastes: Sequence[Taste], k: int = 10, among: Any = None) -> tuple[np.ndarray, pd.DataFrame]:
+        """`recommend_for_each` for tastes that `tastes` has read.
+
+        Returns:
+            Which of ``tastes`` each row of the table is for, int [n], and the table, as from `recommend_for`.
+        """
         rated = [taste.rated for taste in tastes]
         user = np.repeat(np.arange(len(rated)), [len(movies) for movies in rated])
         item = np.array([movie for movies in rated for movie in movies], dtype=np.int64)
@@ -242,7 +248,7 @@ class Recommender(MovieModel):
             InputError: an unknown user or movie, a user and movies both, or a model that is not of this package.
         """
         self._only_ours("reasons")
-        taste = self._tastes().read(liked, disliked, ratings)
+        taste = self.tastes().read(liked, disliked, ratings)
         if user is None:
             person = Person(self._people([taste]).model, 0, taste.liked, taste.disliked, self._serving)
         elif taste.rated:

@@ -17,6 +17,9 @@ from recbole_mm.data.splits import Split
 from recbole_mm.features.encoders import FieldEncoder, encoder_path, load_field_encoder
 from recbole_mm.inference.lookup import Movies, Users
 
+# Options that name places on the machine of the training; no use of the model needs them.
+_PLACES = {"data_path", "checkpoint_dir", "result_file", "predictions_file", "resume", "evaluate", "config_files"}
+
 
 @dataclass(frozen=True)
 class ServedData:
@@ -73,6 +76,11 @@ class ServedData:
             join=split.train.join,
             encoders=_encoders(dataset, config) if config.is_multitask else {},
         )
+
+    @property
+    def portable_options(self) -> dict[str, Any]:
+        """The options without those that name places on the machine of the training."""
+        return {name: value for name, value in self.options.items() if name not in _PLACES}
 
     def with_movies(self, movies: Movies) -> ServedData:
         """The same data with another catalogue, whose first movies are these."""

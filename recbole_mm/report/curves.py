@@ -41,7 +41,7 @@ def draw_curves(result_files: Sequence[Path], out: Path) -> None:
         for i, (run, points) in enumerate(zip(runs, series[name])):
             if points:
                 axis.plot(*zip(*points), color=f"C{i}", label=f"{run['model']}, seed {run['seed']}")
-                axis.plot(*zip(*[p for p in points if p[0] - 1 == run["best_epoch"]]), "o", color=f"C{i}")
+                axis.plot(*zip(*[p for p in points if p[0] == run["best_epoch"]]), "o", color=f"C{i}")
         axis.set(title=PANELS[name], xlabel="epoch")
         axis.grid(alpha=0.3)
         axis.legend(frameon=False)
@@ -61,7 +61,5 @@ def _read_result(path: Path) -> dict:
 
 def series_of(run: dict, name: str) -> list[tuple[int, float]]:
     """(epoch from 1, value) of a validation metric or a training statistic."""
-    epochs = [
-        (epoch["epoch"] + 1, {**epoch.get("statistics", {}), **epoch.get("valid", {})}) for epoch in run["history"]
-    ]
+    epochs = [(epoch["epoch"], {**epoch.get("statistics", {}), **epoch.get("valid", {})}) for epoch in run["history"]]
     return [(epoch, values[name]) for epoch, values in epochs if name in values]

@@ -107,16 +107,17 @@ class ApiAnswers:
             raise InputError(f"reasons: for at most {openapi.MAX_REASONED} people, not {number:,}")
         with self._lock:
             if "users" in given:
-                found = self._recommender.recommend(_different(given["users"]), k, among=among)
-                groups = _groups(found, "user_id", given["users"])
-                people: list[dict] = [{"user": user} for user in given["users"]]
+                column, names = "user_id", given["users"]
+                people: list[dict] = [{"user": user} for user in names]
+                found = self._recommender.recommend(list(dict.fromkeys(names)), k, among=among)
             else:
                 people = given.get("people", [{}])
+                column, names = "person", list(range(number))
                 found = self._recommender.recommend_for_each(people, k, among)
-                groups = _groups(found, "person", list(range(len(people))))
             if not given.get("reasons"):
-                return {"recommendations": [plain_rows(group) for group in groups]}
-            return {"recommendations": [self._reasoned(group, person) for group, person in zip(groups, people)]}
+                return {"recommendations": _by_person(found, column, names)}
+            tables = [found[found[column] == name].drop(columns=column) for name in names]
+            return {"recommendations": [self._reasoned(table, person) for table, person in zip(tables, people)]}
 
     def predict(self, given: Any) -> dict[str, Any]:
         """Ratings of the same movies by each person."""
@@ -125,10 +126,11 @@ class ApiAnswers:
         _check_rows(number, len(movies))
         with self._lock:
             if "users" in given:
-                tables = [self._recommender.predict(user, movies) for user in given["users"]]
-                return {"predictions": [plain_rows(table.drop(columns="user_id")) for table in tables]}
+                users = [user for user in dict.fromkeys(given["users"]) for _ in movies]
+                found = self._recommender.predict(users, movies * (len(users) // len(movies)))
+                return {"predictions": _by_person(found, "user_id", given["users"])}
             found = self._recommender.predict_for_each(given.get("people", [{}]), movies)
-            return {"predictions": [plain_rows(group) for group in _groups(found, "person", list(range(number)))]}
+            return {"predictions": _by_person(found, "person", list(range(number)))}
 
     def genres(self, given: Any) -> dict[str, Any]:
         """Genres of movies, of the catalogue or not; the latter are forgotten at once."""
@@ -163,15 +165,12 @@ def _check_rows(people: int, movies: int) -> None:
         raise InputError(f"question: {people:,} people x {movies:,} movies, but at most {openapi.MAX_ROWS:,} in all")
 
 
-def _different(users: list[str]) -> list[str]:
-    return list(dict.fromkeys(users))
-
-
-def _groups(found: pd.DataFrame, column: str, people: list) -> list[pd.DataFrame]:
+def _by_person(found: pd.DataFrame, column: str, names: list) -> list[list[dict[str, Any]]]:
     """The rows of each person, without the column that names the person."""
-    groups = dict(list(found.groupby(column, sort=False)))
-    nothing = found.iloc[:0]
-    return [groups.get(person, nothing).drop(columns=column).reset_index(drop=True) for person in people]
+    rows: dict[Any, list] = {}
+    for name, row in zip(found[column].tolist(), plain_rows(found.drop(columns=column))):
+        rows.setdefault(name, []).append(row)
+    return [rows.get(name, []) for name in names]
 
 
 def _table(movies: list[dict], recommender: Recommender) -> dict[str, list]:

@@ -41,7 +41,7 @@ def test_resume_that_never_improves_reports_the_epoch_it_kept(planted):
     save_checkpoint(first.checkpoint, {**content, "best_valid_score": 0.0})
     resumed = run(arguments=[f"--resume={first.checkpoint}", "--epochs=4"])
     assert resumed.epochs == 2
-    assert resumed.best_epoch == 1
+    assert resumed.best_epoch == 2
     assert resumed.test == first.test
     assert resumed.checkpoint != first.checkpoint
 
@@ -65,7 +65,7 @@ def test_resume_takes_a_new_learning_rate(planted):
 def test_resumed_built_in_model_equals_an_uninterrupted_one(planted):
     options = planted.data_options(stopping_step=100, learning_rate=0.01, train_batch_size=256)
     whole = run("BPR", planted.name, config_dict={**options, "epochs": 6})
-    part = run("BPR", planted.name, config_dict={**options, "epochs": whole.best_epoch})
+    part = run("BPR", planted.name, config_dict={**options, "epochs": whole.best_epoch - 1})
     resumed = run(arguments=[f"--resume={part.checkpoint}", "--epochs=6"])
     by_epoch = {epoch["epoch"]: epoch["losses"]["loss"] for epoch in whole.history}
     assert resumed.history

@@ -75,7 +75,9 @@ class EASE(nn.Module):
         solved = (inverse / -inverse.diagonal()).fill_diagonal_(0.0)
         weights = solved.new_zeros(len(has_ratings), len(has_ratings))
         weights[rated[:, None], rated] = solved
-        self.register_buffer("weights", self._with_content(weights, content, has_ratings), persistent=False)
+        if has_ratings[1:].any():  # without any rated movie all weights are zero
+            weights = self._with_content(weights, content, has_ratings)
+        self.register_buffer("weights", weights, persistent=False)
 
     def forward(self, *sets: UserSets) -> Tensor:
         """Scores of all movies, [R, N], for R users; each of ``sets`` has a part of their movies."""
