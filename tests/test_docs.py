@@ -72,7 +72,9 @@ def planted_as(name: str) -> None:
 
 @pytest.mark.slow
 def test_readme(reader):
-    follow(reader("README"))
+    opened = reader("README")
+    own_tables()
+    follow(opened)
 
 
 def test_contributing(reader):

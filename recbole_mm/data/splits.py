@@ -90,7 +90,7 @@ def with_validation(split: Split) -> Split:
     """The split whose training part has the validation part's rows and labels too. The other parts are the same."""
     train, valid = split.train, split.valid
     rows: Any = cat_interactions([train.inter_feat, valid.inter_feat])
-    larger = train.copy(rows)
+    larger: Any = train.copy(rows)
     larger.label_items = {
         task: ItemSplit(torch.cat([items.train, items.valid]).sort().values, items.valid, items.test)
         for task, items in split.label_items.items()
