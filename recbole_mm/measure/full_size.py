@@ -30,7 +30,7 @@ from recbole_mm.measure import synthetic
 
 DATASET = "mmtf-14k"
 VISUAL = "avf:avg,alexnet:avg"
-FIELDS = ["ivector_fold1_gmm128_tv100", "avf_avg", "alexnet_avg", "text"]
+FIELDS = ["ivector_fold1_gmm128_tv100", "avf_avg", "alexnet_avg", "text", "meta", "keywords"]
 RATINGS = (100_000, 1_000_000, 5_000_000, 20_000_000)
 MODELS = ("MMFS", "MMASP")
 RANKED_USERS = 10_000
@@ -88,8 +88,12 @@ def _build(folder: Path, ratings: int, movies: int) -> dict:
     from recbole_mm.datasets.registry import prepare
 
     source, movielens = folder / "MMTF-14K", folder / "ml-20m"
+    metadata = folder / "metadata.csv"
+    if not metadata.is_file():
+        synthetic.write_metadata(metadata, synthetic.plant(movies))
+    options = {"ratings": movielens, "visual": VISUAL, "metadata": metadata}
     start = perf_counter()
-    built = prepare(DATASET, folder / "dataset", source=source, force=True, ratings=movielens, visual=VISUAL)
+    built = prepare(DATASET, folder / "dataset", source=source, force=True, **options)
     measured = {"build_seconds": perf_counter() - start, "build_peak_gb": peak_rss_mb() / 1024}
     synthetic.write_text(built / f"{DATASET}.text.npz", synthetic.plant(movies))
     return {"ratings": ratings, "movies": movies, **measured}

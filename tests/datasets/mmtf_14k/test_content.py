@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from anime_files import Lengths
-from mmtf_files import IDS, NAME, UNRATED, assert_nothing_left
+from mmtf_files import IDS, NAME, UNRATED, WITH_TEXT, assert_nothing_left, people_of, plain_table, summary_of
 
 import recbole_mm
 from recbole_mm.data.vectors import read_vectors
@@ -22,32 +22,11 @@ from recbole_mm.errors import InputError
 from recbole_mm.features.encoders import encoder_path, load_field_encoder
 
 SHARED = Path(os.environ.get("RECBOLE_MM_SOURCE", Path(__file__).parents[4] / "shared" / "data"))
-WITH_TEXT = IDS[2:]
 
 
 @pytest.fixture(autouse=True)
 def _quick_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("recbole_mm.datasets.text_vectors.load_encoder", lambda: Lengths())
-
-
-def summary_of(movie: int) -> str:
-    random = np.random.default_rng(movie)
-    return f"A comedy of {' '.join(random.choice([f'word{i}' for i in range(25)], 12))} and a genuine western."
-
-
-def people_of(movie: int) -> tuple[str, list[str]]:
-    return f"Director {movie % 4}", [f"Actor {(movie + i) % 9}" for i in range(7)]
-
-
-def plain_table() -> pd.DataFrame:
-    rows = []
-    for movie in WITH_TEXT:
-        director, cast = people_of(movie)
-        about = {"directors": director, "cast": "|".join(cast), "countries": "USA" if movie % 2 else "France"}
-        rows.append(
-            {"movieId": movie, "overview": summary_of(movie), **about, "keywords": f"boat|war film|key {movie % 6}"}
-        )
-    return pd.DataFrame(rows)
 
 
 def tmdb_table(as_json: bool) -> pd.DataFrame:
