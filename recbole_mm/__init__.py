@@ -5,9 +5,10 @@
     >>> movies = recbole_mm.load(result.checkpoint)            # doctest: +SKIP
     >>> movies.recommend_for(liked=["Toy Story", "Alien"])     # doctest: +SKIP
 
-Importing the package checks that the RecBole it extends is installed and applies :mod:`recbole_mm.compat`. It imports
-neither RecBole nor torch: the public names are looked up when they are first used. ``recbole.quick_start`` is never
-imported, since it needs ray.
+Importing the package checks that the RecBole it extends is installed, applies :mod:`recbole_mm.compat`, and lets
+threads that wait for each other sleep (:func:`recbole_mm.environment.let_threads_sleep`). It imports neither RecBole
+nor torch: the public names are looked up when they are first used. ``recbole.quick_start`` is never imported, since it
+needs ray.
 """
 
 from __future__ import annotations
@@ -80,6 +81,7 @@ def __dir__() -> list[str]:
 
 _check_requirements()
 
-from recbole_mm import compat  # noqa: E402  (a missing RecBole is reported before anything of it is touched)
+from recbole_mm import compat, environment  # noqa: E402  (a missing RecBole is reported before anything is touched)
 
+environment.let_threads_sleep()
 compat.apply()

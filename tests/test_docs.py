@@ -72,7 +72,9 @@ def planted_as(name: str) -> None:
 
 @pytest.mark.slow
 def test_readme(reader):
-    follow(reader("README"))
+    opened = reader("README")
+    own_tables()
+    follow(opened)
 
 
 def test_contributing(reader):
@@ -135,6 +137,11 @@ def test_benchmark(reader):
     follow(opened)
     assert Path("results/ml-100k-mm/report.html").is_file()
     assert Path("tuned/ml-100k-mm/u1/DeepFM.yaml").is_file()
+
+
+@pytest.mark.slow
+def test_multimodal_baselines(reader):
+    follow(reader("multimodal-baselines"))
 
 
 @pytest.mark.slow

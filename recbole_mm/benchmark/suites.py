@@ -205,7 +205,7 @@ def _rows(plan: Mapping, dataset: str) -> list[tuple[str, dict, str]]:
             options = {**source.get("options", {}), **own}
             here = protocol
             if made_for != dataset:
-                settings = {**options, "config_files": given} if given else options
+                settings = {**options, "config_files": given}  # not the row's own files: they are of other data
                 here = protocol_of(protocol, data_folder(dataset, settings, protocol), dataset)
             label, options = adapted(row, options, here, made_for, dataset)
             if given:

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from recbole_mm.errors import NotWrittenError
+from recbole_mm.errors import NotInDataError, NotWrittenError
 
 HELP = "run the rows of a table, each with several seeds"
 
@@ -56,6 +56,11 @@ def run(options: argparse.Namespace) -> int:
             files = options.config_files.split()
             given = (out, options.workers, options.quick, files, options.tune, options.models)
             path = run_suite(suite, options.dataset, *given)
+        except NotInDataError as error:
+            if options.suite != "all":
+                raise
+            print(f"recbole-mm: suite '{suite}' is left out: {error}", file=sys.stderr)
+            continue
         except NotWrittenError as error:
             print(error.result, flush=True)
             raise

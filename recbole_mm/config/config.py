@@ -33,7 +33,15 @@ from recbole_mm.config.checks import (
 from recbole_mm.config.declared import declared_options, model_with_options
 from recbole_mm.config.metrics import reported_families, requested_metrics, split_metrics
 from recbole_mm.config.schema import DERIVED, RECBOLE_PROPERTIES, Schema, model_property_file
-from recbole_mm.config.sources import FILE_OPTIONS, Given, dataset_options, given_options, read_packaged
+from recbole_mm.config.sources import (
+    COMMAND_LINE,
+    CONFIG_DICT,
+    FILE_OPTIONS,
+    Given,
+    dataset_options,
+    given_options,
+    read_packaged,
+)
 from recbole_mm.config.tasks import check_fields, choose_tasks, default_columns, reads_field
 from recbole_mm.errors import InputError, nearest
 from recbole_mm.evaluation.families import bigger_is_better
@@ -87,7 +95,9 @@ class Config(RecBoleConfig):
         self._given = given_options(config_file_list, config_dict, arguments)
         self._of_dataset: dict[str, Given] = {}  # its name follows from the options
         self._init_parameters_category()
-        self.external_config_dict = {key: self._given[key].value for key in ("model", "dataset") if key in self._given}
+        self.external_config_dict = {
+            key: _name_in(self._given, key) for key in ("model", "dataset") if key in self._given
+        }
         for name, value in (("model", model), ("dataset", dataset)):
             option = self.external_config_dict.get(name)
             if value is None and not option:
@@ -370,18 +380,24 @@ class Config(RecBoleConfig):
         return plain
 
     @classmethod
-    def from_plain(cls, plain: Mapping[str, Any], arguments: Sequence[str] = ()) -> Config:
+    def from_plain(
+        cls, plain: Mapping[str, Any], arguments: Sequence[str] = (), source: str | Path | None = None
+    ) -> Config:
         """The config of a result of `plain`, with some options changed.
 
         Args:
             plain: result of `plain`.
             arguments: ``--option=value``; a protocol among them sets its own split and metrics; metrics among them
                 reset ``valid_metric``.
+            source: file that ``plain`` comes from.
+
+        Raises:
+            InputError: see `Config`; what is wrong in ``plain`` is an error of ``source``.
         """
         changes = given_options(arguments=arguments)
         kept = dict(plain)
         model, dataset = kept.pop("model"), kept.pop("dataset")
-        if "protocol" in changes and changes["protocol"].value != kept["protocol"]:
+        if "protocol" in changes and changes["protocol"].value != kept.get("protocol"):
             of_protocol = {key for path in _protocol_files() for key in read_packaged(path)}
             for key in [*of_protocol, *_EVALUATION]:
                 if key != "builtin_task":  # the trained model stays the same
@@ -389,12 +405,28 @@ class Config(RecBoleConfig):
         if "metrics" in changes:
             kept.pop("valid_metric", None)
         kept.pop("valid_metric_bigger", None)
-        return cls(model, dataset, config_dict=kept, arguments=arguments)
+        try:
+            return cls(model, dataset, config_dict=kept, arguments=arguments)
+        except InputError as error:
+            if source is None or str(error).startswith(COMMAND_LINE):
+                raise
+            what = str(error).removeprefix(f"{CONFIG_DICT}: ")
+            raise InputError(f"{source}: its options do not fit: {what}") from error
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Config) and self.plain() == other.plain()
 
     __hash__ = None
+
+
+def _name_in(given: Mapping[str, Given], option: str) -> str | type:
+    """A name as the user gave it; a name of digits is one too."""
+    one = given[option]
+    if isinstance(one.value, (str, type)):
+        return one.value
+    if one.text is None:
+        raise InputError(f"{one.origin}: option '{option}' is {one.value!r}, but takes text; put it in quotes")
+    return one.text
 
 
 def _add_options(options: dict[str, Any], stronger: dict[str, Any]) -> None:

@@ -70,6 +70,9 @@ def build_split(dataset: Dataset, config) -> Split:
         dataset._drop_unused_col()  # as build() does: columns read for the split (titles, parts) are no input
         interactions: Any = dataset.inter_feat
         parts = [dataset.copy(interactions[part]) for part in rows]
+        if config["split_by"] == "label" and not len(parts[1]):
+            train, _, test = parts
+            parts = _with_drawn_validation(dataset, config, train, test)
     for name, part in zip(("training", "validation", "test"), parts):
         if not len(part):
             raise InputError(
@@ -90,7 +93,7 @@ def with_validation(split: Split) -> Split:
     """The split whose training part has the validation part's rows and labels too. The other parts are the same."""
     train, valid = split.train, split.valid
     rows: Any = cat_interactions([train.inter_feat, valid.inter_feat])
-    larger = train.copy(rows)
+    larger: Any = train.copy(rows)
     larger.label_items = {
         task: ItemSplit(torch.cat([items.train, items.valid]).sort().values, items.valid, items.test)
         for task, items in split.label_items.items()

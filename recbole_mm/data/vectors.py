@@ -16,7 +16,6 @@ import os
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -27,7 +26,7 @@ from recbole_mm.data.ids import same_but_written_otherwise
 from recbole_mm.data.vector_table import VectorTable, check_unique, drop_non_finite
 from recbole_mm.errors import InputError, NotInDataError, nearest
 from recbole_mm.features.decimals import NotANumber, parse_decimals
-from recbole_mm.files import UnreadableArrays, read_arrays
+from recbole_mm.files import UnreadableArrays, read_arrays, writing
 
 logger = logging.getLogger(__name__)
 
@@ -122,7 +121,7 @@ def write_vectors(
     # Rounding can give -0.0; adding 0.0 makes it 0.0, so that equal numbers have equal texts.
     rounded = (values if decimals is None else np.round(values, decimals)) + 0.0
     row_format = " ".join(["%.6g" if decimals is None else f"%.{decimals}f"] * values.shape[1])
-    with replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as handle:
+    with writing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as handle:
         handle.write(_header(field) + "\n")
         for token, row in zip(tokens, rounded, strict=True):
             handle.write(f"{token}\t{row_format % tuple(row)}\n")
@@ -131,20 +130,8 @@ def write_vectors(
 def write_vectors_npz(path: Path, item_ids: Sequence[str], values: np.ndarray) -> None:
     """Write the compact form (float32, uncompressed: loading is as fast as the disk)."""
     tokens, values = _check_writable(path, Path(path).name, item_ids, values)
-    with replacing(path) as temporary, open(temporary, "wb") as handle:
+    with writing(path) as temporary, open(temporary, "wb") as handle:
         np.savez(handle, item_id=np.asarray(tokens, dtype=np.str_), vectors=values.astype(np.float32))
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path that is renamed to ``path`` when the block succeeds and removed when the block fails."""
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _check_writable(
@@ -296,6 +283,14 @@ def _parse_block(block: _Block, dimension: int, path: Path, field: str) -> np.nd
     text = b"\n".join(block.values) + b"\n"
     characters = np.frombuffer(text, np.uint8)
     ends = np.flatnonzero(characters <= ord(" "))
+    others = (characters[ends] != ord(" ")) & (characters[ends] != ord("\n"))
+    if others.any():
+        place = int(ends[np.argmax(others)])
+        line = block.line_numbers[text.count(b"\n", 0, place)]
+        raise InputError(
+            f"{path} line {line}: field '{field}' has the character {chr(characters[place])!r} among its values; put "
+            f"one space between values"
+        )
     lengths = np.diff(np.flatnonzero(characters[ends] == ord("\n")), prepend=-1)
     if (lengths != dimension).any():
         row = int(np.argmax(lengths != dimension))

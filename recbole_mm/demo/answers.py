@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 from functools import lru_cache
 from threading import Lock
 from typing import Any, NamedTuple
 
 from recbole_mm.errors import InputError
+from recbole_mm.features.encoders import CONTENTS
 from recbole_mm.inference.projection import two_dimensions
 from recbole_mm.inference.recommender import Recommender
 from recbole_mm.inference.rows import recommendation_rows
 
-RECOMMENDED, GENRES = 10, 5
+RECOMMENDED, GENRES, SIMILAR = 10, 5, 5
+MAX_SUMMARY = 5_000
+A_TEXT = CONTENTS["text"]
+NEW = "a movie that does not exist"
 MAX_MOVIES = 1_000
 _CACHED = 8  # combinations of modalities whose encoded movies stay in memory
 
@@ -45,16 +50,18 @@ class Answers:
         }
         self._allowed = {name: set(self._movies["item_id"]) for name in ("liked", "disliked")}
         self._allowed["modalities"] = set(recommender.modalities)
+        self._of_summary = [name for name, content in recommender.raw_content.items() if content == A_TEXT]
         self.recommend({})  # encodes the movies now, so that the first visitor does not wait for it
 
     def catalogue(self) -> dict[str, Any]:
         """Names of model, dataset and modalities, the rating scale [lowest, highest] (null without
-        predicted ratings), and the movies by column.
+        predicted ratings), whether `new_movie` can read summaries, and the movies by column.
         """
         return {
             **self._recommender.about,
             "modalities": self._recommender.modalities,
             "rating_scale": self._recommender.rating_scale,
+            "takes_summary": bool(self._of_summary),
             "movies": self._movies,
         }
 
@@ -114,10 +121,59 @@ class Answers:
                 "genres": [{"genre": genre, "probability": float(value)} for genre, value in genres.items()],
             }
 
+    def new_movie(self, question: Any) -> dict[str, Any]:
+        """What the model says of a movie that is in no catalogue, from ``summary``; the movie is forgotten at once.
+
+        Returns:
+            read and not_read (modalities made of the summary, and those whose encoder is not installed here), genres,
+            rating, place (the movie's place among all by score), similar movies, and the person's own movies that are
+            most similar; similarities are cosines.
+        """
+        with self._model_lock:
+            recommender, liked, disliked = self._read(question)
+            summary = question.get("summary")
+            if not isinstance(summary, str) or not summary.strip() or len(summary) > MAX_SUMMARY:
+                raise InputError(f"summary: must be a text of at most {MAX_SUMMARY:,} characters")
+            recommender = copy.copy(recommender)
+            item, read = self._add(recommender, summary)
+            similar = recommender.similar_movies(item, k=len(self._allowed["liked"]))
+            scores = recommender.recommend_for(liked, disliked, k=len(recommender.movies))
+            rated = recommender.predict_for(item, liked, disliked)["rating"].item() if recommender.rates else None
+            genres = recommender.genres(item).iloc[0].nlargest(GENRES) if recommender.predicts_genres else {}
+            own = similar[similar["item_id"].isin([*liked, *disliked])].head(SIMILAR)
+            columns = ["item_id", "title", "similarity"]
+            return {
+                "read": read,
+                "not_read": [name for name in self._of_summary if name not in read],
+                "genres": [{"genre": genre, "probability": float(value)} for genre, value in genres.items()],
+                "rating": rated,
+                "place": int(scores["rank"][scores["item_id"] == item].item()),
+                "of": len(scores),
+                "similar": similar.head(SIMILAR)[columns].to_dict("records"),
+                "own": own[columns].to_dict("records"),
+            }
+
+    def _add(self, recommender: Recommender, summary: str) -> tuple[str, list[str]]:
+        """Id of the movie of a summary, added to ``recommender``, and the modalities made of it."""
+        content: dict[str, list] = {}
+        problem: Exception = InputError("no encoder of texts was kept with the vectors of this data set")
+        for name in self._of_summary:
+            column = {f"{name}_raw": [summary]}
+            try:
+                copy.copy(recommender).add_movies({"title": [NEW], **column})
+            except InputError as error:
+                problem = error
+            else:
+                content |= column
+        if not content:
+            raise InputError(f"summary: no modality can be made of it here ({problem})")
+        (item,) = recommender.add_movies({"title": [NEW], **content})
+        return item, [name.removesuffix("_raw") for name in content]
+
     def _read(self, question: Any) -> Person:
         if not isinstance(question, dict):
             raise InputError("a question must be a JSON object")
-        known = [*self._allowed, "item"]
+        known = [*self._allowed, "item", "summary"]
         if unknown := sorted(set(question) - set(known)):
             raise InputError(f"'{unknown[0][:40]}' is no key of a question; keys: {', '.join(known)}")
         lists = {"liked": [], "disliked": [], "modalities": self._recommender.modalities, **question}

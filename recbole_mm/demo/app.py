@@ -38,6 +38,10 @@ def create_app(recommender: Recommender, trusted_hosts: Collection[str] | None =
     def explain() -> dict:
         return answers.explain(question())
 
+    @app.post("/api/new")
+    def new() -> dict:
+        return answers.new_movie(question())
+
     @app.get("/plotly.js")
     def plotly() -> Response:
         return Response(get_plotlyjs(), mimetype="text/javascript", headers={"Cache-Control": "max-age=3600"})

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from recbole_mm.data.vectors import replacing
 from recbole_mm.errors import InputError
+from recbole_mm.files import writing
 
 _LIMIT = 5  # standard deviations: one unusual trailer must not outweigh all others
 
@@ -35,7 +35,7 @@ class Scaling:
     def write(self, path: Path, names: list[str]) -> None:
         """Write columns name, mean, deviation as csv."""
         table = pd.DataFrame({"name": names, "mean": self.mean, "deviation": self.deviation})
-        with replacing(path) as temporary:
+        with writing(path) as temporary:
             table.to_csv(temporary, index=False)
 
 

@@ -25,6 +25,7 @@ import pandas as pd
 from tabulate import tabulate
 
 from recbole_mm.environment import peak_rss_mb
+from recbole_mm.files import write_text
 from recbole_mm.measure import synthetic
 
 DATASET = "mmtf-14k"
@@ -62,7 +63,7 @@ def _measure_once(path: Path, *arguments: object) -> dict:
     """The measurement in a file. If the file is missing, a fresh process measures first."""
     if not path.is_file():
         text = json.dumps(_in_fresh_process(*arguments))
-        path.write_text(text, encoding="utf-8")
+        write_text(path, text)
     return json.loads(path.read_text(encoding="utf-8"))
 
 
@@ -170,7 +171,7 @@ HEADERS = {
 
 def write_table(table: pd.DataFrame, out: Path) -> Path:
     """Write ``cost.csv`` with all measurements, and ``cost.md``."""
-    table.to_csv(out / "cost.csv", index=False)
+    write_text(out / "cost.csv", table.to_csv(index=False))
     shown = [[_shown(name, value) for name, value in line.items()] for line in table[list(HEADERS)].to_dict("records")]
     head = table.iloc[0]
     text = (
@@ -179,7 +180,7 @@ def write_table(table: pd.DataFrame, out: Path) -> Path:
         f"{table['date'].max()}, {head['machine']}.\n\n"
         f"{tabulate(shown, list(HEADERS.values()), tablefmt='github', disable_numparse=True)}\n"
     )
-    (out / "cost.md").write_text(text, encoding="utf-8")
+    write_text(out / "cost.md", text)
     return out / "cost.md"
 
 

@@ -6,7 +6,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from recbole_mm.errors import InputError
+from recbole_mm.errors import InputError, nearest
+from recbole_mm.files import writing
 
 PANELS = {
     "rmse": "validation RMSE",
@@ -45,8 +46,11 @@ def draw_curves(result_files: Sequence[Path], out: Path) -> None:
         axis.set(title=PANELS[name], xlabel="epoch")
         axis.grid(alpha=0.3)
         axis.legend(frameon=False)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(out, dpi=110)
+    suffix, known = out.suffix.removeprefix(".").lower() or "png", figure.canvas.get_supported_filetypes()
+    if suffix not in known:
+        raise InputError(f"--out={out}: '.{suffix}' is no format of pictures.{nearest(suffix, known)} Use .png or .svg")
+    with writing(out) as temporary:
+        figure.savefig(temporary, dpi=110, format=suffix)
 
 
 def _read_result(path: Path) -> dict:

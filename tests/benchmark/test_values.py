@@ -143,3 +143,21 @@ def test_each_row_is_tuned_with_the_same_number_of_trials(tmp_path, monkeypatch,
 def test_rows_without_values_are_not_tuned():
     assert takes_values({"model": "MMFS"}) and takes_values({"model": "EASE", "config_files": TUNED})
     assert not takes_values({"model": "BPR"}) and not takes_values({"model": "MMFS", "tool": "missing"})
+
+
+def test_all_suites_leave_out_those_that_the_data_do_not_allow(tmp_path, monkeypatch, capsys):
+    data("bare", ratings=False, vectors=False)
+    small_suite(tmp_path, monkeypatch, {"Pop": {"model": "Pop"}})
+    plan = {"protocols": ["u1"], "seeds": [1], "rows": {"a": {"model": "Bias"}}}
+    (tmp_path / "properties" / "benchmark" / "ratings.yaml").write_text(yaml.safe_dump(plan))
+    assert main(["benchmark", "--dataset=bare", "--suite=all"]) == 0
+    told = capsys.readouterr()
+    assert "suite 'ratings' is left out: Bias learns from ratings" in told.err and "report.html" in told.out
+    assert Path("results/bare/small.md").is_file() and not Path("results/bare/ratings.md").exists()
+
+
+def test_a_tuned_file_of_other_data_need_not_be_there(tmp_path, monkeypatch):
+    data("mine")
+    small_suite(tmp_path, monkeypatch, {"EASE": {"model": "EASE", "config_files": "tuned/ml-100k-mm/ranking/No.yaml"}})
+    ((row, options, _),) = suites._rows(suites._read_plan("small", "mine"), "mine")
+    assert row == "EASE, defaults" and "config_files" not in options

@@ -7,9 +7,12 @@ import pytest
 
 pytest.importorskip("flask", reason="the extra 'demo' is not installed")
 
-from recbole_mm.demo.answers import MAX_MOVIES, Answers
+from recbole_mm import load, run
+from recbole_mm.datasets.vector_files import write_field
+from recbole_mm.demo.answers import MAX_MOVIES, NEW, Answers
 from recbole_mm.demo.app import MAX_BYTES, create_app
 from recbole_mm.errors import InputError
+from recbole_mm.features.encoders import fit_words
 
 LIKED, DISLIKED = ["m4", "m7"], ["m5"]
 
@@ -90,6 +93,54 @@ def test_the_paper_model_explains_by_approximation(recommender_of):
     assert (answer["movies_method"], answer["popularity"]) == ("approximation", None)
 
 
+# ---------------------------------------------------------------------- a movie that does not exist
+
+KINDS = ("robots explosion chase", "joke wedding laughter", "tears letter hospital")
+
+
+@pytest.fixture
+def told(planted):
+    """A model whose text is made of words that tell the kind, with the encoder kept."""
+    random = np.random.default_rng(0)
+    filler = [f"filler{i}" for i in range(20)]
+    encoder, values = fit_words([f"{KINDS[kind]} {' '.join(random.choice(filler, 6))}" for kind in planted.kind], 10)
+    write_field(planted.folder, "planted", "text", planted.tokens, values, encoder)
+    options = planted.options(modalities=["text", "audio"], epochs=8, learning_rate=0.03)
+    return load(run("MMASP", "planted", config_dict=options).checkpoint)
+
+
+def test_a_summary_is_a_movie_for_one_answer(told):
+    client = create_app(told).test_client()
+    assert client.get("/api/catalogue").json["takes_summary"] is True
+    summary = "Robots, a chase and an explosion."
+    answer = client.post("/api/new", json={"liked": ["m0", "m3"], "disliked": ["m4"], "summary": summary}).json
+    assert len(told.movies) == 90 and client.get("/api/catalogue").json["movies"]["title"][-1] != NEW
+    told.add_movies({"title": [NEW], "text_raw": [summary]})
+    expected = told.predict_for(NEW, ["m0", "m3"], ["m4"])
+    assert answer["rating"] == pytest.approx(expected["rating"].item(), rel=1e-5)
+    ranked = told.recommend_for(["m0", "m3"], ["m4"], k=91)
+    assert (answer["place"], answer["of"]) == (ranked["rank"][ranked["item_id"] == NEW].item(), 88)
+    genres = told.genres(NEW).iloc[0].sort_values(ascending=False)
+    assert [one["genre"] for one in answer["genres"]] == genres.index.tolist() and genres.index[0] == "Action"
+    similar = told.similar_movies(NEW, k=5)
+    assert [one["item_id"] for one in answer["similar"]] == similar["item_id"].tolist()
+    assert {one["item_id"] for one in answer["own"]} == {"m0", "m3", "m4"}
+    assert answer["own"][-1]["item_id"] == "m4", "the disliked movie is of another kind"
+    assert (answer["read"], answer["not_read"]) == (["text"], [])
+
+
+@pytest.mark.parametrize("summary", [None, 3, "", "  ", "x" * 5_001, ["x"]])
+def test_what_is_no_summary_is_refused(client, summary):
+    response = client.post("/api/new", json={"summary": summary})
+    assert response.status_code == 400 and response.json["error"].startswith("summary: must be a text of at most 5,000")
+
+
+def test_without_an_encoder_no_summary_can_be_read(client):
+    assert client.get("/api/catalogue").json["takes_summary"] is False
+    response = client.post("/api/new", json={"summary": "A dog."})
+    assert response.status_code == 400 and "no encoder of texts was kept" in response.json["error"]
+
+
 def test_on_the_map_kinds_are_apart(client, recommender, planted_once):
     drawn = client.get("/api/map").json
     places = np.array([drawn["x"], drawn["y"]]).T
@@ -149,7 +200,7 @@ def test_deep_nesting_is_refused(client):
 def test_an_unknown_key_is_refused_with_the_known_ones(client, path):
     response = client.post(path, json={"item": "m1", "likes": ["m4"]})
     assert response.status_code == 400
-    assert response.json["error"] == "'likes' is no key of a question; keys: liked, disliked, modalities, item"
+    assert response.json["error"] == "'likes' is no key of a question; keys: liked, disliked, modalities, item, summary"
 
 
 def test_answers_are_not_stored(client):

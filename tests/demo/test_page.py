@@ -142,6 +142,50 @@ def test_what_comes_from_data_and_visitors_is_text(page, address, hostile):
     assert page.locator("img").count() == 0
 
 
+def test_the_placeholder_is_a_movie_of_the_data(page):
+    assert page.get_attribute("#search", "placeholder") == titles(page)[0].rsplit(" ", 1)[0]
+    playwright.expect(page.locator("#invent")).to_be_hidden()  # the planted vectors have no encoder
+
+
+def test_a_summary_of_a_movie_that_does_not_exist(page):
+    """What the server says is shown, as text; the answers themselves are tested beside the server."""
+    page.evaluate("document.querySelector('#invent').hidden = false")
+    answer = {
+        **{"read": ["text"], "not_read": ["audio"], "rating": 4.26, "place": 3, "of": 91},
+        "genres": [{"genre": "<b>Drama</b>", "probability": 0.8}],
+        "similar": [{"item_id": "m4", "title": "x", "similarity": 0.9}],
+        "own": [],
+    }
+    asked = []
+    page.route("**/api/new", lambda route: (asked.append(route.request.post_data_json), route.fulfill(json=answer)))
+    page.get_by_text("Try a movie that does not exist").click()
+    page.fill("#invent-text", "A dog learns to fly.")
+    page.get_by_role("button", name="What would I say?").click()
+    playwright.expect(page.locator("#invented-rating")).to_have_text(
+        "Predicted rating 4.3 of 5. It would be number 3 of 91 in your list."
+    )
+    playwright.expect(page.locator("#invented-genres .name")).to_have_text("<b>Drama</b>")
+    playwright.expect(page.locator("#invented-similar .title")).to_have_text("Movie number 4 1994")
+    playwright.expect(page.locator("#invented-own")).to_have_text("You have chosen no movie yet.")
+    playwright.expect(page.locator("#invented-read")).to_contain_text("Read from the summary: plot summary.")
+    playwright.expect(page.locator("#invented-read")).to_contain_text("not installed: trailer sound.")
+    assert asked == [{"liked": [], "disliked": [], "modalities": ["text", "audio"], "summary": "A dog learns to fly."}]
+    for width in (390, 1400):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_the_reasons_fit_a_phone(page):
+    page.set_viewport_size({"width": 360, "height": 640})
+    page.locator("#recommended .title").first.click()
+    playwright.expect(page.get_by_role("dialog")).to_be_visible()
+    box = page.get_by_role("dialog").bounding_box()
+    assert box["x"] >= 0 and box["x"] + box["width"] <= 360 and box["y"] >= 0 and box["y"] + box["height"] <= 640
+    assert page.evaluate("(d => d.scrollWidth <= d.clientWidth)(document.querySelector('dialog'))")
+    page.get_by_role("button", name="Close").click()
+    playwright.expect(page.get_by_role("dialog")).to_be_hidden()
+
+
 def test_map_has_every_movie_and_the_page_fits_a_phone(page, recommender):
     points = page.locator("#map .scatterlayer path.point")
     playwright.expect(points).to_have_count(len(recommender.movies) + 10)

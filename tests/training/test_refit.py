@@ -30,7 +30,7 @@ def test_the_model_is_trained_on_both_parts_for_the_chosen_epochs(planted):
         for part in (session.split.test, parts.test)
     ]
     assert tested[0] == tested[1]
-    session.trainer.epochs = chosen.best_epoch + 1
+    session.trainer.epochs = chosen.best_epoch
     session.trainer.fit(session.train_data, saved=False)
     assert session.trainer.evaluate(session.test_data, load_best_model=False) == refitted.test
     # The checkpoint is the refitted model, for evaluation and in use.

@@ -81,3 +81,29 @@ def test_checkpoint_of_another_model_or_other_data_is_refused(planted):
     planted.write()
     with pytest.raises(InputError, match="trained on other ratings, movies, genres or vectors"):
         load(checkpoint)
+
+
+@pytest.mark.parametrize(
+    "option, value, message",
+    [
+        ("learning_rate", "fast", "option 'learning_rate' is 'fast', but takes"),
+        ("embedding_size", -1, "option 'embedding_size' is -1, but must be >= 1"),
+        ("own", 1, "unknown option 'own'"),
+        ("tasks", ["rating"], "option 'valid_metric'|contradict|genre_map"),
+    ],
+)
+def test_wrong_options_in_a_checkpoint_name_its_file(planted, option, value, message):
+    checkpoint = run("MMFS", planted.name, config_dict=planted.options(epochs=1, valid_metric="genre_map")).checkpoint
+    content = load_checkpoint(checkpoint)
+    content["config"][option] = value
+    save_checkpoint(checkpoint, content)
+    for read in (lambda: load(checkpoint), lambda: run(arguments=[f"--evaluate={checkpoint}", "--topk=[3]"])):
+        with pytest.raises(InputError, match=message) as raised:
+            read()
+        assert str(raised.value).startswith(f"{checkpoint}: its options do not fit: ")
+
+
+def test_a_wrong_option_on_the_command_line_is_not_blamed_on_the_checkpoint(planted):
+    checkpoint = run("MMFS", planted.name, config_dict=planted.options(epochs=1)).checkpoint
+    with pytest.raises(InputError, match="^command line: option 'eval_batch_size' is 0"):
+        run(arguments=[f"--evaluate={checkpoint}", "--eval_batch_size=0"])

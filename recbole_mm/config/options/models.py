@@ -14,6 +14,7 @@ from recbole_mm.config.options.option import (
     AT_LEAST_0,
     AT_LEAST_1,
     FROM_0_BELOW_1,
+    FROM_0_TO_1,
     Option,
     Section,
 )
@@ -105,9 +106,10 @@ RATING_TASK = Section(
         ),
         Option(
             "regression_weight",
-            default=0.4,
-            range=FROM_0_BELOW_1,
-            help="Weight of the user's regression on content, in closed form, in the predicted rating; 0: none.",
+            default=0.5,
+            range=FROM_0_TO_1,
+            help="Weight of the user's regression on content, in closed form, in the rating of a movie without "
+            "training ratings; 0: none.",
         ),
         Option(
             "regression_components",

@@ -29,10 +29,12 @@ NEIGHBOURS = Option(
 )
 
 # In each step every modality is propagated on all graphs, so that the usual batches of 2048 pairs are slow. The papers'
-# learning rate of 0.001 is for these.
+# learning rate of 0.001 is for these. An epoch has a quarter of the steps, so that there are four times as many.
 LARGE_BATCHES = (
     Option("learning_rate", default=0.003, help="Step size of the optimiser."),
     Option("train_batch_size", default=8192, help="Pairs in a step, in which all graphs are propagated once."),
+    Option("epochs", default=1200, help="Epochs at most; early stopping ends most runs earlier."),
+    Option("stopping_step", default=40, help="Epochs without a better validation score before training stops."),
 )
 
 

@@ -262,6 +262,37 @@ async function show(id) {
   });
 }
 
+// ------------------------------------------------------------------ a movie that does not exist
+
+function similarRows(list, rows, hint) {
+  const drawn = rows.map((row) => element("li", {},
+    titleButton(movies.get(row.item_id)), element("span", { className: "predicted", textContent: row.similarity.toFixed(2), title: "similarity, at most 1" })));
+  byId(list).replaceChildren(...(drawn.length ? drawn : [element("li", { className: "note", textContent: hint })]));
+}
+
+async function invent() {
+  const button = byId("invent-form").querySelector("button");
+  button.disabled = true;
+  await attempt(async () => {
+    const answer = await ask("/api/new", { ...question(), summary: byId("invent-text").value });
+    const place = `It would be number ${answer.place.toLocaleString("en")} of ${answer.of.toLocaleString("en")} in your list.`;
+    const rating = answer.rating === null ? "" : `Predicted rating ${answer.rating.toFixed(1)} of ${catalogue.rating_scale[1]}. `;
+    byId("invented-rating").textContent = rating + place;
+    bars("invented-genres", answer.genres.map((row) => ({ name: row.genre, value: row.probability, text: percent(row.probability) })), 1);
+    similarRows("invented-own", answer.own, "You have chosen no movie yet.");
+    similarRows("invented-similar", answer.similar, "");
+    const notRead = answer.not_read.length ? ` Not read, because its encoder is not installed: ${answer.not_read.map(label).join(", ")}.` : "";
+    byId("invented-read").textContent = `Read from the summary: ${answer.read.map(label).join(", ")}. Everything else is missing.${notRead}`;
+    byId("invented").hidden = false;
+  });
+  button.disabled = false;
+}
+
+byId("invent-form").onsubmit = (event) => {
+  event.preventDefault();
+  if (byId("invent-text").value.trim()) invent();
+};
+
 // ------------------------------------------------------------------ start
 
 const drawMarks = () => markMap(byId("map"), { recommended: shown, liked: chosen.liked, disliked: chosen.disliked }, movies);
@@ -296,9 +327,11 @@ await attempt(async () => {
   catalogue = await ask("/api/catalogue");
   movies = readMovies(catalogue.movies);
   byId("about").textContent = `${catalogue.model} on ${catalogue.dataset}, ${movies.size.toLocaleString("en")} movies`;
+  byId("invent").hidden = !catalogue.takes_summary;
   recall();
   drawModalities();
   await update();
+  if (shown.length) byId("search").placeholder = movies.get(shown[0]).title;
 });
 window.onhashchange = () => {
   recall();

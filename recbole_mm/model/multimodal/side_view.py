@@ -39,13 +39,19 @@ class SideViewRanker(MultimodalRanker):
         super().__init__(config, dataset)
         self.n_layers, self.reg_weight = config["n_layers"], config["reg_weight"]
         self.contrast_weight, self.temperature = config["contrast_weight"], config["temperature"]
-        graphs = content_graphs(self.content, self.trained, config["neighbours"])  # S̃^m
-        self.item_graphs = Graph(sparse.csr_matrix(sparse.block_diag(self.graphs_of_movies(graphs))))
+        self.neighbours = config["neighbours"]
         self.pairs = Graph(normalized_pairs(self.rated))  # R̂ [U, N]
-        of_items = self.content.present()  # [M, N]
-        of_users = torch.from_numpy((self.rated @ of_items.numpy().T).T > 0)  # [M, U]
-        self.register_buffer("present", torch.cat([of_users, of_items], dim=1)[..., None], persistent=False)
+        self.register_buffer("present", torch.empty(0), persistent=False)
         self.projection = Projection(self.content, self.size)  # W
+        self.read_content()
+
+    def read_content(self) -> None:
+        """The graphs of movies, and who has which modality."""
+        graphs = self.graphs_of_movies(content_graphs(self.content, self.trained, self.neighbours))  # S̃^m
+        self.item_graphs = Graph(sparse.csr_matrix(sparse.block_diag(graphs))).to(self.trained.device)
+        of_items = self.content.present()  # [M, N]
+        of_users = torch.from_numpy((self.rated @ of_items.cpu().numpy().T).T > 0).to(of_items.device)  # [M, U]
+        self.present = torch.cat([of_users, of_items], dim=1)[..., None]
 
     def graphs_of_movies(self, graphs: list[sparse.csr_matrix]) -> list[sparse.csr_matrix]:
         """The graphs that `propagated` uses, in this order; by default that of each modality."""
