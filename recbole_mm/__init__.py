@@ -5,9 +5,10 @@
     >>> movies = recbole_mm.load(result.checkpoint)            # doctest: +SKIP
     >>> movies.recommend_for(liked=["Toy Story", "Alien"])     # doctest: +SKIP
 
-Importing the package checks that the RecBole it extends is installed and applies :mod:`recbole_mm.compat`. It imports
-neither RecBole nor torch: the public names are looked up when they are first used. ``recbole.quick_start`` is never
-imported, since it needs ray.
+Importing the package checks that the RecBole it extends is installed, applies :mod:`recbole_mm.compat`, and lets
+threads that wait for each other sleep (:func:`recbole_mm.environment.let_threads_sleep`). It imports neither RecBole
+nor torch: the public names are looked up when they are first used. ``recbole.quick_start`` is never imported, since it
+needs ray.
 """
 
 from __future__ import annotations
@@ -19,12 +20,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from recbole_mm.config.config import Config
     from recbole_mm.inference.load import load
+    from recbole_mm.inference.recbole_names import load_data_and_model, run_recbole
     from recbole_mm.inference.recommender import Recommender
     from recbole_mm.interchange.from_frames import from_frames
     from recbole_mm.training.session import run
 
 __version__ = "0.2.0"
-__all__ = ["Config", "Recommender", "__version__", "from_frames", "load", "run"]
+__all__ = ["Config", "Recommender", "__version__", "from_frames", "load", "load_data_and_model", "run", "run_recbole"]
 
 _RECBOLE = "1.2.1"
 _PUBLIC = {
@@ -32,7 +34,9 @@ _PUBLIC = {
     "Recommender": "recbole_mm.inference.recommender",
     "from_frames": "recbole_mm.interchange.from_frames",
     "load": "recbole_mm.inference.load",
+    "load_data_and_model": "recbole_mm.inference.recbole_names",
     "run": "recbole_mm.training.session",
+    "run_recbole": "recbole_mm.inference.recbole_names",
 }
 
 
@@ -77,6 +81,7 @@ def __dir__() -> list[str]:
 
 _check_requirements()
 
-from recbole_mm import compat  # noqa: E402  (a missing RecBole is reported before anything of it is touched)
+from recbole_mm import compat, environment  # noqa: E402  (a missing RecBole is reported before anything is touched)
 
+environment.let_threads_sleep()
 compat.apply()

@@ -1,13 +1,31 @@
-"""Versions of packages and memory use of the process, recorded with measurements."""
+"""Versions of packages and memory use of the process, recorded with measurements; how its threads wait."""
 
 from __future__ import annotations
 
+import os
 import platform
 import resource
 import sys
 from importlib import metadata
 
 PACKAGES = ("recbole", "torch", "numpy", "pandas", "scipy", "scikit-learn")
+
+
+# Each of them says how threads wait for each other: OpenMP's own, libgomp's, Intel's.
+_WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
+
+
+def let_threads_sleep() -> bool:
+    """Let threads of OpenMP that wait for each other sleep instead of spinning; returns whether anything was set.
+
+    By default they spin for milliseconds at the end of each of torch's loops. On a machine that does other work too, a
+    thread then spins while the one it waits for has no core, and an epoch takes a hundred times as long
+    (docs/reliability.md). Nothing is set if the user has chosen, or if torch is loaded, which reads this only then.
+    """
+    if "torch" in sys.modules or any(name in os.environ for name in _WAITING):
+        return False
+    os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+    return True
 
 
 def peak_rss_mb() -> float:

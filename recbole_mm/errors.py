@@ -9,10 +9,18 @@ from typing import Any
 
 
 class InputError(ValueError):
-    """Wrong input: a file, field or option. The message is one line with its name and the remedy.
+    r"""Wrong input: a file, field or option. The message is one line with its name and the remedy.
 
-    The command line prints the message without a traceback and exits with status 2.
+    The command line prints the message without a traceback and exits with status 2. Line breaks, which a wrong value in
+    the message may hold, are shown as ``\n``.
     """
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message.replace("\r", "\\r").replace("\n", "\\n"))
+
+
+class NotInDataError(InputError):
+    """The data of a run lack what the run needs: ratings, genres, vectors. Other runs on the same data are possible."""
 
 
 class NotWrittenError(InputError):

@@ -38,7 +38,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 COMMAND = re.compile(r"(pip|python3?|torchrun|pytest|cp|recbole-mm) ")
 # What they measure takes minutes; that their options exist is checked.
-MEASUREMENTS = ("epochs", "full_size", "loading", "recbole_parity", "serving", "synthetic")
+MEASUREMENTS = ("builtin_models", "epochs", "full_size", "loading", "recbole_parity", "serving", "synthetic")
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,8 @@ class Reader:
             "recbole-mm demo": lambda given: self.listen("demo", given),
             "recbole-mm serve": lambda given: self.listen("serve", given),
         }
-        for name in ("run", "prepare", "extract", "recommend", "export", "benchmark", "curves"):
+        names = ("run", "prepare", "import", "convert", "extract", "recommend", "export", "benchmark", "curves")
+        for name in names:
             self.commands[f"recbole-mm {name}"] = lambda arguments, name=name: self.main([name, *arguments])
         if importlib.util.find_spec("matplotlib") is None:
             self.leave_out("curves", "matplotlib (extra 'plot') is not installed")
@@ -203,7 +204,16 @@ def _shorten(monkeypatch: pytest.MonkeyPatch) -> None:
         epochs = 2 if any(argument.startswith("--resume=") for argument in kept) else 1
         return train(*given, arguments=[*kept, f"--epochs={epochs}", "--show_progress=False"], **more)
 
-    def plan(suite: str, dataset: str, out: Path, workers: int, quick: bool, config_files: list[str]) -> Path:
+    def plan(
+        suite: str,
+        dataset: str,
+        out: Path,
+        workers: int,
+        quick: bool,
+        config_files: list[str],
+        tune_trials: int,
+        models,
+    ) -> Path:
         rows = suites._read_plan(suite, dataset)
         out.mkdir(parents=True, exist_ok=True)
         assert suites._cells(suites._short_form(rows, suite) if quick else rows, dataset, out)

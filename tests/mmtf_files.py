@@ -8,6 +8,7 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 NAME = "mmtf-14k"
 IVECTOR, AVF = "ivector_fold1_gmm128_tv100", "avf_avg"  # the fields built by default
@@ -15,6 +16,7 @@ MOVIES = 60
 # Ids with gaps, as in MovieLens. The last one has no rating, the second last no row but in the i-vectors.
 IDS = [3 * i + 1 for i in range(MOVIES)]
 UNRATED, ONE_DESCRIPTOR, WITH_INF = IDS[-1], IDS[-2], IDS[5]
+WITH_TEXT = IDS[2:]
 GENRES = ("Action", "Comedy", "Sci-Fi")
 BLF = (
     "CORRELATION",
@@ -96,6 +98,27 @@ def movielens_files(encoding: str = "utf-8") -> dict[str, bytes]:
         "ratings.csv": csv_text(["userId", "movieId", "rating", "timestamp"], rows).encode(),
         "movies.csv": ("movieId,title,genres\n" + "\n".join(movies) + "\n").encode(encoding),
     }
+
+
+def summary_of(movie: int) -> str:
+    random = np.random.default_rng(movie)
+    return f"A comedy of {' '.join(random.choice([f'word{i}' for i in range(25)], 12))} and a genuine western."
+
+
+def people_of(movie: int) -> tuple[str, list[str]]:
+    return f"Director {movie % 4}", [f"Actor {(movie + i) % 9}" for i in range(7)]
+
+
+def plain_table() -> pd.DataFrame:
+    """Texts and metadata that a user brings, by movieId."""
+    rows = []
+    for movie in WITH_TEXT:
+        director, cast = people_of(movie)
+        about = {"directors": director, "cast": "|".join(cast), "countries": "USA" if movie % 2 else "France"}
+        rows.append(
+            {"movieId": movie, "overview": summary_of(movie), **about, "keywords": f"boat|war film|key {movie % 6}"}
+        )
+    return pd.DataFrame(rows)
 
 
 def write_folder(folder: Path, files: dict[str, str]) -> Path:

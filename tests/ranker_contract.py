@@ -58,6 +58,7 @@ class RankerContract:
             and with the options of ``of_the_band``.
         quick: options with which the model learns the planted data in few epochs.
         untrained: parameters that a single epoch may leave as they are.
+        reads_content_when_ranking: the vectors of movies with training ratings are read after training, too.
     """
 
     name: str
@@ -65,6 +66,7 @@ class RankerContract:
     of_the_band: dict = {"epochs": 8, "learning_rate": 0.005}
     quick: dict = {"epochs": 30}
     untrained: frozenset[str] = frozenset()
+    reads_content_when_ranking: bool = True
 
     def test_an_epoch_changes_every_parameter(self, planted):
         session = open_ranker(self.name, planted)
@@ -116,7 +118,7 @@ class RankerContract:
 
     def test_finds_the_planted_truth(self, planted):
         rate_loved_alone(planted)
-        test = run(self.name, planted.name, config_dict=ranker_options(planted, **self.quick), saved=False).test
+        test = run(self.name, planted.name, config_dict=ranker_options(planted, **self.quick)).test
         # Of the 90 movies 20 are of the loved kind and unseen, and one is tested: a random order of these has 0.5.
         assert test["hit@10"] > 0.35 and test["hit@10"] > 2 * 10 / 82
 
@@ -124,7 +126,7 @@ class RankerContract:
         rate_loved_alone(planted)
         given = ranker_options(planted, protocol="cold-item", builtin_task="ranking", **self.quick)
         true, shuffled = (
-            run(self.name, planted.name, config_dict={**given, "modality_corruption": control}, saved=False).test
+            run(self.name, planted.name, config_dict={**given, "modality_corruption": control}).test
             for control in ("none", "shuffled")
         )
         assert true["ndcg@10"] > 0.55 and true["ndcg@10"] > shuffled["ndcg@10"] + 0.15
@@ -160,6 +162,20 @@ class RankerContract:
         write_vectors(planted.folder / "planted.audio", "audio", few, planted.text[: len(few)])
         gone = {} if with_audio else {"modality_corruption": "absent"}
         assert trained_scores(self.name, planted, **gone).isfinite().all()
+
+    def test_vectors_that_are_taken_away_after_training(self, planted):
+        """The model without vectors is that of data without them, with the weights of the first."""
+        session = open_ranker(self.name, planted)
+        session.trainer.fit(session.train_data, saved=False)
+        model = session.model.eval()
+        before, present = all_scores(model), dict(zip(model.content.widths, model.content.present()))
+        torch.testing.assert_close(all_scores(model.with_presence(present)), before)
+        gone = {"text": present["text"] & (torch.arange(model.n_items) % 2 == 0)}
+        without = model.with_presence(gone)
+        assert not torch.allclose(all_scores(without), before) or not self.reads_content_when_ranking
+        assert torch.equal(without.content.present()[0], gone["text"])
+        assert torch.equal(without.content.present()[1], present["audio"])
+        assert torch.equal(all_scores(model), before), "the first model is as it was"
 
     def test_cold_movies_and_users_without_training_rows(self, planted):
         planted.item_columns = {name: [*column, column[-1]] for name, column in planted.item_columns.items()}

@@ -67,13 +67,13 @@ def _write_run(stem: Path, row: str, protocol: str, seed: int, metrics: dict[str
     stem.parent.mkdir(parents=True, exist_ok=True)
     history = [
         {
-            "epoch": epoch,
+            "epoch": epoch + 1,
             "valid": {name: value + 0.1 / (epoch + 1) for name, value in metrics.items()},
             "statistics": {"discriminator_accuracy": 0.5 + 0.1 * epoch} if row == "MMASP" else {},
         }
         for epoch in range(3)
     ]
-    result = {"model": row, "protocol": protocol, "seed": seed, "best_epoch": 1, "history": history, "test": metrics}
+    result = {"model": row, "protocol": protocol, "seed": seed, "best_epoch": 2, "history": history, "test": metrics}
     stem.with_suffix(".json").write_text(json.dumps(result))
     predictions = {"user": np.array([b"u1"])}
     if row.startswith("MM"):

@@ -52,6 +52,13 @@ BREAKS = {
         "d.pd.read_csv(io.StringIO('a\\n1'), delimiter='\\t', engine='python')",
         "text in lists",
     ),
+    "preloaded_weights": (
+        ("torch", (2, 0)),
+        "import numpy, torch; from recbole.data.dataset.dataset import Dataset; data = object.__new__(Dataset)\n"
+        "data._preloaded_weight = {'e': numpy.ones((2, 2))}\n"
+        "torch.ones(1, 2) @ torch.from_numpy(data.get_preload_weight('e'))",
+        "to have the same dtype",
+    ),
     "interaction_index": (
         ("recbole", (1, 2)),
         "import torch; from recbole.data.interaction import Interaction\n"

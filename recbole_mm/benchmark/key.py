@@ -23,11 +23,12 @@ from pathlib import Path
 from typing import Any
 
 from recbole_mm.benchmark.cell import TOOLS, Cell
-from recbole_mm.benchmark.imports import PACKAGE, Imports, import_closure
+from recbole_mm.benchmark.imports import PACKAGE, Imports, import_closure, modules_of, read_imports
 from recbole_mm.config.sources import find_file, given_options, read_mapping, read_packaged
 from recbole_mm.environment import versions
 from recbole_mm.errors import InputError
-from recbole_mm.model.registry import BASELINES, MODELS
+from recbole_mm.model.outside import outside_models, package_of, source_files
+from recbole_mm.model.registry import BASELINES, MODELS, recbole_model_names
 from recbole_mm.resources import resource_dir
 
 TABLE_OF_MODELS = "recbole_mm.model.registry"
@@ -67,6 +68,7 @@ def key_of(cell: Cell) -> str:
         "protocol": cell.protocol,
         "seed": cell.seed,
         "class": _OURS.get(model),
+        "outside": _outside(model),
         "options": {name: value for name, value in cell.options.items() if name != "config_files"},
         "config_files": files,
         "code": code_of(entry_modules(cell.tool, model, settings.get("builtin_task"))),
@@ -76,6 +78,14 @@ def key_of(cell: Cell) -> str:
         "package": _package_of(model),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _outside(model: str) -> dict[str, Any] | None:
+    """Version and code of the package that a model of another package is in."""
+    if model in _OURS or model in recbole_model_names() or model not in outside_models():
+        return None
+    code = {path.name: _hash_of_code(path, ()) for path in source_files(model)}
+    return {"package": package_of(outside_models()[model]), "code": code}
 
 
 def _package_of(model: str) -> str | None:
@@ -94,6 +104,11 @@ def entry_modules(tool: str, model: str, builtin_task: str | None = None) -> lis
     modules = [TOOLS[tool].partition(":")[0]]
     if model in _OURS:
         modules.append(_OURS[model].partition(":")[0])
+    elif model not in recbole_model_names():
+        known = modules_of()  # of what another package's model imports, the modules of this one
+        for path in source_files(model):
+            imports = read_imports(path, path.stem)
+            modules += sorted((imports.on_import | imports.in_functions) & known.keys())
     elif builtin_task == "rating":
         modules.append(RATING_FORMS)
     return modules

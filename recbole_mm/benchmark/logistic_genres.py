@@ -27,7 +27,7 @@ def logistic_genre_map(config: Config) -> dict[str, dict[str, float]]:
     Returns:
         modality (or "all") -> {"valid": …, "test": …}.
     """
-    dataset, split = prepare_data(config)
+    dataset, split = prepare_data(config, refit=False)
     items, genres = split.label_items["genre"], dataset.labels["genre"].targets.numpy()
     has_ratings = np.bincount(split.train.inter_feat[config["ITEM_ID_FIELD"]].numpy(), minlength=dataset.item_num) > 0
     inputs = {}

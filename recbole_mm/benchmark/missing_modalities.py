@@ -9,6 +9,8 @@ import torch
 
 from recbole_mm.benchmark.cell import Cell
 from recbole_mm.config.config import Config
+from recbole_mm.errors import InputError
+from recbole_mm.model.content import ReadsContent
 from recbole_mm.model.variants import with_presence
 from recbole_mm.training.session import prepare_session
 
@@ -18,8 +20,8 @@ RATIOS = (0.25, 0.5, 0.75, 1.0)
 def missing_cell(cell: Cell) -> dict[str, Any]:
     """Train once; then evaluate without a part of the vectors of one modality, or of all modalities.
 
-    The movies that lose a vector are random, by seed, modality and ratio. Profiles are computed again without these
-    vectors. Other learned parameters of movies and users do not change.
+    The movies that lose a vector are random, by seed, modality and ratio. Profiles and graphs of movies are computed
+    again without these vectors. Learned parameters do not change.
 
     Returns:
         ``lines`` of a suite's table: "nothing", and "<modality> <ratio> %" for each modality and for "all".
@@ -28,10 +30,20 @@ def missing_cell(cell: Cell) -> dict[str, Any]:
     trainer, model = session.trainer, session.model
     trainer.fit(session.train_data, session.valid_data, saved=True, show_progress=False)
     trainer.load_weights(trainer.saved_model_file)
-    whole = {name: field.present for name, field in model.catalogue.fields().items()}
+    if session.config.is_multitask:
+        whole = {name: field.present for name, field in model.catalogue.fields().items()}
+    elif isinstance(model, ReadsContent):
+        whole = dict(zip(model.content.widths, model.content.present()))
+    else:
+        raise InputError(
+            f"tool 'missing': {cell.options['model']} has no vectors that can be taken away after training"
+        )
 
     def line(row: str, present: dict[str, torch.Tensor]) -> dict[str, Any]:
-        trainer.model = with_presence(model.eval(), present)
+        model.eval()
+        trainer.model = (
+            model.with_presence(present) if isinstance(model, ReadsContent) else with_presence(model, present)
+        )
         parts = {"valid": session.valid_data, "test": session.test_data}
         return {"row": row, **{name: trainer.evaluate(data, load_best_model=False) for name, data in parts.items()}}
 

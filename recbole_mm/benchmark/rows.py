@@ -3,23 +3,39 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 from recbole_mm.benchmark.cell import Cell
 from recbole_mm.config.config import Config
-from recbole_mm.errors import InputError
+from recbole_mm.data.vectors import find_vector_file
+from recbole_mm.errors import InputError, NotInDataError
 from recbole_mm.training.session import prepare_data
 
 
-def check_rows(cells: Sequence[Cell]) -> dict[tuple[str, str], str]:
-    """(Row, protocol) -> why it cannot run. Such rows are told, and shown as failed; the others run.
+@dataclass(frozen=True)
+class Refused:
+    """Rows of a suite that cannot run: (row, protocol) -> the reason.
+
+    Attributes:
+        by_data: the data lack what they need: they are left out of the table.
+        wrong: their options are wrong: they are shown as failed.
+    """
+
+    by_data: dict[tuple[str, str], str]
+    wrong: dict[tuple[str, str], str]
+
+
+def check_rows(cells: Sequence[Cell]) -> Refused:
+    """Rows that cannot run; all are told before anything runs, and the others run.
 
     The data are read once, by the first row that has to run and can: what is wrong with the files is wrong for all.
 
     Raises:
         InputError: no row can run; or the data cannot be read.
     """
-    refused: dict[tuple[str, str], str] = {}
+    refused = Refused({}, {})
     first: Config | None = None
     errors: list[InputError] = []
     rows = {(cell.row, cell.protocol): cell for cell in cells}
@@ -27,19 +43,38 @@ def check_rows(cells: Sequence[Cell]) -> dict[tuple[str, str], str]:
     for place, cell in rows.items():
         try:
             config = Config(arguments=cell.arguments())
+            _check_vectors(config)
         except InputError as error:
-            refused[place] = str(error)
+            kind = refused.by_data if isinstance(error, NotInDataError) else refused.wrong
+            kind[place] = str(error)
             errors.append(error)
             continue
         if first is None and place in todo:
             first = config
-    if errors and len(refused) == len(rows):
+    if errors and len(errors) == len(rows):
         raise errors[0]
-    for (row, protocol), reason in refused.items():
+    for (row, protocol), reason in refused.by_data.items():
+        print(f"recbole-mm: row '{row}' is left out under {protocol}: {reason}", file=sys.stderr)
+    for (row, protocol), reason in refused.wrong.items():
         print(f"recbole-mm: warning: row '{row}' cannot run under {protocol}: {reason}", file=sys.stderr)
     if first is not None:
         prepare_data(first)
     return refused
+
+
+def _check_vectors(config: Config) -> None:
+    """Refuse a row whose vectors are not there."""
+    if config.reads_vectors:
+        for field in config["modalities"]:
+            find_vector_file(Path(config["data_path"]), config["dataset"], field)
+
+
+def left_out_lines(by_data: Mapping[tuple[str, str], str]) -> str:
+    """Rows that the data do not allow, for the foot of a table."""
+    if not by_data:
+        return ""
+    lines = [f"- {row} ({protocol}): {reason}" for (row, protocol), reason in by_data.items()]
+    return "\n".join(["", "Left out, since the data lack what they need:", "", *lines, ""])
 
 
 def failed_rows(failures: Sequence[tuple[str, str]]) -> str:

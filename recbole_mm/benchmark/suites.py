@@ -24,9 +24,10 @@ from tqdm import tqdm
 
 from recbole_mm.benchmark.cell import Cell
 from recbole_mm.benchmark.key import data_folder, make_cell
-from recbole_mm.benchmark.rows import check_rows
+from recbole_mm.benchmark.rows import check_rows, left_out_lines
 from recbole_mm.benchmark.runner import run_cells
 from recbole_mm.benchmark.table import read_table, write_results
+from recbole_mm.benchmark.values import HOME, adapted, protocol_of, tune_rows
 from recbole_mm.config.schema import Schema
 from recbole_mm.config.sources import given_options, read_packaged
 from recbole_mm.datasets.registry import PREPARABLE, prepare
@@ -35,6 +36,7 @@ from recbole_mm.files import make_folder, write_text
 from recbole_mm.model.registry import MODELS, get_model
 from recbole_mm.report.tables import differences, latex, markdown, significance
 from recbole_mm.resources import resource_dir
+from recbole_mm.tuning.search import tune
 
 # Options that a file for every row may not hold.
 SET_BY_SUITES = {"model", "dataset", "protocol", "seed", "result_file", "predictions_file", "evaluate", "resume"}
@@ -52,6 +54,8 @@ def run_suite(
     workers: int = 2,
     quick: bool = False,
     config_files: Sequence[str | Path] = (),
+    tune_trials: int = 0,
+    models: Sequence[str] = (),
 ) -> Path:
     """Run the cells of a suite that are not there yet and write its table.
 
@@ -65,6 +69,8 @@ def run_suite(
         quick: the short form, ``<suite>-quick``.
         config_files: yaml files of options for every row, the later the stronger; those of a row itself are stronger.
             A data set of the user's own says here what its fields are.
+        models: further models, each a row at its defaults; also those of other packages (`recbole_mm.model.outside`).
+        tune_trials: choose the values of each row first, on the validation part, with this many trials each; 0: do not.
 
     Returns:
         The table, ``out/<suite>.md``; beside it ``.tex`` is the same in LaTeX, ``.csv`` has one line for each run and
@@ -78,6 +84,8 @@ def run_suite(
     """
     if workers < 1:
         raise InputError(f"workers is {workers}, but at least one run must go on at a time")
+    if tune_trials < 0:
+        raise InputError(f"tune is {tune_trials}, but must be a number of trials, at least 1")
     if suite not in suite_names():
         raise InputError(
             f"suite '{suite}' is unknown.{nearest(suite, suite_names())} Suites: {', '.join(suite_names())}"
@@ -85,21 +93,36 @@ def run_suite(
     plan = _read_plan(suite, dataset)
     if quick:
         plan, suite = _short_form(plan, suite), f"{suite}-quick"
+    plan = _with_models(plan, suite, models)
     if config_files:
         plan = {**plan, "config_files": [str(name) for name in config_files]}
         _check_config_files(plan, dataset)
     _prepare_data(plan, dataset)
-    cells = _cells(plan, dataset, out / "runs")
+    rows = _rows(plan, dataset)
+    plan = _for_dataset(plan, dataset, rows)
+    cells = _cells_of(rows, plan, dataset, out / "runs")
     refused = check_rows(cells)
+    rows = [one for one in rows if (one[0], one[2]) not in refused.by_data]
+    if tune_trials:
+        plan = {**plan, "tune": tune_trials}
+        possible = [one for one in rows if (one[0], one[2]) not in refused.wrong]
+        rows = tune_rows(possible, dataset, tune_trials, out / "tuned", tune)
+    cells = _cells_of(rows, plan, dataset, out / "runs")
     make_folder(out / "runs")
-    failures = _run_all(cells, refused, plan.get("workers", workers), suite)
-    return _write_tables(suite, dataset, out, plan, cells, failures)
+    failures = _run_all(cells, refused.wrong, plan.get("workers", workers), suite)
+    return _write_tables(suite, dataset, out, plan, cells, failures, left_out_lines(refused.by_data))
 
 
 def _write_tables(
-    suite: str, dataset: str, out: Path, plan: Mapping, cells: Sequence[Cell], failures: Sequence[str | None]
+    suite: str,
+    dataset: str,
+    out: Path,
+    plan: Mapping,
+    cells: Sequence[Cell],
+    failures: Sequence[str | None],
+    foot: str,
 ) -> Path:
-    """Write the tables of finished runs; returns the markdown file."""
+    """Write the tables of finished runs, with ``foot`` below; returns the markdown file."""
     part = plan.get("part", "test")
     table = read_table(cells, failures, part)
     texts = {f"{suite}.csv": table.to_csv(index=False), f"{suite}.tex": latex(table, plan)}
@@ -110,6 +133,7 @@ def _write_tables(
         text += tests.markdown
     if "against" in plan:
         text += differences(table, plan)
+    text += foot
     path = out / f"{suite}.md"
     try:
         for name, content in {**texts, path.name: text}.items():
@@ -124,7 +148,30 @@ def _write_tables(
 def _read_plan(suite: str, dataset: str) -> dict:
     folder = resource_dir("properties") / "benchmark"
     own = folder / dataset / f"{suite}.yaml"
-    return read_packaged(own if own.is_file() else folder / f"{suite}.yaml")
+    made_for = dataset if own.is_file() else HOME
+    return {**read_packaged(own if own.is_file() else folder / f"{suite}.yaml"), "made_for": made_for}
+
+
+def _with_models(plan: Mapping, suite: str, models: Sequence[str]) -> dict:
+    """The plan with a row for each further model."""
+    if models and "rows_of" in plan:
+        raise InputError(f"--models: suite '{suite}' has the rows of other suites; add models there")
+    for name in models:
+        get_model(name)
+    rows = plan.get("rows", {})
+    added = {name if name not in rows else f"{name}, added": {"model": name} for name in models}
+    return {**plan, **({"rows": {**rows, **added}} if added else {})}
+
+
+def _for_dataset(plan: Mapping, dataset: str, rows: Sequence[tuple[str, dict, str]]) -> dict:
+    """The plan on a data set for which it was not made: bands do not hold, and the reference has its label there."""
+    if plan.get("made_for", dataset) == dataset:
+        return dict(plan)
+    changed = {name: value for name, value in plan.items() if name != "bands"}
+    if against := plan.get("against"):
+        labels = {row.removesuffix(", defaults").removesuffix(f", tuned on {dataset}"): row for row, _, _ in rows}
+        changed["against"] = labels.get(against, against)
+    return changed
 
 
 def _short_form(plan: Mapping, suite: str) -> dict:
@@ -135,25 +182,35 @@ def _short_form(plan: Mapping, suite: str) -> dict:
 
 
 def _cells(plan: Mapping, dataset: str, folder: Path) -> list[Cell]:
+    return _cells_of(_rows(plan, dataset), plan, dataset, folder)
+
+
+def _cells_of(rows: Sequence[tuple[str, dict, str]], plan: Mapping, dataset: str, folder: Path) -> list[Cell]:
     return [
         make_cell(row, dataset, options, protocol, seed, folder)
-        for row, options, protocol in _rows(plan, dataset)
+        for row, options, protocol in rows
         for seed in plan["seeds"]
     ]
 
 
 def _rows(plan: Mapping, dataset: str) -> list[tuple[str, dict, str]]:
-    """Name, options and protocol of each row."""
+    """Label, options and protocol of each row on the data set."""
     runs = [(protocol, plan) for protocol in plan.get("protocols", [])]
     runs += [(protocol, _read_plan(suite, dataset)) for suite, protocol in plan.get("rows_of", {}).items()]
-    rows = [
-        (row, {**source.get("options", {}), **options}, protocol)
-        for protocol, source in runs
-        for row, options in source["rows"].items()
-    ]
-    if given := " ".join(plan.get("config_files", [])):
-        for _, options, _ in rows:
-            options["config_files"] = f"{given} {options.get('config_files', '')}".strip()
+    given = " ".join(plan.get("config_files", []))
+    rows = []
+    for protocol, source in runs:
+        made_for = source.get("made_for", dataset)
+        for row, own in source["rows"].items():
+            options = {**source.get("options", {}), **own}
+            here = protocol
+            if made_for != dataset:
+                settings = {**options, "config_files": given}  # not the row's own files: they are of other data
+                here = protocol_of(protocol, data_folder(dataset, settings, protocol), dataset)
+            label, options = adapted(row, options, here, made_for, dataset)
+            if given:
+                options["config_files"] = f"{given} {options.get('config_files', '')}".strip()
+            rows.append((label, options, here))
     return rows
 
 
@@ -164,10 +221,10 @@ def _check_config_files(plan: Mapping, dataset: str) -> None:
         raise InputError(f"{given[name].origin}: option '{name}' is set for each run of a suite; leave it out")
     for model in sorted({options["model"] for _, options, _ in _rows(plan, dataset)}):
         try:
-            kind = get_model(model).type
+            model_class = get_model(model)
         except InputError:  # its rows say so
             continue
-        Schema(model, kind).check(given)
+        Schema(model, model_class.type, model_class).check(given)
 
 
 def _prepare_data(plan: Mapping, dataset: str) -> None:

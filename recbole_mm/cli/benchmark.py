@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from recbole_mm.errors import NotWrittenError
+from recbole_mm.errors import NotInDataError, NotWrittenError
 
 HELP = "run the rows of a table, each with several seeds"
 
@@ -22,6 +22,16 @@ def add_arguments(parser: argparse.ArgumentParser, typed: list[str]) -> None:
         default="",
         metavar="'A.yaml B.yaml'",
         help="options for every row, e.g. the fields of a data set of your own; later files win",
+    )
+    parser.add_argument(
+        "--models", nargs="+", default=[], metavar="NAME", help="further models, a row each, also of other packages"
+    )
+    parser.add_argument(
+        "--tune",
+        type=int,
+        default=0,
+        metavar="N",
+        help="first choose the values of each row, on the validation part, from N trials each",
     )
     parser.add_argument("--quick", action="store_true", help="the suite's short form; checks its bands")
 
@@ -43,7 +53,14 @@ def run(options: argparse.Namespace) -> int:
     failures: list[tuple[str, str]] = []
     for suite in suite_names() if options.suite == "all" else [options.suite]:
         try:
-            path = run_suite(suite, options.dataset, out, options.workers, options.quick, options.config_files.split())
+            files = options.config_files.split()
+            given = (out, options.workers, options.quick, files, options.tune, options.models)
+            path = run_suite(suite, options.dataset, *given)
+        except NotInDataError as error:
+            if options.suite != "all":
+                raise
+            print(f"recbole-mm: suite '{suite}' is left out: {error}", file=sys.stderr)
+            continue
         except NotWrittenError as error:
             print(error.result, flush=True)
             raise

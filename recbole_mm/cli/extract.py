@@ -95,6 +95,7 @@ def _fields(options: argparse.Namespace, output: Output) -> list[Field]:
 def _texts(options: argparse.Namespace) -> Field:
     from recbole_mm.extract.fields import Field
     from recbole_mm.extract.text import genre_names, read_texts
+    from recbole_mm.features.encoders import embedding_encoder
     from recbole_mm.features.sentence_encoder import PACKAGED, load_encoder
 
     genres = genre_names(options.genres, options.genre_field) if options.genres else []
@@ -105,7 +106,10 @@ def _texts(options: argparse.Namespace) -> Field:
     def encode(texts: list[str]):
         return encoder.encode(texts, batch_size=32, show_progress_bar=False)
 
-    return Field("text", sources, {"encoder": name}, encode, batch_size=32, notes=[note])
+    field = Field("text", sources, {"encoder": name}, encode, batch_size=32, notes=[note])
+    if name == PACKAGED:
+        field.encoder = embedding_encoder(encode(["a"]).shape[1], genres)
+    return field
 
 
 def _audio(options: argparse.Namespace) -> Field:

@@ -16,6 +16,10 @@ _OF_FEATURES = (ModelType.CONTEXT, ModelType.DECISIONTREE, ModelType.SEQUENTIAL)
 ENTITY_VECTORS = {"GRU4RecKG": False, "KSR": True}
 
 
+# Atomic files of a knowledge graph and of vectors of its entities and relations.
+GRAPH_FILES = ("kg", "link", "ent", "rel")
+
+
 def quick_start_files(model: str, kind: ModelType) -> list[str]:
     """RecBole's property files for a kind of model, without those for its own copy of ml-100k."""
     if kind in (ModelType.CONTEXT, ModelType.DECISIONTREE):
@@ -51,22 +55,26 @@ def task_options(options: Mapping[str, Any], model_class: type) -> dict[str, Any
         changes["threshold"] = {options["RATING_FIELD"]: options["like_threshold"]}
     elif kind == ModelType.SEQUENTIAL and options.get("loss_type") == "CE":
         changes["train_neg_sample_args"] = None  # RecBole refuses its own default here
+    elif kind == ModelType.KNOWLEDGE and isinstance(options["load_col"], dict):
+        changes["load_col"] = {**_graph(options), **options["load_col"]}
     if model_class.__name__ in ENTITY_VECTORS:
         changes.update(_entity_vectors(options, ENTITY_VECTORS[model_class.__name__]))
     if not is_multitask:
-        changes.update(_columns(options, kind, capabilities))
+        changes.update(_columns({**options, **changes}, kind, capabilities))
     return changes
+
+
+def _graph(options: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Fields of the files of a knowledge graph."""
+    triple = [options[name] for name in ("HEAD_ENTITY_ID_FIELD", "RELATION_ID_FIELD", "TAIL_ENTITY_ID_FIELD")]
+    return {"kg": triple, "link": [options["ITEM_ID_FIELD"], options["ENTITY_ID_FIELD"]]}
 
 
 def _entity_vectors(options: Mapping[str, Any], of_relations: bool) -> dict[str, Any]:
     """Options with which RecBole reads <dataset>.ent (and .rel), unless the user has set them."""
     if options.get("preload_weight") or not isinstance(options["load_col"], dict):
         return {}
-    files = {
-        "kg": [options[name] for name in ("HEAD_ENTITY_ID_FIELD", "RELATION_ID_FIELD", "TAIL_ENTITY_ID_FIELD")],
-        "link": [options["ITEM_ID_FIELD"], options["ENTITY_ID_FIELD"]],
-        "ent": ["ent_id", "ent_emb"],
-    }
+    files = {**_graph(options), "ent": ["ent_id", "ent_emb"]}
     changes: dict[str, Any] = {"alias_of_entity_id": ["ent_id"], "preload_weight": {"ent_id": "ent_emb"}}
     if of_relations:
         files["rel"] = ["rel_id", "rel_emb"]

@@ -6,12 +6,13 @@ Each takes the `recbole_mm.config.config.Config` of the run.
 from __future__ import annotations
 
 import re
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from recbole.utils import EvaluatorType, ModelType
 
-from recbole_mm.errors import InputError
+from recbole_mm.errors import InputError, NotInDataError
 from recbole_mm.unsafe_calls import PICKLED
 
 # RecBole options that would silently do nothing for a model that reads its own vectors and draws no negatives.
@@ -65,6 +66,14 @@ def check_resume(config) -> None:
         )
 
 
+def check_refit(config) -> None:
+    """The second training starts from nothing, so there is nothing to go on from."""
+    if config.final_config_dict["refit"] and config.final_config_dict["resume"]:
+        raise InputError(
+            "options 'refit' and 'resume': a refitted model is trained from its first epoch; leave one of them out"
+        )
+
+
 def check_mode(config) -> None:
     """Ranking metrics need candidates besides the rows."""
     modes = config.final_config_dict["eval_args"]["mode"]
@@ -98,11 +107,26 @@ def check_multitask(config) -> None:
 def check_modalities(config) -> None:
     """Modalities must have valid field names, each once."""
     names = config.final_config_dict["modalities"]
+    if not names and not config.is_multitask:
+        raise NotInDataError(
+            f"option 'modalities' is [], but {config.model} learns from vectors; name fields of the data set, "
+            f"each with a "
+            f"file <dataset>.<name>, or take another model"
+        )
     wrong = [name for name in names if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", str(name))]
-    if wrong or len(set(names)) < len(names) or not (names or config.is_multitask):
+    if wrong or len(set(names)) < len(names):
         raise InputError(
             f"option 'modalities' is {names}, but takes different names of letters, digits and '_', "
             f"each with a file <dataset>.<name>"
+        )
+
+
+def check_wandb(config) -> None:
+    """The logger of Weights and Biases is a package that this one does not require."""
+    if config.final_config_dict["log_wandb"] and find_spec("wandb") is None:
+        raise InputError(
+            f"{config.origin('log_wandb')}: option 'log_wandb' needs the package wandb, which is not installed; type: "
+            f"pip install wandb"
         )
 
 
@@ -170,22 +194,30 @@ def check_split(config) -> None:
 
 
 def _check_three_parts(final: dict[str, Any]) -> None:
-    """A run trains on one part, chooses its epoch on another and tests on a third."""
+    """A run trains on one part, chooses its epoch on another and tests on a third.
+
+    Where there are two, at random, some of the training rows become the validation part (`recbole_mm.data.splits`).
+    """
     files = final["benchmark_filename"]
-    if files and len(files) != 3:
+    if files and len(files) not in (2, 3):
         raise InputError(
-            f"option 'benchmark_filename' is {files}, but takes three files, of training, validation and test; take "
-            f"some of the training rows for validation: [train, valid, test]"
+            f"option 'benchmark_filename' is {files}, but takes three files, of training, validation and test: [train, "
+            f"valid, test]; or two, [train, test], and some of the training rows are the validation part"
         )
     if files or final["split_by"] != "recbole":
         return
     for way, parts in (final["eval_args"]["split"] or {}).items():
         if way == "LS" and parts != "valid_and_test":
-            raise InputError(f"option 'eval_args': split LS is {parts}, but a run needs LS: valid_and_test")
+            raise InputError(
+                f"option 'eval_args': split LS is {parts}, but a run needs a validation part too; set LS: "
+                f"valid_and_test"
+            )
+        # Rows in the order of time: random validation rows would be newer than some training rows.
+        sizes = (2, 3) if way == "RS" and final["eval_args"]["order"] == "RO" else (3,)
         if (
             way in ("RS", "TS")
             and isinstance(parts, list)
-            and not (len(parts) == 3 and all(part > 0 for part in parts))
+            and not (all(map(_is_number, parts)) and all(part > 0 for part in parts) and len(parts) in sizes)
         ):
             raise InputError(
                 f"option 'eval_args': split {way} is {parts}, but takes the ratios of three parts, of training, "

@@ -16,7 +16,7 @@ from recbole.config import Config as RecBoleConfig
 from recbole.utils import EvaluatorType, ModelType
 
 from recbole_mm.config import processes
-from recbole_mm.config.builtin import quick_start_files, task_options, with_split_field
+from recbole_mm.config.builtin import GRAPH_FILES, quick_start_files, task_options, with_split_field
 from recbole_mm.config.checks import (
     check_labels,
     check_modalities,
@@ -25,13 +25,24 @@ from recbole_mm.config.checks import (
     check_name,
     check_pickled,
     check_pretrained,
+    check_refit,
     check_resume,
     check_split,
+    check_wandb,
 )
+from recbole_mm.config.declared import declared_options, model_with_options
 from recbole_mm.config.metrics import reported_families, requested_metrics, split_metrics
 from recbole_mm.config.schema import DERIVED, RECBOLE_PROPERTIES, Schema, model_property_file
-from recbole_mm.config.sources import FILE_OPTIONS, Given, dataset_options, given_options, read_packaged
-from recbole_mm.config.tasks import choose_tasks, default_columns, reads_field
+from recbole_mm.config.sources import (
+    COMMAND_LINE,
+    CONFIG_DICT,
+    FILE_OPTIONS,
+    Given,
+    dataset_options,
+    given_options,
+    read_packaged,
+)
+from recbole_mm.config.tasks import check_fields, choose_tasks, default_columns, reads_field
 from recbole_mm.errors import InputError, nearest
 from recbole_mm.evaluation.families import bigger_is_better
 from recbole_mm.model.baselines.vector_fields import VectorFields
@@ -84,7 +95,9 @@ class Config(RecBoleConfig):
         self._given = given_options(config_file_list, config_dict, arguments)
         self._of_dataset: dict[str, Given] = {}  # its name follows from the options
         self._init_parameters_category()
-        self.external_config_dict = {key: self._given[key].value for key in ("model", "dataset") if key in self._given}
+        self.external_config_dict = {
+            key: _name_in(self._given, key) for key in ("model", "dataset") if key in self._given
+        }
         for name, value in (("model", model), ("dataset", dataset)):
             option = self.external_config_dict.get(name)
             if value is None and not option:
@@ -98,7 +111,7 @@ class Config(RecBoleConfig):
         self.model, self.model_class, self.dataset = self._get_model_and_dataset(model, dataset)
         check_name(self.dataset)
         self.capabilities = capabilities_of(self.model_class)
-        self.schema = Schema(self.model, self.model_class.type)
+        self.schema = Schema(self.model, self.model_class.type, self.model_class)
         self.given: dict[str, Any] = self.schema.check(self._given)
         self.external_config_dict = self.given
         self._load_internal_config_dict(self.model, self.model_class, self.dataset)
@@ -157,14 +170,15 @@ class Config(RecBoleConfig):
     def _load_internal_config_dict(self, model: str, model_class: type, dataset: str) -> None:
         """The property files, weakest first; the user's options are not in here."""
         ours, kind = resource_dir("properties"), model_class.type
+        base = model_with_options(model, model_class)
         files = [
             RECBOLE_PROPERTIES / "overall.yaml",
-            model_property_file(RECBOLE_PROPERTIES / "model", model),
+            model_property_file(RECBOLE_PROPERTIES / "model", base),
             RECBOLE_PROPERTIES / "dataset" / "sample.yaml",
             RECBOLE_PROPERTIES / "dataset" / f"{dataset}.yaml",
             *(RECBOLE_PROPERTIES / "quick_start_config" / name for name in quick_start_files(model, kind)),
             ours / "overall.yaml",
-            model_property_file(ours / "model", model),
+            model_property_file(ours / "model", base),
             ours / "dataset" / f"{dataset}.yaml",
         ]
         if self.capabilities.is_rating_form:
@@ -177,6 +191,7 @@ class Config(RecBoleConfig):
             if path.name == "sample.yaml":
                 read.pop("load_col", None)  # user and item alone; see below
             _add_options(options, read)
+        options.update(declared_options(model_class))
         options["MODEL_TYPE"] = kind
         options.update(self._protocol_options(options))
         _add_options(options, self._dataset_options(options))
@@ -216,6 +231,10 @@ class Config(RecBoleConfig):
 
     def _get_final_config_dict(self) -> dict[str, Any]:
         final = {**self.internal_config_dict, **self.given}
+        if isinstance(self.given.get("load_col"), dict):  # columns of ratings and items leave the model its graph
+            columns = self.internal_config_dict.get("load_col") or {}
+            graph = {file: names for file, names in columns.items() if file in GRAPH_FILES}
+            final["load_col"] = {**graph, **self.given["load_col"]}
         if isinstance(self.given.get("eval_args"), dict):
             # Part by part: --eval_args={mode: uni100} under --protocol=temporal is still a split by time.
             final["eval_args"] = {**self.internal_config_dict["eval_args"], **self.given["eval_args"]}
@@ -287,7 +306,9 @@ class Config(RecBoleConfig):
             final["data_path"] = os.path.join(data_path, self.dataset)  # RecBole always takes its own copy
         check_pickled(self)
         check_resume(self)
+        check_refit(self)
         check_pretrained(self)
+        check_wandb(self)
         check_labels(self)
         check_split(self)
         processes.check_options(final, self.model, self.is_multitask)
@@ -315,6 +336,7 @@ class Config(RecBoleConfig):
             final["tasks"] = [task.name for task in self.task_classes]
             self.notes += [note] if note else []
         else:
+            check_fields(self.model, self.capabilities, options)
             self.reads_ratings |= self.capabilities.predicts_ratings
             self.orders_ratings |= self.capabilities.predicts_ratings and not _one_row_a_user(options)
 
@@ -358,18 +380,24 @@ class Config(RecBoleConfig):
         return plain
 
     @classmethod
-    def from_plain(cls, plain: Mapping[str, Any], arguments: Sequence[str] = ()) -> Config:
+    def from_plain(
+        cls, plain: Mapping[str, Any], arguments: Sequence[str] = (), source: str | Path | None = None
+    ) -> Config:
         """The config of a result of `plain`, with some options changed.
 
         Args:
             plain: result of `plain`.
             arguments: ``--option=value``; a protocol among them sets its own split and metrics; metrics among them
                 reset ``valid_metric``.
+            source: file that ``plain`` comes from.
+
+        Raises:
+            InputError: see `Config`; what is wrong in ``plain`` is an error of ``source``.
         """
         changes = given_options(arguments=arguments)
         kept = dict(plain)
         model, dataset = kept.pop("model"), kept.pop("dataset")
-        if "protocol" in changes and changes["protocol"].value != kept["protocol"]:
+        if "protocol" in changes and changes["protocol"].value != kept.get("protocol"):
             of_protocol = {key for path in _protocol_files() for key in read_packaged(path)}
             for key in [*of_protocol, *_EVALUATION]:
                 if key != "builtin_task":  # the trained model stays the same
@@ -377,12 +405,28 @@ class Config(RecBoleConfig):
         if "metrics" in changes:
             kept.pop("valid_metric", None)
         kept.pop("valid_metric_bigger", None)
-        return cls(model, dataset, config_dict=kept, arguments=arguments)
+        try:
+            return cls(model, dataset, config_dict=kept, arguments=arguments)
+        except InputError as error:
+            if source is None or str(error).startswith(COMMAND_LINE):
+                raise
+            what = str(error).removeprefix(f"{CONFIG_DICT}: ")
+            raise InputError(f"{source}: its options do not fit: {what}") from error
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Config) and self.plain() == other.plain()
 
     __hash__ = None
+
+
+def _name_in(given: Mapping[str, Given], option: str) -> str | type:
+    """A name as the user gave it; a name of digits is one too."""
+    one = given[option]
+    if isinstance(one.value, (str, type)):
+        return one.value
+    if one.text is None:
+        raise InputError(f"{one.origin}: option '{option}' is {one.value!r}, but takes text; put it in quotes")
+    return one.text
 
 
 def _add_options(options: dict[str, Any], stronger: dict[str, Any]) -> None:

@@ -24,6 +24,7 @@ from recbole.utils.argument_list import (
     training_arguments,
 )
 
+from recbole_mm.config.declared import declared_options, model_with_options
 from recbole_mm.config.options.option import ABOVE_0, AT_LEAST_0, AT_LEAST_1, FROM_0_BELOW_1, Option, Range, kind_of
 from recbole_mm.config.options.table import FORMER_NAMES, find_option, relative
 from recbole_mm.config.sources import CONFIG_DICT, Given, parse_value, read_packaged
@@ -112,6 +113,8 @@ TYPES = {
     "user_inter_num_interval": "str none",
     "val_interval": "dict none",
 }
+# Fields by atomic file.
+COLUMNS = ("load_col", "unload_col", "unused_col")
 SCALAR_FOR_LIST = ("additional_feat_suffix", "metrics", "topk")
 CHOICES = {
     "learner": ("adam", "adamw", "sgd", "adagrad", "rmsprop", "sparse_adam"),
@@ -164,10 +167,12 @@ class Schema:
     Args:
         model: its name.
         model_type: its RecBole type.
+        model_class: its class, which may declare options.
     """
 
-    def __init__(self, model: str, model_type: ModelType) -> None:
+    def __init__(self, model: str, model_type: ModelType, model_class: type | None = None) -> None:
         self.model = model
+        base = model_with_options(model, model_class)
         recbole_files = [RECBOLE_PROPERTIES / "overall.yaml", RECBOLE_PROPERTIES / "dataset" / "sample.yaml"]
         listed = [*general_arguments, *training_arguments, *evaluation_arguments, *dataset_arguments]
         self.defaults: dict[str, Any] = dict.fromkeys([*listed, *UNLISTED, "model", "dataset", "config_files"])
@@ -180,14 +185,14 @@ class Schema:
             self._of_model.update(OF_CONTEXT_MODELS)
         own = dict.fromkeys(self._of_model)
         for folder in (RECBOLE_PROPERTIES / "model", resource_dir("properties") / "model"):
-            path = model_property_file(folder, model)
+            path = model_property_file(folder, base)
             if path:
                 values = read_packaged(path)
                 own.update(values)
                 if folder.is_relative_to(RECBOLE_PROPERTIES):
                     # RecBole writes some of its models' fractions as whole numbers (dropout_prob: 0).
                     self._of_model.update(values)
-        self.defaults.update(own)
+        self.defaults.update({**own, **declared_options(model_class)})
 
     def __contains__(self, option: str) -> bool:
         return option in self.defaults or (self.model == "KD_DAGFM" and option.startswith("t_"))
@@ -264,6 +269,8 @@ class Schema:
         _check_parts(option, value, origin)
         if option == "eval_args":
             _check_eval_args(value, origin)
+        if option in COLUMNS:
+            _check_columns(option, value, origin)
         ours, default = self._ours(option), self.defaults.get(option)
         if not isinstance(value, list):
             return
@@ -305,6 +312,24 @@ def _check_parts(option: str, value: Any, origin: str) -> None:
             hint = nearest(str(part), parts)
             raise InputError(f"{origin}: option '{option}' has no part '{part}'.{hint} Parts: {', '.join(parts)}")
         _check_parts(f"{option}.{part}", inner, origin)
+
+
+def _check_columns(option: str, value: Any, origin: str) -> None:
+    """Fields by file; RecBole would read the text "user_id, item_id" letter by letter."""
+    for file, fields in (value or {}).items():
+        if fields is None or (fields == "*" and option == "load_col"):
+            continue
+        if isinstance(fields, str):
+            names = [name for name in re.split(r"[,\s\[\]]+", fields) if name]
+            raise InputError(
+                f"{origin}: option '{option}': '{file}' is the text '{fields}', but takes a list; write "
+                f"{file}: [{', '.join(names)}]"
+            )
+        if not isinstance(fields, list) or not all(isinstance(field, str) for field in fields):
+            raise InputError(
+                f"{origin}: option '{option}': '{file}' is {fields!r}, but takes a list of names of fields, such as "
+                f"[user_id, item_id]"
+            )
 
 
 def _check_eval_args(value: dict[str, Any], origin: str) -> None:

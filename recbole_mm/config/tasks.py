@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from recbole_mm.data.atomic import read_header
-from recbole_mm.errors import InputError, nearest
+from recbole_mm.errors import InputError, NotInDataError, nearest
+from recbole_mm.model.capabilities import Capabilities
 from recbole_mm.model.tasks.base import Requirement, Task
 
 
@@ -104,16 +105,35 @@ def choose_tasks(
             chosen.append(task)
         elif asked is not None or requirement.option in given:
             others = ", ".join(other for other in (asked or possible) if other != name)
-            raise InputError(
+            raise NotInDataError(
                 f"task '{name}' needs the field that option {requirement.option} names, but {reason} Add the field, "
                 f"name the right one, or leave '{name}' out: --tasks=[{others}]"
             )
         else:
             left_out.append(f"{name} is left out, since {reason.rstrip('.')}")
     if not chosen:
-        raise InputError(f"option 'tasks': the data allow none of the tasks: {'; '.join(left_out)}")
+        raise NotInDataError(f"option 'tasks': the data allow none of the tasks: {'; '.join(left_out)}")
     names = ", ".join(task.name for task in chosen)
     return chosen, f"tasks: {names} ({'; '.join(left_out)})" if left_out else None
+
+
+def check_fields(model: str, capabilities: Capabilities, options: Mapping[str, Any]) -> None:
+    """The data must have the fields that a model without tasks learns from.
+
+    Raises:
+        NotInDataError: ratings or genres are not there, or are not read.
+    """
+    needed = [
+        (capabilities.predicts_ratings, "ratings", "RATING_FIELD", "inter"),
+        (capabilities.reads_genres, "genres", "genre_field", "item"),
+    ]
+    for needs, what, option, file in needed:
+        reason = reads_field(options, option, file) if needs else None
+        if reason is not None:
+            raise NotInDataError(
+                f"{model} learns from {what}, but {reason.rstrip('.')}; add the field, name the right one, or take "
+                f"another model"
+            )
 
 
 def _lacking(task: type[Task], options: Mapping[str, Any]) -> tuple[str, Requirement | None]:

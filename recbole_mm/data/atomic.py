@@ -74,6 +74,13 @@ def check_atomic_files(config) -> AtomicFiles:
                 found.ids[source] = _check_unique(path, config, id_field)
         elif source == "item" and _loaded(config, source):
             raise InputError(f"{path}: no such file; the dataset needs it (or remove it from load_col)")
+    for source in ("kg", "link", "ent", "rel"):
+        path = folder / f"{dataset}.{source}"
+        if _loaded(config, source) and not path.is_file():
+            raise InputError(
+                f"{path}: no such file; {config['model']} learns from a knowledge graph (docs/builtin-models.md lists "
+                f"its files); take another model, or leave '{source}' out of load_col if no model needs it"
+            )
     return found
 
 
@@ -111,6 +118,9 @@ def _check_file(path: Path, config, source: str, types: dict[str, str]) -> int:
     numbers += [name for name, kind in types.items() if kind == "float" and name not in numbers]
     if numbers:
         _check_numbers(path, config, fields, [name for name in names if name in numbers], source)
+    for name in names:
+        if fields[name] == "float_seq" and name in wanted and name not in left_out:
+            _check_number_lists(path, config, name)
     return lines.rows
 
 
@@ -187,6 +197,26 @@ def _check_numbers(path: Path, config, fields: dict[str, str], names: list[str],
     for name, number in missing.items():
         if number and name != config["TIME_FIELD"]:
             logger.warning("%s: %d of %d rows have no %s; they take the mean of the others", path, number, start, name)
+
+
+def _check_number_lists(path: Path, config, name: str) -> None:
+    """Each value of a field of type float_seq is a list of numbers. RecBole would not say where it is none."""
+    separator = config["seq_separator"]
+    for row, text in enumerate(read_column(path, config, name)):
+        for word in filter(None, text.split(separator)):
+            if not _is_float32(word):
+                line = line_of_row(path, _encoding(config), row, config["field_separator"])
+                raise InputError(
+                    f"{path}: line {line}: {name} holds '{word[:30]}', but a float_seq takes numbers that float32 can "
+                    f"hold, with '{separator}' between them (seq_separator); correct it, or make the column a token_seq"
+                )
+
+
+def _is_float32(text: str) -> bool:
+    try:
+        return abs(float(text)) <= _FLOAT32_MAX
+    except ValueError:
+        return False
 
 
 def _no_number(path: Path, config, options: dict, rules: dict[str, _Numbers]) -> InputError:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import recbole.data.dataset
 import torch
-from recbole.data.dataset import Dataset
+from recbole.data.dataset import Dataset, KnowledgeBasedDataset, SequentialDataset
 from recbole.utils import ModelType
 
 from recbole_mm.data.corruption import corrupt
@@ -72,6 +72,22 @@ class MultimodalDataset(Dataset):
         return df
 
 
+class KnowledgeDataset(KnowledgeBasedDataset):
+    """RecBole's dataset of a knowledge graph, also for data that are split already (RecBole issue 1718).
+
+    RecBole leaves out links of items that are not rated, and of entities without a triple, only where it splits the
+    data itself; elsewhere such a link is a KeyError.
+    """
+
+    def _remap_ID_all(self) -> None:
+        if self.benchmark_filename_list is not None:
+            rows = self.inter_feat
+            self.inter_feat = rows.copy()
+            self._filter_link()
+            self.inter_feat = rows  # items without an entity keep their rows, whose numbers say which part they are
+        super()._remap_ID_all()
+
+
 def dataset_class_of(config) -> type[Dataset]:
     """Class of a run's data set: ours for a multitask model, RecBole's for any other.
 
@@ -79,9 +95,9 @@ def dataset_class_of(config) -> type[Dataset]:
     """
     if config.is_multitask:
         return MultimodalDataset
-    of_type = {ModelType.SEQUENTIAL: "SequentialDataset", ModelType.KNOWLEDGE: "KnowledgeBasedDataset"}
+    of_type = {ModelType.SEQUENTIAL: SequentialDataset, ModelType.KNOWLEDGE: KnowledgeDataset}
     own = getattr(recbole.data.dataset, f"{config['model']}Dataset", None)
-    return own or getattr(recbole.data.dataset, of_type.get(config["MODEL_TYPE"], "Dataset"))
+    return own or of_type.get(config["MODEL_TYPE"], Dataset)
 
 
 def read_modalities(dataset: Dataset) -> dict[str, Modality]:

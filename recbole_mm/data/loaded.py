@@ -42,8 +42,12 @@ def check_loaded(dataset: Any, config, files: AtomicFiles) -> None:
     """
     in_file, loaded, filters = sum(files.inter.values()), len(dataset.inter_feat), filters_of(config)
     path = next(iter(files.inter))
-    if config["benchmark_filename"] and filters:
-        logger.warning("%s: %s: RecBole does not filter data that are split already", path, ", ".join(filters))
+    if hasattr(dataset, "item2entity"):
+        filters.append("the knowledge graph (RecBole drops items without an entity in .link and .kg)")
+    if config["benchmark_filename"] and filters_of(config):
+        logger.warning(
+            "%s: %s: RecBole does not filter data that are split already", path, ", ".join(filters_of(config))
+        )
     elif loaded < in_file and filters:
         logger.warning("%s: %d of %d rows are left out by %s", path, in_file - loaded, in_file, ", ".join(filters))
     if loaded != in_file and (config["benchmark_filename"] or not filters):

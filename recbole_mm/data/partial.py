@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from recbole_mm.data.vectors import replacing
+from recbole_mm.files import writing
 
 
 class PartialResults:
@@ -36,7 +36,7 @@ class PartialResults:
                 self._finished[item_id] = (fingerprint, np.array(values))
                 valid_lines.append(line)
         if lines != valid_lines:
-            with replacing(path) as temporary:
+            with writing(path) as temporary:
                 temporary.write_text("\n".join(valid_lines) + "\n", "utf-8")
 
     def get(self, item_id: str, fingerprint: str) -> np.ndarray | None:

@@ -5,13 +5,14 @@ The splits work on any RecBole dataset, so built-in models and ours see the same
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from recbole.data.dataset import Dataset
+from recbole.data.interaction import cat_interactions
 from torch import Tensor
 
 from recbole_mm.data.atomic import PARTS
@@ -53,6 +54,8 @@ def build_split(dataset: Dataset, config) -> Split:
         if config["eval_args"]["order"] == "TO" and not config["benchmark_filename"]:
             order_by_time(dataset)
         parts: list[Any] = dataset.build()
+        if len(parts) == 2:
+            parts = _with_drawn_validation(dataset, config, *parts)
     else:
         dataset._change_feat_format()
         generator = np.random.default_rng(config["seed"])
@@ -67,6 +70,9 @@ def build_split(dataset: Dataset, config) -> Split:
         dataset._drop_unused_col()  # as build() does: columns read for the split (titles, parts) are no input
         interactions: Any = dataset.inter_feat
         parts = [dataset.copy(interactions[part]) for part in rows]
+        if config["split_by"] == "label" and not len(parts[1]):
+            train, _, test = parts
+            parts = _with_drawn_validation(dataset, config, train, test)
     for name, part in zip(("training", "validation", "test"), parts):
         if not len(part):
             raise InputError(
@@ -81,6 +87,33 @@ def build_split(dataset: Dataset, config) -> Split:
     for part in parts:
         part.label_items = label_items
     return Split(*parts, cold_items=cold_items, label_items=label_items)
+
+
+def with_validation(split: Split) -> Split:
+    """The split whose training part has the validation part's rows and labels too. The other parts are the same."""
+    train, valid = split.train, split.valid
+    rows: Any = cat_interactions([train.inter_feat, valid.inter_feat])
+    larger: Any = train.copy(rows)
+    larger.label_items = {
+        task: ItemSplit(torch.cat([items.train, items.valid]).sort().values, items.valid, items.test)
+        for task, items in split.label_items.items()
+    }
+    return replace(split, train=larger, label_items=larger.label_items)
+
+
+def _with_drawn_validation(dataset: Any, config, train: Any, test: Any) -> list[Any]:
+    """Three parts of data that are split in two: a random ``valid_ratio`` of the training rows is the validation part.
+
+    At least one row of each is left, where there are two.
+    """
+    rows = np.random.default_rng(config["seed"]).permutation(len(train))
+    size = max(1, round(len(rows) * config["valid_ratio"]))
+    chosen = [torch.from_numpy(np.sort(part)) for part in (rows[size:], rows[:size])]
+    dataset.logger.warning(
+        f"{dataset.dataset_name}: the split has two parts, so that {size:,} of the {len(train):,} training rows, drawn "
+        f"at random, are the validation part (option valid_ratio)"
+    )
+    return [*(train.copy(train.inter_feat[part]) for part in chosen), test]
 
 
 def order_by_time(dataset: Any) -> None:

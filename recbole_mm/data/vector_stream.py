@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from recbole_mm.data.vectors import replacing
+from recbole_mm.files import writing
 
 _COPY_BYTES = 1 << 20
 
@@ -55,7 +55,7 @@ def streaming_npz(path: Path) -> Iterator[VectorStream]:
         stream = VectorStream(rows)
         yield stream
         if stream.item_ids:
-            with replacing(path) as temporary:
+            with writing(path) as temporary:
                 _write_npz(temporary, stream, rows)
 
 

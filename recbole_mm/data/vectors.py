@@ -16,7 +16,6 @@ import os
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -25,9 +24,9 @@ import numpy as np
 
 from recbole_mm.data.ids import same_but_written_otherwise
 from recbole_mm.data.vector_table import VectorTable, check_unique, drop_non_finite
-from recbole_mm.errors import InputError, nearest
+from recbole_mm.errors import InputError, NotInDataError, nearest
 from recbole_mm.features.decimals import NotANumber, parse_decimals
-from recbole_mm.files import UnreadableArrays, read_arrays
+from recbole_mm.files import UnreadableArrays, read_arrays, writing
 
 logger = logging.getLogger(__name__)
 
@@ -50,7 +49,7 @@ def read_vectors(dataset_dir: Path, dataset: str, field: str, non_finite: str = 
     """
     if non_finite not in NON_FINITE_CHOICES:
         raise InputError(f"non_finite_vectors must be one of {', '.join(NON_FINITE_CHOICES)}, not '{non_finite}'")
-    path = _find_file(Path(dataset_dir), dataset, field)
+    path = find_vector_file(Path(dataset_dir), dataset, field)
     # place(i): where row i of the table is in the file, for error messages.
     if path.suffix == ".npz":
         table, place = _read_npz(path, field), lambda row: f"row {row} of its arrays"
@@ -122,7 +121,7 @@ def write_vectors(
     # Rounding can give -0.0; adding 0.0 makes it 0.0, so that equal numbers have equal texts.
     rounded = (values if decimals is None else np.round(values, decimals)) + 0.0
     row_format = " ".join(["%.6g" if decimals is None else f"%.{decimals}f"] * values.shape[1])
-    with replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as handle:
+    with writing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as handle:
         handle.write(_header(field) + "\n")
         for token, row in zip(tokens, rounded, strict=True):
             handle.write(f"{token}\t{row_format % tuple(row)}\n")
@@ -131,20 +130,8 @@ def write_vectors(
 def write_vectors_npz(path: Path, item_ids: Sequence[str], values: np.ndarray) -> None:
     """Write the compact form (float32, uncompressed: loading is as fast as the disk)."""
     tokens, values = _check_writable(path, Path(path).name, item_ids, values)
-    with replacing(path) as temporary, open(temporary, "wb") as handle:
+    with writing(path) as temporary, open(temporary, "wb") as handle:
         np.savez(handle, item_id=np.asarray(tokens, dtype=np.str_), vectors=values.astype(np.float32))
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path that is renamed to ``path`` when the block succeeds and removed when the block fails."""
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _check_writable(
@@ -168,7 +155,13 @@ def _check_writable(
 # ---------------------------------------------------------------------------------------------------------- finding
 
 
-def _find_file(dataset_dir: Path, dataset: str, field: str) -> Path:
+def find_vector_file(dataset_dir: Path, dataset: str, field: str) -> Path:
+    """The file of a field, in its text or its npz form.
+
+    Raises:
+        NotInDataError: there is none.
+        InputError: there are both.
+    """
     text, npz = dataset_dir / f"{dataset}.{field}", dataset_dir / f"{dataset}.{field}.npz"
     if text.is_file() and npz.is_file():
         raise InputError(f"both {text} and {npz} exist for field '{field}': remove one of them")
@@ -188,7 +181,7 @@ def _find_file(dataset_dir: Path, dataset: str, field: str) -> Path:
     names = {file.name.removeprefix(f"{dataset}.").removesuffix(".npz") for file in dataset_dir.glob(f"{dataset}.*")}
     names = {name for name in names - atomic if not name.endswith(".encoder")}
     found = f"fields found there: {', '.join(sorted(names))}." if names else "no vector file was found there."
-    raise InputError(f"vector field '{field}' has no file {text} or {npz.name}; {found}{nearest(field, names)}")
+    raise NotInDataError(f"vector field '{field}' has no file {text} or {npz.name}; {found}{nearest(field, names)}")
 
 
 def _header(field: str) -> str:
@@ -290,6 +283,14 @@ def _parse_block(block: _Block, dimension: int, path: Path, field: str) -> np.nd
     text = b"\n".join(block.values) + b"\n"
     characters = np.frombuffer(text, np.uint8)
     ends = np.flatnonzero(characters <= ord(" "))
+    others = (characters[ends] != ord(" ")) & (characters[ends] != ord("\n"))
+    if others.any():
+        place = int(ends[np.argmax(others)])
+        line = block.line_numbers[text.count(b"\n", 0, place)]
+        raise InputError(
+            f"{path} line {line}: field '{field}' has the character {chr(characters[place])!r} among its values; put "
+            f"one space between values"
+        )
     lengths = np.diff(np.flatnonzero(characters[ends] == ord("\n")), prepend=-1)
     if (lengths != dimension).any():
         row = int(np.argmax(lengths != dimension))

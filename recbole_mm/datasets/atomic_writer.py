@@ -169,12 +169,12 @@ def write_items(path: Path, movies: dict[str, Movie]) -> None:
     with open(path, "w", encoding="utf-8", newline="\n") as handle:
         handle.write("item_id:token\tmovie_title:token_seq\trelease_year:token\tclass:token_seq\n")
         for movie_id, movie in movies.items():
-            title, year = _title_and_year(movie)
+            title, year = title_and_year(movie)
             genres = " ".join(genre.replace(" ", "-") for genre in movie.genres)
             handle.write(f"{movie_id}\t{title or f'movie {movie_id}'}\t{year or 'unknown'}\t{genres}\n")
 
 
-def _title_and_year(movie: Movie) -> tuple[str, str]:
+def title_and_year(movie: Movie) -> tuple[str, str]:
     """Title and year. MovieLens writes the year after the title; it is used where the release has no year."""
     title = " ".join(movie.title.split())
     if match := re.fullmatch(r"(.*\S)\s*\(((?:18|19|20)\d\d)\)", title):

@@ -1,28 +1,12 @@
-"""Texts and metadata of movies by MovieLens movieId, from a table."""
+"""Texts, metadata and keywords of movies by MovieLens movieId."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from recbole_mm.datasets.raw_sources import read_table
 from recbole_mm.features.metadata import Metadata, decade_of, keyword_names, metadata_names
-from recbole_mm.features.summaries import without_reception
-
-TEXT_COLUMNS = ("overview", "wikipedia_extract")
-# Kind of metadata -> its column.
-_KINDS = {
-    "director": "directors",
-    "cast": "cast",
-    "company": "companies",
-    "country": "countries",
-    "language": "original_language",
-    "content rating": "content_rating",
-}
-METADATA_COLUMNS = (*_KINDS.values(), "keywords")
-_SEPARATOR = "|"
 
 
 @dataclass(frozen=True)
@@ -32,28 +16,6 @@ class MovieContent:
     text: str
     metadata: Metadata
     keywords: list[str]
-
-
-def read_content(path: Path, listed_in: str) -> dict[str, MovieContent]:
-    """Texts and metadata by movie id, of a tab separated file with the columns movieId and those named above.
-
-    The text is the overview; where there is none, the lead of the Wikipedia page `without_reception`.
-
-    Raises:
-        InputError: the file is missing or damaged, or lacks a column.
-    """
-    table = read_table(path, ("movieId", *TEXT_COLUMNS, *METADATA_COLUMNS), listed_in, separator="\t")
-    return {row["movieId"]: _content(row) for row in table.to_dict("records")}
-
-
-def _content(row: dict[str, str]) -> MovieContent:
-    metadata = {kind: _split(row[column]) for kind, column in _KINDS.items()}
-    text = row["overview"].strip() or without_reception(row["wikipedia_extract"])
-    return MovieContent(text, {kind: names for kind, names in metadata.items() if names}, _split(row["keywords"]))
-
-
-def _split(cell: str) -> list[str]:
-    return [name.strip() for name in cell.split(_SEPARATOR) if name.strip()]
 
 
 def texts_of(content: dict[str, MovieContent], movies: Iterable[str]) -> tuple[list[str], list[str]]:

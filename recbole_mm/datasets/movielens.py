@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from recbole_mm.datasets.source_files import SourceFile
+from recbole_mm.datasets.source_files import SourceFile, naming_malformed
 from recbole_mm.errors import InputError
 
 RATING_COLUMNS = ["userId", "movieId", "rating", "timestamp"]
@@ -79,16 +79,25 @@ def read_movies(file: SourceFile) -> dict[str, tuple[str, list[str]]]:
     """Title and genres by movie id, from movies.csv.
 
     Raises:
-        InputError: the file has no column movieId, title or genres.
+        InputError: the file has no column movieId, title or genres, or a row of it has none.
     """
     columns = ("movieId", "title", "genres")
     names = None if _has_header(file) else columns
     with file.open() as handle:
         text = io.StringIO(handle.read().decode("utf-8-sig", errors="replace"), newline="")
-    rows = csv.DictReader(text, names)
-    if not set(columns) <= set(rows.fieldnames or []):
-        raise InputError(f"{file.path}: is not MovieLens's movies.csv: it needs the columns {', '.join(columns)}")
-    return {row["movieId"]: (row["title"] or "", split_genres(row["genres"] or "")) for row in rows}
+    with naming_malformed(file.path):
+        rows = csv.DictReader(text, names)
+        if not set(columns) <= set(rows.fieldnames or []):
+            raise InputError(f"{file.path}: is not MovieLens's movies.csv: it needs the columns {', '.join(columns)}")
+        movies = {}
+        for row in rows:
+            if any(row[column] is None for column in columns):
+                raise InputError(
+                    f"{file.path} line {rows.line_num}: the row has not all of {', '.join(columns)}; the file is "
+                    f"truncated or damaged: download it again"
+                )
+            movies[row["movieId"]] = (row["title"], split_genres(row["genres"]))
+    return movies
 
 
 def split_genres(text: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import lzma
 import os
 import re
@@ -13,9 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
+import pandas as pd
+
 from recbole_mm.errors import InputError
 
 _DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError)
+_MALFORMED = (csv.Error, UnicodeError, pd.errors.ParserError, pd.errors.EmptyDataError)
 _CANNOT_OPEN = (*_DAMAGED, RuntimeError)  # a password, or a compression that Python does not support
 
 
@@ -49,14 +53,15 @@ class SourceFile:
         """The file's bytes.
 
         Raises:
-            InputError: the file cannot be opened, or its zip is truncated or damaged (also raised while reading).
+            InputError: the file cannot be opened, its zip is truncated or damaged, or (also raised while reading) its
+                content is not the table that the block reads.
         """
         with _naming(self.path, _CANNOT_OPEN):
             try:
                 handle = self.opener()
             except OSError as error:
                 raise InputError(f"{self.path}: cannot be read ({error.strerror or error})") from None
-        with handle, _naming(self.path, _DAMAGED):
+        with handle, _naming(self.path, _DAMAGED), naming_malformed(self.path):
             yield handle
 
 
@@ -131,6 +136,18 @@ class SourceTree:
             self._add_archive(file)
         else:
             self._files.setdefault(file.name.casefold(), []).append(file)
+
+
+@contextmanager
+def naming_malformed(path: str | Path) -> Iterator[None]:
+    """Turn what csv, pandas and Python say of a text that is no table into one line that names the file."""
+    try:
+        yield
+    except _MALFORMED as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(
+            f"{path}: cannot be read as a table ({reason[:160]}); the file is truncated or damaged: download it again"
+        ) from None
 
 
 def _nearest_the_top(file: SourceFile) -> tuple[int, int, str]:

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from recbole_mm.data.vectors import replacing, write_vectors
+from recbole_mm.data.vectors import write_vectors
 from recbole_mm.errors import InputError
 from recbole_mm.features.encoders import FieldEncoder, encoder_path
+from recbole_mm.files import writing
 from recbole_mm.resources import resource_dir
 
 DECIMALS = 3
@@ -53,5 +54,5 @@ def _copy_shipped(shipped: Path, target: Path, field: str) -> None:
 
 def copy_file(source: Path, target: Path) -> None:
     """Copy a file; the copy appears complete or not at all."""
-    with replacing(target) as temporary:
+    with writing(target) as temporary:
         shutil.copyfile(source, temporary)

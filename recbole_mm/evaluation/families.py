@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from logging import getLogger
 from typing import Any, Protocol
 
 from recbole.evaluator import metric_information, metrics_dict, smaller_metrics
@@ -97,9 +98,9 @@ class RankingFamily(MetricFamily):
             try:
                 scores = run.predict_pairs(run.model.predict, rows).double().cpu().numpy()
             except (AssertionError, NotImplementedError):
-                if "metrics" in config.given:
-                    raise
-                return values  # GRU4RecCPR and SASRecCPR rank the catalogue and score no single pair
+                # GRU4RecCPR and SASRecCPR rank the catalogue and score no single pair.
+                getLogger().warning(f"{config['model']} scores no single pair, so {RATED} is left out")
+                return values
             rated = rated_metrics(config["topk"], users, ratings, scores)
             values.update({name: round(value, config["metric_decimal_place"]) for name, value in rated.items()})
         return values

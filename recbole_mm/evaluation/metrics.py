@@ -33,6 +33,8 @@ def rating_metrics(config, names: Sequence[str], predicted: Tensor, rating: Tens
         predicted: clipped predictions, [n].
         rating: true ratings on the same scale, [n].
     """
+    if len(rating) == 1:  # RecBole's classes take a single pair for no list; the mean of two is the same
+        predicted, rating = predicted.repeat(2), rating.repeat(2)
     struct = DataStruct()
     struct.set("rec.score", predicted.double().cpu())
     struct.set("data.label", rating.double().cpu())

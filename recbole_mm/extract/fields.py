@@ -16,6 +16,7 @@ from recbole_mm.errors import InputError
 from recbole_mm.extract.decode import MediaError
 from recbole_mm.extract.scaling import Scaling
 from recbole_mm.extract.sources import Source, Sources
+from recbole_mm.features.encoders import FieldEncoder, encoder_path
 
 _DECIMALS = 5
 
@@ -32,6 +33,7 @@ class Field:
         batch_size: sources given to ``compute`` at a time; after a MediaError the whole batch is skipped.
         columns: names of the numbers, if their units differ and they must be scaled; else None.
         scaling: of an earlier run, used instead of the scaling of these movies.
+        encoder: from a movie's text to its vector, kept beside the vectors; None if there is none.
         notes: messages to the user.
     """
 
@@ -42,6 +44,7 @@ class Field:
     batch_size: int = 1
     columns: list[str] | None = None
     scaling: Scaling | None = None
+    encoder: FieldEncoder | None = None
     notes: list[str] = field(default_factory=list)
 
 
@@ -115,15 +118,20 @@ def extract_field(wanted: Field, output: Output) -> Extracted:
         raise InputError(
             f"field '{wanted.name}': none of {len(broken)} files can be used; the first, {broken[0][0]}, {broken[0][1]}"
         )
+    encoder = wanted.encoder
     values = np.array([partial.get(source.item_id, source.fingerprint) for source in usable])
     if wanted.columns is not None:
-        values = _scaled(wanted, values, output.kept / f"{wanted.name}.scaling.csv")
+        values, encoder = _scaled(wanted, values, output.kept / f"{wanted.name}.scaling.csv")
     item_ids = [source.item_id for source in usable]
     path = output.path(wanted.name)
     if output.npz:
         write_vectors_npz(path, item_ids, values)
     else:
         write_vectors(path, wanted.name, item_ids, values, decimals=_DECIMALS)
+    if encoder is not None:
+        encoder.save(encoder_path(output.folder, output.dataset, wanted.name))
+    else:  # what an earlier call has left does not belong to these vectors
+        encoder_path(output.folder, output.dataset, wanted.name).unlink(missing_ok=True)
     computed = len(to_do) - len(broken)
     return Extracted(wanted.name, path, *values.shape, computed, skipped, wanted.notes)
 
@@ -145,7 +153,7 @@ def _compute(wanted: Field, to_do: list[Source], partial: PartialResults) -> lis
     return broken
 
 
-def _scaled(wanted: Field, values: np.ndarray, path: Path) -> np.ndarray:
+def _scaled(wanted: Field, values: np.ndarray, path: Path) -> tuple[np.ndarray, FieldEncoder]:
     scaling = wanted.scaling
     if scaling is None:
         if len(values) < 2:
@@ -155,4 +163,4 @@ def _scaled(wanted: Field, values: np.ndarray, path: Path) -> np.ndarray:
             )
         scaling = Scaling.of(values)
     scaling.write(path, wanted.columns)
-    return scaling.apply(values)
+    return scaling.apply(values), scaling.encoder()

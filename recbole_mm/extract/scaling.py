@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from recbole_mm.data.vectors import replacing
 from recbole_mm.errors import InputError
+from recbole_mm.features.encoders import FieldEncoder, scaling_encoder
+from recbole_mm.files import writing
 
 _LIMIT = 5  # standard deviations: one unusual trailer must not outweigh all others
 
@@ -32,10 +33,15 @@ class Scaling:
         scaled = (values - self.mean) / np.where(varying, self.deviation, 1)
         return np.where(varying, scaled, 0).clip(-_LIMIT, _LIMIT)
 
+    def encoder(self) -> FieldEncoder:
+        """What `apply` does, as an encoder that can be kept beside the vectors."""
+        varying = self.deviation > 1e-9 * np.abs(self.mean)
+        return scaling_encoder(self.mean, np.where(varying, self.deviation, np.inf), _LIMIT)
+
     def write(self, path: Path, names: list[str]) -> None:
         """Write columns name, mean, deviation as csv."""
         table = pd.DataFrame({"name": names, "mean": self.mean, "deviation": self.deviation})
-        with replacing(path) as temporary:
+        with writing(path) as temporary:
             table.to_csv(temporary, index=False)
 
 

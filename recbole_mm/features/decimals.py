@@ -79,7 +79,8 @@ def _points(characters: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.
 
 def _float(text: bytes, index: int) -> float:
     try:
-        if b"_" not in text:  # Python accepts 1_000 as a number; in a data file it is an error
+        # Python accepts 1_000 and line breaks around a number; in a data file both are errors.
+        if b"_" not in text and text == text.strip():
             return float(text)
     except ValueError:
         pass

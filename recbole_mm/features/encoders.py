@@ -128,7 +128,8 @@ class FieldEncoder:
     Attributes:
         content: a key of `CONTENTS`.
         components: fitted on the movies of a data set.
-        sentence_encoder: of content ``text``: its name (`load_encoder`).
+        sentence_encoder: of content ``text``: the name of the model. A file can name none but the packaged one: what a
+            name on a hub loads is not for a data file to decide.
         genres: whose names are masked or left out besides those of MovieLens.
     """
 
@@ -149,7 +150,7 @@ class FieldEncoder:
         for one in raw:
             self.check(one)
         if self.content == "text":
-            return self.components(embed(mask_genres(raw, self.genres), self.sentence_encoder))
+            return self.components(embed(mask_genres(raw, self.genres)))
         if self.content == "numbers":
             return self.components(np.array([list(numbers) for numbers in raw], np.float64))
         return self.components(terms_of(self.content, raw, self.genres))
@@ -214,6 +215,8 @@ def field_encoder_of(content: bytes, name: str, remedy: str) -> FieldEncoder:
         if content not in CONTENTS:
             raise ValueError(f"content '{content}'")
         kind = NumberComponents if content in ("text", "numbers") else TermComponents
+        if content == "text" and str(arrays["sentence_encoder"]) != PACKAGED:
+            raise ValueError(f"sentence encoder '{str(arrays['sentence_encoder'])[:60]}' is not {PACKAGED}")
         genres = tuple(map(str, arrays["genres"].tolist()))
         return FieldEncoder(content, kind.from_arrays(arrays), str(arrays["sentence_encoder"]), genres)
     except (UnreadableArrays, KeyError, ValueError, TypeError, IndexError, MemoryError) as error:
@@ -252,19 +255,31 @@ def fit_standard(raw: np.ndarray) -> tuple[FieldEncoder, np.ndarray]:
     return encoder, encoder.components(raw)
 
 
-def fit_text(
-    texts: Sequence[str], max_components: int, genres: Sequence[str] = (), sentence_encoder: str = PACKAGED
-) -> tuple[FieldEncoder, np.ndarray]:
+def fit_text(texts: Sequence[str], max_components: int, genres: Sequence[str] = ()) -> tuple[FieldEncoder, np.ndarray]:
     """Sentence embeddings of texts without their genre words, rotated as by `fit_numbers`."""
-    return fit_embedded(embed(mask_genres(texts, genres), sentence_encoder), max_components, genres, sentence_encoder)
+    return fit_embedded(embed(mask_genres(texts, genres)), max_components, genres)
 
 
 def fit_embedded(
-    embeddings: np.ndarray, max_components: int, genres: Sequence[str] = (), sentence_encoder: str = PACKAGED
+    embeddings: np.ndarray, max_components: int, genres: Sequence[str] = ()
 ) -> tuple[FieldEncoder, np.ndarray]:
     """`fit_text` for texts whose embeddings [n, d] are there already."""
     encoder, vectors = fit_numbers(embeddings, max_components)
-    return FieldEncoder("text", encoder.components, sentence_encoder, tuple(genres)), vectors
+    return FieldEncoder("text", encoder.components, PACKAGED, tuple(genres)), vectors
+
+
+def embedding_encoder(size: int, genres: Sequence[str] = ()) -> FieldEncoder:
+    """The encoder of vectors that are sentence embeddings as they are, of ``size`` numbers."""
+    unbounded = np.full(size, np.inf)
+    rotation = Rotation(-unbounded, unbounded, np.zeros(size), np.ones(size), np.eye(size))
+    return FieldEncoder("text", NumberComponents(rotation, 1.0), PACKAGED, tuple(genres))
+
+
+def scaling_encoder(mean: np.ndarray, deviation: np.ndarray, limit: float) -> FieldEncoder:
+    """The encoder of standardised numbers within ± ``limit``; a deviation [d] of inf makes a column 0."""
+    finite = np.where(np.isfinite(deviation), deviation, 1.0)
+    low, high = mean - limit * finite, mean + limit * finite
+    return FieldEncoder("numbers", NumberComponents(Rotation(low, high, mean, deviation, np.eye(len(mean))), 1.0))
 
 
 def fit_words(texts: Sequence[str], components: int, genres: Sequence[str] = ()) -> tuple[FieldEncoder, np.ndarray]:
@@ -342,9 +357,9 @@ def mask_genres(texts: Sequence[str], genres: Sequence[str] = ()) -> list[str]:
     return [mask_and_count(text, pattern)[0] for text in texts]
 
 
-def embed(texts: Sequence[str], sentence_encoder: str = PACKAGED) -> np.ndarray:
-    """Sentence embeddings [n, d] (all-MiniLM-L6-v2: 384-d) of texts as they are."""
-    return load_encoder(sentence_encoder).encode(list(texts), batch_size=32, show_progress_bar=False)
+def embed(texts: Sequence[str]) -> np.ndarray:
+    """Sentence embeddings [n, 384] (all-MiniLM-L6-v2) of texts as they are."""
+    return load_encoder().encode(list(texts), batch_size=32, show_progress_bar=False)
 
 
 def _is_text(raw: Any) -> bool:

@@ -30,7 +30,7 @@ from recbole_mm.errors import InputError
 from recbole_mm.features.encoders import FieldEncoder, field_encoder_of
 from recbole_mm.files import writing
 from recbole_mm.inference import histories
-from recbole_mm.inference.artefact_model import build_model, fill, padded, tensors_of
+from recbole_mm.inference.artefact_model import build_model, fill, tensors_of
 from recbole_mm.inference.lookup import Movies, Users
 from recbole_mm.inference.served import ServedData
 from recbole_mm.model import variants
@@ -71,10 +71,8 @@ def save(path: str | Path, model: MultitaskRecommender, data: ServedData, with_h
         ],
         "labels": {task: list(names) for task, names in data.labels.items() if task in model.tasks},
     }
-    sizes = len(data.users) if with_histories else 1, len(data.movies)
-    of_model = padded(tensors_of(served), tensors_of(build_model(path, content, sizes)))
     tensors = {
-        **{f"model.{name}": tensor for name, tensor in of_model.items()},
+        **{f"model.{name}": tensor for name, tensor in tensors_of(served).items()},
         **users,
         "movies.ids": _bytes_of(data.movies.tokens.tolist()),
         "movies.titles": _bytes_of(data.movies.titles.tolist()),

@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from recbole_mm.config.config import Config
@@ -135,21 +134,6 @@ def tensors_of(model: MultitaskRecommender) -> dict[str, Tensor]:
     """Parameters and buffers by name, as far as predictions for people outside the data set need them."""
     named = [*model.named_parameters(), *model.named_buffers()]
     return {name: tensor for name, tensor in named if not _NOT_SERVED & set(name.split("."))}
-
-
-def padded(tensors: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Tensors with zeros at their ends up to the shapes of ``own``.
-
-    What was solved when the model was trained has no entries for movies that were added later. Nobody has rated them,
-    so their entries are zero.
-    """
-    larger = {}
-    for name, tensor in tensors.items():
-        missing = [wanted - size for size, wanted in zip(tensor.shape, own[name].shape)]
-        larger[name] = (
-            F.pad(tensor, [side for number in missing[::-1] for side in (0, number)]) if any(missing) else tensor
-        )
-    return larger
 
 
 def fill(path: str | Path, model: MultitaskRecommender, tensors: Mapping[str, Tensor]) -> None:

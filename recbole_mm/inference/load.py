@@ -29,7 +29,7 @@ def load(path: str | Path, data_path: str | None = None) -> Recommender:
             raise InputError(f"{path}: needs no data set; leave data_path out")
         return Recommender(*artefact.load(path))
     arguments = [] if data_path is None else [f"--data_path={data_path}"]
-    config = Config.from_plain(load_checkpoint(path)["config"], arguments=arguments)
+    config = Config.from_plain(load_checkpoint(path)["config"], arguments=arguments, source=path)
     dataset, split = prepare_data(config)
     model = config.model_class(config, split.train).to(config["device"])
     restore(model, config, fingerprint(dataset, split), path)

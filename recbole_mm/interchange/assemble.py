@@ -111,7 +111,9 @@ def _interactions(table: Table, given: Mapping[str, str], notes: list[str]) -> p
         notes.append("ratings: no column of ratings: the rows say who met what, and tasks rank")
     if "x_label" in interactions:
         sizes = [int((interactions["x_label"] == part).sum()) for part in (TRAIN, VALID, TEST)]
-        notes.append("split: kept as published: {:,} training, {:,} validation, {:,} test rows".format(*sizes))
+        drawn = "" if sizes[VALID] else "; a run draws its validation part from the training rows (valid_ratio)"
+        told = "{:,} training, {:,} validation, {:,} test rows".format(*sizes)
+        notes.append(f"split: kept as published: {told}{drawn}")
     return interactions
 
 

@@ -120,7 +120,7 @@ def parts_of(column: pd.Series, name: str, table: Table) -> np.ndarray:
     """Part of each row, int [n]: 0 training, 1 validation, 2 test, also written in words.
 
     Raises:
-        InputError: a value is none of these, or a part has no row.
+        InputError: a value is none of these, or no row is trained on or tested.
     """
     texts = column.astype(str).str.strip().str.lower().str.replace(r"\.0$", "", regex=True)
     parts = texts.map(PARTS)
@@ -130,11 +130,11 @@ def parts_of(column: pd.Series, name: str, table: Table) -> np.ndarray:
             f"{table.place(row)}: column '{name}' is '{column.iloc[row]}', but a part is 0, 1, 2 or train, valid, test"
         )
     labels = parts.to_numpy(dtype=np.int64)
-    for part, word in ((TRAIN, "training"), (VALID, "validation"), (TEST, "test")):
+    for part, word in ((TRAIN, "training"), (TEST, "test")):
         if not (labels == part).any():
             raise InputError(
-                f"{table.name}: column '{name}' gives no row to the {word} part; a published split needs all three (or "
-                f"leave the column out, and a protocol splits the rows)"
+                f"{table.name}: column '{name}' gives no row to the {word} part; a published split needs it (or leave "
+                f"the column out, and a protocol splits the rows)"
             )
     return labels
 

@@ -22,6 +22,7 @@ from recbole_mm.interchange.vector_files import read_tree
 COLUMNS = ("user_id", "item_id", "rating", "timestamp")
 REVIEWS = "reviews.tsv"
 PARTS = {"train": ("train",), "valid": ("val", "validation", "valid"), "test": ("test",)}
+NEEDED = {"train", "test"}  # without a validation part, a run draws one
 
 
 def is_ducho(folder: Path) -> bool:
@@ -31,7 +32,7 @@ def is_ducho(folder: Path) -> bool:
 
 def is_elliot(folder: Path) -> bool:
     """Whether the tables of the parts are there."""
-    return len(_parts(folder)) == len(PARTS)
+    return _parts(folder).keys() >= NEEDED
 
 
 def read_ducho(folder: Path) -> Source:
@@ -60,11 +61,9 @@ def read_elliot(folder: Path) -> Source:
         InputError: a part is absent, or a file of the trees is no vector.
     """
     files = _parts(folder)
-    if len(files) != len(PARTS):
-        absent = ", ".join(f"{PARTS[part][0]}.tsv" for part in PARTS if part not in files)
-        raise InputError(
-            f"{folder}: has no {absent} (or …_indexed.tsv); a run needs training, validation and test rows"
-        )
+    absent = ", ".join(f"{part}.tsv" for part in sorted(NEEDED - files.keys()))
+    if absent:
+        raise InputError(f"{folder}: has no {absent} (or …_indexed.tsv); a run needs training and test rows")
     tables = {part: read_table(path, header=COLUMNS, separator="\t", quoted=False) for part, path in files.items()}
     frame = pd.concat([table.frame.assign(split=part) for part, table in tables.items()], ignore_index=True)
     source = Source(

@@ -79,7 +79,7 @@ def _ratings(folder: Path) -> tuple[str, Table, str]:
     named = [path for path in whole if path.stem == folder.name] or whole
     if len(named) == 1:
         return named[0].stem, read_atomic(named[0]), f"ratings: {named[0].name} of RecBole"
-    if not whole and len(parts) == len(PARTS):
+    if not whole and {"train", "test"} <= parts.keys():
         tables = {part: read_atomic(path) for part, path in parts.items()}
         frame = pd.concat([table.frame.assign(split=part) for part, table in tables.items()], ignore_index=True)
         shown = ", ".join(path.name for path in parts.values())

@@ -25,11 +25,12 @@ import pandas as pd
 from tabulate import tabulate
 
 from recbole_mm.environment import peak_rss_mb
+from recbole_mm.files import write_text
 from recbole_mm.measure import synthetic
 
 DATASET = "mmtf-14k"
 VISUAL = "avf:avg,alexnet:avg"
-FIELDS = ["ivector_fold1_gmm128_tv100", "avf_avg", "alexnet_avg", "text"]
+FIELDS = ["ivector_fold1_gmm128_tv100", "avf_avg", "alexnet_avg", "text", "meta", "keywords"]
 RATINGS = (100_000, 1_000_000, 5_000_000, 20_000_000)
 MODELS = ("MMFS", "MMASP")
 RANKED_USERS = 10_000
@@ -62,7 +63,7 @@ def _measure_once(path: Path, *arguments: object) -> dict:
     """The measurement in a file. If the file is missing, a fresh process measures first."""
     if not path.is_file():
         text = json.dumps(_in_fresh_process(*arguments))
-        path.write_text(text, encoding="utf-8")
+        write_text(path, text)
     return json.loads(path.read_text(encoding="utf-8"))
 
 
@@ -87,8 +88,12 @@ def _build(folder: Path, ratings: int, movies: int) -> dict:
     from recbole_mm.datasets.registry import prepare
 
     source, movielens = folder / "MMTF-14K", folder / "ml-20m"
+    metadata = folder / "metadata.csv"
+    if not metadata.is_file():
+        synthetic.write_metadata(metadata, synthetic.plant(movies))
+    options = {"ratings": movielens, "visual": VISUAL, "metadata": metadata}
     start = perf_counter()
-    built = prepare(DATASET, folder / "dataset", source=source, force=True, ratings=movielens, visual=VISUAL)
+    built = prepare(DATASET, folder / "dataset", source=source, force=True, **options)
     measured = {"build_seconds": perf_counter() - start, "build_peak_gb": peak_rss_mb() / 1024}
     synthetic.write_text(built / f"{DATASET}.text.npz", synthetic.plant(movies))
     return {"ratings": ratings, "movies": movies, **measured}
@@ -170,7 +175,7 @@ HEADERS = {
 
 def write_table(table: pd.DataFrame, out: Path) -> Path:
     """Write ``cost.csv`` with all measurements, and ``cost.md``."""
-    table.to_csv(out / "cost.csv", index=False)
+    write_text(out / "cost.csv", table.to_csv(index=False))
     shown = [[_shown(name, value) for name, value in line.items()] for line in table[list(HEADERS)].to_dict("records")]
     head = table.iloc[0]
     text = (
@@ -179,7 +184,7 @@ def write_table(table: pd.DataFrame, out: Path) -> Path:
         f"{table['date'].max()}, {head['machine']}.\n\n"
         f"{tabulate(shown, list(HEADERS.values()), tablefmt='github', disable_numparse=True)}\n"
     )
-    (out / "cost.md").write_text(text, encoding="utf-8")
+    write_text(out / "cost.md", text)
     return out / "cost.md"
 
 

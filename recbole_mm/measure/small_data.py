@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 NAME = "small"
-USERS, ITEMS, PER_USER = 60, 130, 24
+USERS, ITEMS, PER_USER = 30, 110, 20
 GENRES = ("Action", "Comedy", "Drama")
 
 

@@ -94,6 +94,22 @@ def write_text(path: Path, planted: Movies, seed: int = 1) -> None:
     write_vectors_npz(path, [str(i) for i in planted.ids], values.astype(np.float32))
 
 
+def write_metadata(path: Path, planted: Movies, seed: int = 1) -> None:
+    """Write a table of people, companies, countries and keywords by movieId; the traits decide which a movie has."""
+    random = np.random.default_rng([seed, 4])
+    # Names a movie has, and movies that share one.
+    columns = {"directors": (1, 3), "cast": (5, 6), "companies": (2, 12), "countries": (1, 400), "keywords": (6, 20)}
+    table = {"movieId": planted.ids}
+    for column, (number, sharing) in columns.items():
+        # The names nearest to a noisy position on one line through the traits.
+        place = np.argsort(np.argsort(_noisy_functions(planted, number, random), axis=0), axis=0)
+        chosen = place // min(sharing, max(1, len(planted.ids) // 2))
+        table[column] = ["|".join(f"{column} {j}" for j in row) for row in chosen]
+    table["original_language"] = random.choice(["en", "fr", "ja"], len(planted.ids))
+    table["content_rating"] = random.choice(["R", "PG"], len(planted.ids))
+    pd.DataFrame(table).to_csv(path, index=False)
+
+
 def write_ratings(folder: Path, planted: Movies, ratings: int, seed: int = 1) -> None:
     """Write MovieLens-20M's ratings.csv and movies.csv with ``ratings`` ratings, at least 20 for each user."""
     random = np.random.default_rng([seed, 3, ratings])

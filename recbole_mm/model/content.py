@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from recbole_mm.data.dataset import MultimodalDataset
 from recbole_mm.model.layers import Standardizer
+from recbole_mm.model.sharing import shared_copy
 
 
 class ContentVectors(NamedTuple):
@@ -58,6 +60,39 @@ class CatalogueContent(nn.Module):
     def present(self) -> Tensor:
         """Which movies have a vector of which modality, bool [M, N]."""
         return torch.stack([field[:, -2] > 0 for field in self.fields()])
+
+    def with_presence(self, present: Mapping[str, Tensor]) -> CatalogueContent:
+        """The same vectors, of which only those of ``present``, bool [N] for each modality named, are there."""
+        other, parts = shared_copy(self), []
+        for name, field in zip(self.widths, self.fields()):
+            kept = (field[:, -2] * present[name] if name in present else field[:, -2])[:, None]  # [N, 1]
+            parts.append(torch.cat([field[:, :-2] * kept, kept, 1 - kept], dim=1))
+        other.side_by_side = torch.cat(parts, dim=1)
+        return other
+
+
+class ReadsContent:
+    """A trained model from which vectors can be taken away: a part of each model that has `CatalogueContent`.
+
+    Attributes:
+        content: vectors of all movies.
+    """
+
+    content: CatalogueContent
+
+    def with_presence(self, present: Mapping[str, Tensor]):
+        """The model, with the same weights, in which only the movies of ``present`` have a vector.
+
+        Args:
+            present: bool [N] for each modality that loses some; the others stay as they are.
+        """
+        other: Any = shared_copy(self)  # type: ignore[type-var]
+        other.content = self.content.with_presence(present)
+        other.read_content()
+        return other
+
+    def read_content(self) -> None:
+        """Build what follows from the vectors alone, such as a graph; nothing by default."""
 
 
 class Projection(nn.Module):

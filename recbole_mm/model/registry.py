@@ -13,6 +13,7 @@ import recbole
 from recbole.utils import get_model as get_recbole_model
 
 from recbole_mm.errors import InputError, nearest
+from recbole_mm.model.outside import load_outside_model, outside_models
 
 MODELS = {
     "MMFS": "recbole_mm.model.mmfs:MMFS",
@@ -34,12 +35,15 @@ BASELINES = {
     "FREEDOM": "recbole_mm.model.multimodal.freedom:FREEDOM",
     "LATTICE": "recbole_mm.model.multimodal.lattice:LATTICE",
     "BM3": "recbole_mm.model.multimodal.bm3:BM3",
+    "MGCN": "recbole_mm.model.multimodal.mgcn:MGCN",
+    "SMORE": "recbole_mm.model.multimodal.smore:SMORE",
+    "MMGCN": "recbole_mm.model.multimodal.mmgcn:MMGCN",
 }
 """Baselines of this package that RecBole lacks."""
 
 OPTIONAL_PACKAGES = {
     "dgl": "dgl",
-    "faiss": "faiss-gpu-cu12",
+    "faiss": "faiss-cpu",
     "lightgbm": "lightgbm",
     "torch_scatter": "torch-scatter",
     "xgboost": "xgboost lightgbm",
@@ -48,7 +52,8 @@ OPTIONAL_PACKAGES = {
 
 
 def get_model(name: str, builtin_task: str = "ranking") -> type:
-    """Class of a model: one of this package, else a built-in model of RecBole, with task 'rating' in its rating form.
+    """Class of a model: one of this package, else a built-in model of RecBole, with task 'rating' in its rating form,
+    else one of another package (`recbole_mm.model.outside`).
 
     Raises:
         InputError: no such model, a built-in without a rating form, or one whose extra package is not installed.
@@ -57,6 +62,8 @@ def get_model(name: str, builtin_task: str = "ranking") -> type:
         module, _, attribute = place.partition(":")
         return getattr(importlib.import_module(module), attribute)
     if name not in recbole_model_names():
+        if (outside := load_outside_model(name)) is not None:
+            return outside
         raise InputError(f"model '{name}' is unknown.{nearest(name, model_names())}")
     if builtin_task == "rating":
         from recbole_mm.model.baselines.rating_regressors import RATING_FORMS  # imports RecBole's models
@@ -68,6 +75,11 @@ def get_model(name: str, builtin_task: str = "ranking") -> type:
                 f"protocol"
             )
         return RATING_FORMS[name]
+    if kind_of_model(name) == "exlib":
+        raise InputError(
+            f"model '{name}': RecBole's decision trees have no epochs and no weights, which training and checkpoints "
+            f"of this package need; run it with RecBole itself, or take a model of features such as FM or DeepFM"
+        )
     for package in packages_of(name):
         if importlib.util.find_spec(package) is None:
             raise InputError(missing_package(name, package))
@@ -78,14 +90,13 @@ def get_model(name: str, builtin_task: str = "ranking") -> type:
 
 
 def packages_of(name: str) -> list[str]:
-    """Packages that a built-in model needs beyond those of this package, as its files in RecBole import them.
+    """Packages that a built-in model needs beyond those of this package, as its file in RecBole imports them."""
+    return sorted(_imported_packages(_model_files()[name]) & set(OPTIONAL_PACKAGES))
 
-    XGBoost and LightGBM each need both packages: RecBole imports both in the folder of either.
-    """
-    path = _model_files()[name]
-    paths = [path, *path.parent.glob("*.py")] if path.parent.name.startswith("exlib") else [path]
-    imported = {package for one in paths for package in _imported_packages(one)}
-    return sorted(imported & set(OPTIONAL_PACKAGES))
+
+def kind_of_model(name: str) -> str:
+    """RecBole's kind of a built-in model: general, context_aware, sequential, knowledge_aware or exlib."""
+    return _model_files()[name].parent.name.removesuffix("_recommender")
 
 
 def missing_package(model: str, package: str) -> str:
@@ -103,7 +114,7 @@ def _imported_packages(path: Path) -> set[str]:
 
 def model_names() -> list[str]:
     """Names that `get_model` accepts, models of this package first."""
-    return [*MODELS, *BASELINES, *recbole_model_names()]
+    return [*MODELS, *BASELINES, *recbole_model_names(), *outside_models()]
 
 
 def recbole_model_names() -> tuple[str, ...]:

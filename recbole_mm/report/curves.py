@@ -6,7 +6,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from recbole_mm.errors import InputError
+from recbole_mm.errors import InputError, nearest
+from recbole_mm.files import writing
 
 PANELS = {
     "rmse": "validation RMSE",
@@ -41,12 +42,15 @@ def draw_curves(result_files: Sequence[Path], out: Path) -> None:
         for i, (run, points) in enumerate(zip(runs, series[name])):
             if points:
                 axis.plot(*zip(*points), color=f"C{i}", label=f"{run['model']}, seed {run['seed']}")
-                axis.plot(*zip(*[p for p in points if p[0] - 1 == run["best_epoch"]]), "o", color=f"C{i}")
+                axis.plot(*zip(*[p for p in points if p[0] == run["best_epoch"]]), "o", color=f"C{i}")
         axis.set(title=PANELS[name], xlabel="epoch")
         axis.grid(alpha=0.3)
         axis.legend(frameon=False)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(out, dpi=110)
+    suffix, known = out.suffix.removeprefix(".").lower() or "png", figure.canvas.get_supported_filetypes()
+    if suffix not in known:
+        raise InputError(f"--out={out}: '.{suffix}' is no format of pictures.{nearest(suffix, known)} Use .png or .svg")
+    with writing(out) as temporary:
+        figure.savefig(temporary, dpi=110, format=suffix)
 
 
 def _read_result(path: Path) -> dict:
@@ -61,7 +65,5 @@ def _read_result(path: Path) -> dict:
 
 def series_of(run: dict, name: str) -> list[tuple[int, float]]:
     """(epoch from 1, value) of a validation metric or a training statistic."""
-    epochs = [
-        (epoch["epoch"] + 1, {**epoch.get("statistics", {}), **epoch.get("valid", {})}) for epoch in run["history"]
-    ]
+    epochs = [(epoch["epoch"], {**epoch.get("statistics", {}), **epoch.get("valid", {})}) for epoch in run["history"]]
     return [(epoch, values[name]) for epoch, values in epochs if name in values]

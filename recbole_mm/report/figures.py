@@ -106,7 +106,7 @@ def curves(runs: Sequence[Run]) -> go.Figure | None:
                 y=[value for _, value in points],
                 mode="lines+markers",
                 line={"color": colour, "dash": DASHES[i // len(COLOURS) % len(DASHES)]},
-                marker={"size": [9 * (epoch - 1 == best_epoch) for epoch, _ in points], "color": colour, "opacity": 1},
+                marker={"size": [9 * (epoch == best_epoch) for epoch, _ in points], "color": colour, "opacity": 1},
                 name=label,
                 legendgroup=label,
                 showlegend=not in_legend,

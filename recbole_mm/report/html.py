@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import platform
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -105,6 +106,7 @@ def write_html(out: Path, dataset: str) -> Path:
                 "command": _command(dataset, suite.name),
                 "seeds": ", ".join(str(seed) for seed in sorted(suite.table["seed"].unique())),
                 "table": metrics_table(suite),
+                "costs": costs_table(suite),
                 "tests": tests_table(suite),
                 "plots": [_bars(suite), _curves(suite, dataset)],
             }
@@ -113,16 +115,34 @@ def write_html(out: Path, dataset: str) -> Path:
         plots=[_confusion(suites, dataset), _map(suites, dataset), _warm_and_cold(suites)],
         figure_json=lambda figure: figure.to_json().replace("<", "\\u003c"),  # so that no text can end the script
         plotly=get_plotlyjs(),
+        breakable=_breakable,
     )
     path = out / "report.html"
     write_text(path, page)
     return path
 
 
+def _breakable(name: str) -> list[str]:
+    """Parts of a column's name, which may stand one below the other.
+
+    >>> _breakable("rated_ndcg@10")
+    ['rated_', 'ndcg@', '10']
+    """
+    return re.findall(r"[^_@ ]+[_@ ]?|[_@ ]", name)
+
+
 def metrics_table(suite: Suite) -> Table:
     """Means ± standard deviations over seeds; the best of each column and protocol is marked."""
+    return _means_table(suite, f"{suite.name}: means of runs", list(suite.metrics))
+
+
+def costs_table(suite: Suite) -> Table | None:
+    """What the runs cost, in a table of its own, so that the metrics fit a page; None if nothing was measured."""
+    return _means_table(suite, f"{suite.name}: costs of runs", list(suite.costs)) if suite.costs else None
+
+
+def _means_table(suite: Suite, label: str, names: list[str]) -> Table:
     lines = suite.lines()
-    names = [*suite.metrics, *suite.costs]
     columns = [("row", "ascending", False), ("protocol", "ascending", False)]
     columns += [(name, "descending" if better(name) == "high" else "ascending", True) for name in names]
     if not names:
@@ -136,7 +156,7 @@ def metrics_table(suite: Suite) -> Table:
         else:
             cells += [_number_cell(line, name, best[line.protocol, name]) for name in names]
         body.append((is_ours(line.row), cells))
-    return Table(f"{suite.name}: means of runs", columns, body)
+    return Table(label, columns, body)
 
 
 def tests_table(suite: Suite) -> Table | None:

@@ -15,7 +15,7 @@ def result_table(result: Result) -> str:
     for row in rows:  # the name of a task is printed once
         row[0], previous = ("" if row[0] == previous else row[0]), row[0]
     title = f"{result.model} on {result.dataset}, protocol {result.protocol}, seed {result.seed}"
-    best = "" if result.best_epoch is None else f" (best: {result.best_epoch + 1})"
+    best = "" if result.best_epoch is None else f" (best: {result.best_epoch})"
     cost = (
         f"epochs {result.epochs}{best} | seconds: fit {result.seconds['fit']:.1f}, epoch "
         f"{result.seconds['epoch']:.2f}, evaluate {result.seconds['evaluate']:.2f} | parameters "

@@ -68,6 +68,7 @@ def markdown(suite: str, dataset: str, table: pd.DataFrame, plan: Mapping) -> st
     stack = ", ".join(f"{name} {version}" for name, version in versions.items())
     machines = [] if "machine" not in table else table["machine"].dropna().unique().tolist()
     files = f" --config_files='{' '.join(plan['config_files'])}'" if plan.get("config_files") else ""
+    files += f" --tune={plan['tune']}" if plan.get("tune") else ""
     return (
         f"# {dataset}: {suite}\n\n`recbole-mm benchmark --dataset={dataset} --suite={suite}{files}`; "
         f"{plan.get('part', 'test')} part, mean ± standard deviation over seeds {seeds}. {date}, "

@@ -41,7 +41,10 @@ class StateOutsideWeights:
         found = {}
         for name, (value, mark) in self._at_start.items():
             now = self._get(name)
-            if _kind(now) and ((_kind(now) not in _NUMBERS and now is not value) or _mark(now) != mark):
+            if not _fits(now, value):  # a batch's own numbers, for which the model had a placeholder
+                continue
+            rebound = now is not value and _kind(now) not in _NUMBERS
+            if rebound or _mark(now) != mark:
                 found[name] = now.detach() if isinstance(now, Tensor) else now
         return found
 

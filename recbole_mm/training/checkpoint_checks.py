@@ -26,6 +26,9 @@ def check_fields(path: str | Path, content: Mapping[str, Any]) -> None:
     for name in ("config", "state_dict", "other_parameter", "optimizer", "training"):
         if not isinstance(content[name], dict):
             raise _error(path, name, "is no mapping")
+    for name in ("model", "dataset"):
+        if not isinstance(content["config"].get(name), str):
+            raise _error(path, f"config: {name}", "is no text")
     for name in ("epoch", "cur_step"):
         if type(content[name]) is not int or not -1 <= content[name] < 2**31:
             raise _error(path, name, f"is {content[name]!r}, not a count")

@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import replace
 from inspect import signature
+from pathlib import Path
 from time import perf_counter
 
 import numpy as np
@@ -29,6 +30,7 @@ from recbole_mm.training.builtin_state import StateOutsideWeights
 from recbole_mm.training.checkpoint import load_checkpoint, restore, save_checkpoint
 from recbole_mm.training.checkpoint_checks import check_optimizer
 from recbole_mm.training.last import best_of, check_best, copy_best, find, is_last, last_of, link
+from recbole_mm.training.log import CountedFromOne
 from recbole_mm.training.recbole_errors import errors_of_recbole
 
 # A bar for each evaluation of a second would bury the log; from this many batches on it is worth one.
@@ -65,6 +67,7 @@ class EvaluationMixin:
         self.saves_last = False
         self._best_epoch: int | None = None  # of `saved_model_file`
         self._candidates: torch.Tensor | None = None
+        self.logger = CountedFromOne(self.logger, {})
         self.evaluator = UserEvaluator(config)
         of_tasks = {task.family.name: task.family for task in config.task_classes}
         self.families = {**FAMILIES, **of_tasks}
@@ -88,7 +91,8 @@ class EvaluationMixin:
 
         if has_epochs:
             more["callback_fn"] = after_validation
-        return fit(train_data, valid_data, saved=saved, **more)
+        with errors_of_recbole(self.config, "train"):
+            return fit(train_data, valid_data, saved=saved, **more)
 
     def _train_epoch(self, train_data, epoch_idx, loss_func=None, show_progress=False):
         start = perf_counter()
@@ -96,15 +100,15 @@ class EvaluationMixin:
         held = tuple(loaders_of(train_data)[0].dataset.inter_feat.columns)
         with errors_of_recbole(self.config, "train", held):
             losses = super()._train_epoch(train_data, epoch_idx, loss_func, show_progress)
-        self._end_epoch({"epoch": epoch_idx, "seconds": perf_counter() - start, "losses": _by_name(losses)})
+        self._end_epoch({"epoch": epoch_idx + 1, "seconds": perf_counter() - start, "losses": _by_name(losses)})
         return losses
 
     def _end_epoch(self, measured: dict) -> None:
         """Note what an epoch was like; it is saved here if no validation follows."""
         self.history.append(measured)
         self.check_finite(measured["losses"])
-        if self.eval_step > 0 and (measured["epoch"] + 1) % self.eval_step:
-            self._save_last(measured["epoch"])
+        if self.eval_step > 0 and measured["epoch"] % self.eval_step:
+            self._save_last(measured["epoch"] - 1)
 
     def train_epoch(self, train_data, epoch: int) -> float:
         """One epoch without validation, for measurements; returns its seconds."""
@@ -117,13 +121,7 @@ class EvaluationMixin:
         Ranks draw numbers of their own, but share out the same batches, whose order is the loader's generator's.
         """
         self.epoch = epoch_idx
-        seed = own = _seed_of(self.config["seed"], epoch_idx)
-        if self.processes.rank:
-            own = _seed_of(self.config["seed"], epoch_idx, self.processes.rank)
-        _seed_all(own)
-        for loader in loaders_of(train_data):
-            if loader.generator is not None:
-                loader.generator.manual_seed(seed)
+        seed_epoch(self.config["seed"], epoch_idx, train_data, self.processes.rank)
 
     def _check_nan(self, loss: torch.Tensor) -> None:
         if not torch.isfinite(loss):
@@ -141,6 +139,9 @@ class EvaluationMixin:
         for name, weight in self.model.named_parameters():
             if not torch.isfinite(weight).all():
                 raise InputError(self._diverged(f"weight '{name}'", math.nan))
+
+    def _generate_train_loss_output(self, epoch_idx, s_time, e_time, losses) -> str:
+        return super()._generate_train_loss_output(epoch_idx + 1, s_time, e_time, losses)
 
     def _check_metrics(self, score: float, result: dict[str, float]) -> None:
         """The chosen metric must be a number; another may be NaN where the part cannot give it, but not from now on."""
@@ -163,7 +164,7 @@ class EvaluationMixin:
         if not os.path.isfile(self.saved_model_file):
             good = "no checkpoint was saved yet"
         return (
-            f"{what} is {number} in epoch {self.epoch}; lower learning_rate (now {self.learning_rate:g}) or set "
+            f"{what} is {number} in epoch {self.epoch + 1}; lower learning_rate (now {self.learning_rate:g}) or set "
             f"clip_grad_norm: {{max_norm: 1}}; {good}"
         )
 
@@ -176,7 +177,7 @@ class EvaluationMixin:
             self.history[-1]["valid"] = dict(result)
             self._check_metrics(score, result)
         for name, value in result.items():
-            self.tensorboard.add_scalar(f"Valid/{name}", value, self.history[-1]["epoch"] if self.history else 0)
+            self.tensorboard.add_scalar(f"Valid/{name}", value, self.history[-1]["epoch"] - 1 if self.history else 0)
         return score, result
 
     def _ranks_by_pairs(self) -> bool:
@@ -337,14 +338,20 @@ class EvaluationMixin:
         if not self.processes.rank:
             last_of(self.saved_model_file).unlink(missing_ok=True)
 
+    def remove_files(self) -> None:
+        """Remove the run's checkpoints: another training takes its place."""
+        self.remove_last()
+        if not self.processes.rank:
+            Path(self.saved_model_file).unlink(missing_ok=True)
+
     def _not_saved(self, path: str, epoch: int, error: OSError | RuntimeError) -> str:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else " ".join(str(error).split())
         kept = "none was saved before"
         if os.path.isfile(path):
             kept = "the file still holds an epoch before it: go on from it with --resume"
         return (
-            f"{path}: the checkpoint of epoch {epoch} cannot be written ({reason[:160]}); {kept}; free some space, or "
-            f"choose another checkpoint_dir"
+            f"{path}: the checkpoint of epoch {epoch + 1} cannot be written ({reason[:160]}); {kept}; free some "
+            f"space, or choose another checkpoint_dir"
         )
 
     def training_state(self) -> dict:
@@ -384,6 +391,10 @@ class EvaluationMixin:
         better goes to this run's own file, which starts as a copy of the best epoch.
         """
         checkpoint = self._resume(resume_file)
+        if self.start_epoch >= self.epochs < self.config[self.epochs_option]:
+            raise InputError(
+                f"{resume_file}: a {self.config['model']} is trained in one epoch; nothing is left to resume"
+            )
         if self.start_epoch >= self.epochs:
             raise InputError(
                 f"{resume_file}: has {self.start_epoch} epochs behind it; give --{self.epochs_option} above that to go "
@@ -424,8 +435,20 @@ class EvaluationMixin:
                 group.update(lr=self.learning_rate, weight_decay=self.weight_decay)
         self.cur_step = checkpoint["cur_step"]
         self.best_valid_score = checkpoint["best_valid_score"]
-        self.logger.info(f"{path}: training goes on from epoch {self.start_epoch}")
+        self.logger.info(f"{path}: training goes on from epoch {self.start_epoch + 1}")
         return checkpoint
+
+
+def seed_epoch(seed: int, epoch: int, train_data, rank: int = 0) -> None:
+    """Seed every generator that an epoch of training draws from.
+
+    Args:
+        rank: of this process; its own numbers differ from those of the others, but for the order of the batches.
+    """
+    _seed_all(_seed_of(seed, epoch, rank) if rank else _seed_of(seed, epoch))
+    for loader in loaders_of(train_data):
+        if loader.generator is not None:
+            loader.generator.manual_seed(_seed_of(seed, epoch))
 
 
 def _seed_of(*numbers: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sysconfig
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from recbole_mm.errors import InputError
 from recbole_mm.model.registry import missing_package
 
 _RECBOLE = Path(recbole.__file__).parent
+_STANDARD_LIBRARY = Path(sysconfig.get_paths()["stdlib"])
 _ERRORS = (
     *(ValueError, LookupError, TypeError, AttributeError, AssertionError, NotImplementedError),
     *(RuntimeError, ArithmeticError, ImportError, OSError),
@@ -58,12 +60,23 @@ def _is_field(config, name: str) -> bool:
     return name in fields or name.startswith(config["NEG_PREFIX"])
 
 
+def _is_library(path: Path) -> bool:
+    """Whether code is Python's own or of an installed package other than this one."""
+    if "recbole_mm" in path.parts:
+        return False
+    installed = {"site-packages", "dist-packages"} & set(path.parts)
+    return bool(installed) or not path.is_absolute() or path.is_relative_to(_STANDARD_LIBRARY)
+
+
 def _innermost(error: BaseException) -> str | None:
-    """File and line of RecBole's code that raised the error, or that called the library that did; None if ours did."""
+    """File and line of RecBole's code that raised the error, or that called the library that did.
+
+    None if other code raised it: this package's or a user's.
+    """
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         path = Path(frame.filename)
         if path.is_relative_to(_RECBOLE):
             return f"{path.name}, line {frame.lineno}"
-        if path.is_relative_to(_RECBOLE.parent / "recbole_mm") or "recbole_mm" in path.parts:
+        if not _is_library(path):
             return None
     return None

@@ -62,6 +62,7 @@ def read_config(
         value = given[name].value if name in given else value
         if value is not None and value != kept[name]:
             raise InputError(f"{checkpoint}: holds {name} {kept[name]}, not {value}; give --{name}={kept[name]}")
+    Config.from_plain(kept, source=checkpoint)  # what is wrong in it is not blamed on the options given now
     kept.update(result_file=None, predictions_file=None, evaluate=None, resume=None)
     changes = {name: one.value for name, one in given.items() if name not in ("model", "dataset")}
     if isinstance(changes.get("eval_args"), dict):
@@ -82,4 +83,4 @@ def read_config(
         )
     if "evaluate" in changes and {"topk", "metrics"} & set(changes) and "valid_metric" not in changes:
         kept["valid_metric"] = None  # nothing is chosen any more, so it need not be among the metrics
-    return Config.from_plain(kept, arguments=write_arguments(changes))
+    return Config.from_plain(kept, arguments=write_arguments(changes), source=checkpoint)

@@ -25,8 +25,9 @@ from recbole_mm.config.processes import of_several, process_count
 from recbole_mm.data.atomic import AtomicFiles, check_atomic_files
 from recbole_mm.data.dataloader import EvaluationData, data_preparation
 from recbole_mm.data.dataset import dataset_class_of, read_modalities
+from recbole_mm.data.imputation import impute
 from recbole_mm.data.loaded import check_loaded
-from recbole_mm.data.splits import Split, build_split
+from recbole_mm.data.splits import Split, build_split, with_validation
 from recbole_mm.datasets.registry import PREPARABLE, prepare
 from recbole_mm.environment import peak_rss_mb, versions
 from recbole_mm.errors import InputError, NotWrittenError, when_stopped
@@ -113,7 +114,7 @@ def _train(config: Config, saved: bool) -> tuple[Result, list[str]]:
     processes = distributed.current()
     if processes.rank == 0:
         _start_log(config)
-    session = prepare_session(config)
+    session = prepare_session(config, refit=bool(config["refit"] and config["evaluate"]))
     trainer = session.trainer
     getLogger().info(session.model)
 
@@ -134,10 +135,20 @@ def _train(config: Config, saved: bool) -> tuple[Result, list[str]]:
         checkpoint = trainer.saved_model_file if saved else None
     best = trainer.load_weights(checkpoint) if checkpoint else None
     fitted = perf_counter()
-    valid, test = (trainer.evaluate(data, load_best_model=False) for data in (session.valid_data, session.test_data))
+    # A refitted checkpoint has seen the validation rows, so they measure nothing.
+    seen = config["refit"] and config["evaluate"]
+    valid = {} if seen else trainer.evaluate(session.valid_data, load_best_model=False)
+    history, refit_seconds = trainer.history, 0.0
+    if config["refit"] and not config["evaluate"]:
+        start_of_refit = perf_counter()
+        trainer.remove_files()
+        session = _refitted(config, best["epoch"] + 1 if best else len(history), saved)
+        trainer = session.trainer
+        checkpoint = trainer.saved_model_file if saved else None
+        refit_seconds = perf_counter() - start_of_refit
+    test = trainer.evaluate(session.test_data, load_best_model=False)
     evaluated = perf_counter()
 
-    history = trainer.history
     result = Result(
         model=config["model"],
         dataset=config["dataset"],
@@ -147,13 +158,13 @@ def _train(config: Config, saved: bool) -> tuple[Result, list[str]]:
         test=test,
         seconds={
             "build": round(session.build_seconds, 3),
-            "fit": round(fitted - start, 3),
+            "fit": round(fitted - start + refit_seconds, 3),
             "epoch": round(float(np.median([epoch["seconds"] for epoch in history])), 4) if history else 0.0,
-            "evaluate": round(evaluated - fitted, 3),
+            "evaluate": round(evaluated - fitted - refit_seconds, 3),
         },
         throughput={name: round(value, 1) for name, value in trainer.throughput.items()},
         epochs=len(history),
-        best_epoch=best["epoch"] if best else None,
+        best_epoch=best["epoch"] + 1 if best else None,
         parameters=sum(p.numel() for p in session.model.parameters() if p.requires_grad),
         peak_rss_mb=round(peak_rss_mb(), 1),
         checkpoint=checkpoint,
@@ -166,6 +177,15 @@ def _train(config: Config, saved: bool) -> tuple[Result, list[str]]:
         predictions = trainer.predictions(session.test_data)  # by all ranks together
     trainer.remove_last()
     return processes.on_rank_zero(lambda: (result, _write_files(result, config, predictions)))
+
+
+def _refitted(config: Config, epochs: int, saved: bool) -> Session:
+    """The model trained from nothing on training and validation rows together, for this number of epochs."""
+    session = prepare_session(config, refit=True)
+    getLogger().info(f"refit: {len(session.split.train)} training and validation rows, {epochs} epochs")
+    session.trainer.epochs = epochs
+    session.trainer.fit(session.train_data, saved=saved, show_progress=config["show_progress"])
+    return session
 
 
 def _write_files(result: Result, config: Config, predictions: dict[str, np.ndarray] | None) -> list[str]:
@@ -185,12 +205,16 @@ def _write_files(result: Result, config: Config, predictions: dict[str, np.ndarr
     return failures
 
 
-def prepare_session(config: Config) -> Session:
-    """Data, split, loaders, model and trainer of a run, ready for the first epoch."""
+def prepare_session(config: Config, refit: bool | None = None) -> Session:
+    """Data, split, loaders, model and trainer of a run, ready for the first epoch.
+
+    Args:
+        refit: train on the validation part too; the option ``refit`` by default.
+    """
     processes = distributed.current()
     if processes.world_size != process_count(config):
         raise InputError("option 'nproc' and torchrun: several processes are for run alone; use one")
-    dataset, split = prepare_data(config)
+    dataset, split = prepare_data(config, refit)
     with _input_errors_of_recbole(config):
         train_data, valid_data, test_data = data_preparation(config, dataset, split)
     _check_evaluation(config, dataset, valid_data)
@@ -214,8 +238,12 @@ def prepare_session(config: Config) -> Session:
     return Session(config, model, trainer, train_data, split, valid_data, test_data, built)
 
 
-def prepare_data(config: Config) -> tuple[Dataset, Split]:
-    """The data set of a run, split by its protocol."""
+def prepare_data(config: Config, refit: bool | None = None) -> tuple[Dataset, Split]:
+    """The data set of a run, split by its protocol.
+
+    Args:
+        refit: training part with the validation part; the option ``refit`` by default.
+    """
     init_seed(config["seed"], config["reproducibility"])
     files = distributed.current().first_on_each_host(lambda: _prepare_files(config))
     with _input_errors_of_recbole(config), warnings.catch_warnings():
@@ -228,7 +256,19 @@ def prepare_data(config: Config) -> tuple[Dataset, Split]:
         for note in config.notes:
             getLogger().info(note)
         getLogger().info(dataset)
-        return dataset, build_split(dataset, config)
+        split = build_split(dataset, config)
+        if config["refit"] if refit is None else refit:
+            split = with_validation(split)
+        if config.reads_vectors or config.is_multitask:
+            _impute(dataset, split, config["imputation"])
+        return dataset, split
+
+
+def _impute(dataset: Any, split: Split, method: str) -> None:
+    """Stand-ins for missing vectors, from the training rows."""
+    modalities = impute(dataset.modalities, method, split.train)
+    for part in (dataset, split.train, split.valid, split.test):
+        part.modalities = modalities
 
 
 def _prepare_files(config: Config) -> AtomicFiles:
@@ -302,7 +342,10 @@ def _start_log(config: Config) -> None:
     others, root.handlers = root.handlers, []
     # RecBole looks whether the folder is there, then makes it: of two runs that start together, one would fail.
     Path("log", config["model"]).mkdir(parents=True, exist_ok=True)
+    streams = sys.stdout, sys.stderr
     init_logger(config)
+    # It wraps both anew each time (colorama): after 300 runs in a process, a line would be too deep a recursion.
+    sys.stdout, sys.stderr = streams
     _log_handlers[:] = root.handlers
     for handler in root.handlers:
         handler.handleError = _say_once(handler)

@@ -82,7 +82,7 @@ class MultitaskTrainer(EvaluationMixin, Trainer):
         totals: dict[str, torch.Tensor] = {}
         bar = tqdm(
             train_data,
-            desc=f"Train {epoch_idx:>4}",
+            desc=f"Train {epoch_idx + 1:>4}",
             leave=False,
             ncols=100,
             disable=None if show_progress else True,  # None: no bar where there is no terminal
@@ -106,7 +106,7 @@ class MultitaskTrainer(EvaluationMixin, Trainer):
         statistics = self.processes.mean(self.model.pop_statistics())
         self.average.enter()
         self._end_epoch(
-            {"epoch": epoch_idx, "seconds": perf_counter() - start, "losses": means, "statistics": statistics}
+            {"epoch": epoch_idx + 1, "seconds": perf_counter() - start, "losses": means, "statistics": statistics}
         )
         return {**means, **statistics}
 
@@ -129,7 +129,7 @@ class MultitaskTrainer(EvaluationMixin, Trainer):
     def _generate_train_loss_output(self, epoch_idx, s_time, e_time, losses) -> str:
         decimals = self.config["loss_decimal_place"] or 4
         named = ", ".join(f"{name}: {value:.{decimals}f}" for name, value in losses.items())
-        return f"epoch {epoch_idx} training [time: {e_time - s_time:.2f}s, {named}]"
+        return f"epoch {epoch_idx + 1} training [time: {e_time - s_time:.2f}s, {named}]"
 
     def _add_train_loss_to_tensorboard(self, epoch_idx, losses, tag="Loss/Train") -> None:
         for name, value in losses.items():

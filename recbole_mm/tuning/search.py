@@ -273,7 +273,7 @@ def run_trial(number: int, options: Mapping[str, Any], arguments: Sequence[str])
         InputError: the options or the data are wrong. Errors in training become the trial's ``failure``.
     """
     start = perf_counter()
-    session = prepare_session(Config(config_dict=options, arguments=arguments))
+    session = prepare_session(Config(config_dict=options, arguments=arguments), refit=False)
     trainer, score, valid, failure = session.trainer, None, {}, None
     try:
         best_score, metrics = trainer.fit(session.train_data, session.valid_data, saved=False, show_progress=False)

@@ -21,6 +21,17 @@ def test_what_a_tool_tried_are_lines_of_the_table(planted, tmp_path):
             assert lines["missing: all 100%"]["genre_map"] < lines["missing: nothing"]["genre_map"]
 
 
+def test_rivals_lose_their_vectors_at_test_time(planted, tmp_path):
+    given = {**planted.data_options(epochs=1, learning_rate=0.01), "modalities": ["text", "audio"], "tool": "missing"}
+    for model in ("VBPR", "FREEDOM"):
+        cell = make_cell(model, planted.name, {**given, "model": model}, "ranking", 1, tmp_path)
+        assert run_cell(cell) is None
+        lines = {line["row"].removeprefix(f"{model}: "): line["mrr@10"] for line in lines_of(cell, "test")}
+        assert len(lines) == 1 + 4 * 3 and len(set(lines.values())) > 3
+    cell = make_cell("BPR", planted.name, {**given, "model": "BPR"}, "ranking", 1, tmp_path)
+    assert "BPR has no vectors that can be taken away after training" in run_cell(cell)
+
+
 def test_a_process_that_fails_says_why(planted, tmp_path):
     options = {**planted.options(), "model": "MMFS", "metrics": ["NDCG"], "topk": [5000]}
     cell = make_cell("row", planted.name, options, "ranking", 1, tmp_path)

@@ -30,6 +30,7 @@ def suite(planted, tmp_path, monkeypatch):
     }
     (properties / "benchmark" / "small.yaml").write_text(yaml.safe_dump(plan))
     monkeypatch.setattr(suites, "resource_dir", lambda name: tmp_path / name)
+    monkeypatch.setattr(suites, "HOME", planted.name)  # the suite is made for these data
     return planted
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from recbole_mm.cli import run, tune
 from recbole_mm.cli.main import COMMANDS, main
+from recbole_mm.training.session import run as train
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -132,6 +133,28 @@ def test_an_interrupted_command_is_status_130(monkeypatch, capsys):
     monkeypatch.setattr(run, "run", lambda options: (_ for _ in ()).throw(KeyboardInterrupt))
     assert main(["run", "--model=MMFS"]) == 130
     assert capsys.readouterr().err == "recbole-mm: interrupted\n"
+
+
+def test_curves_leave_no_half_picture(planted, tmp_path, monkeypatch, capsys):
+    pytest.importorskip("matplotlib", reason="matplotlib (extra 'plot') is not installed")
+    from matplotlib.figure import Figure
+
+    train("MMFS", planted.name, config_dict=planted.options(epochs=1, result_file="out.json"))
+    Path("curves.png").write_bytes(b"an earlier picture")
+    assert main(["curves", "out.json", "--out=curves.pgn"]) == 2
+    assert "'.pgn' is no format of pictures. Did you mean 'png'?" in capsys.readouterr().err
+
+    def full_disk(self, path, **more) -> None:
+        Path(path).write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Figure, "savefig", full_disk)
+        assert main(["curves", "out.json"]) == 2
+    assert "curves.png: cannot be written (No space left on device)" in capsys.readouterr().err
+    assert Path("curves.png").read_bytes() == b"an earlier picture"
+    assert not list(Path().glob(".curves*"))
+    assert main(["curves", "out.json"]) == 0 and Path("curves.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_curves_draw_every_metric_that_a_run_has(planted, tmp_path):

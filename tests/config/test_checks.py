@@ -23,6 +23,7 @@ NO_TRAINING_MOVIE = {"protocol": "cold-item", "cold_test_ratio": 0.9, "cold_vali
         ({"normalize_all": True}, "scale the ratings"),
         ({"protocol": "cold-item", "eval_args": {"mode": "uni20"}}, "not cold"),
         ({"train_neg_sample_args": {"distribution": "uniform"}}, "'train_neg_sample_args' has no effect on MMFS"),
+        ({"log_wandb": True}, "pip install wandb"),
         ({"save_dataset": True}, "'save_dataset' is for files of pickled Python objects"),
         ({"modalities": ["text", "text"]}, "takes different names"),
         ({"modalities": ["a.b"]}, "takes different names"),

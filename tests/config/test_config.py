@@ -238,7 +238,7 @@ def test_recboles_click_prediction_still_runs():
 
 def test_an_unknown_protocol_names_the_nearest():
     refused(r"protocol 'cold_item' is unknown\. Did you mean 'cold-item'\?", "MMASP", "--protocol=cold_item")
-    refused("Protocols: cold-item, ranking, temporal, u1", "MMASP", "--protocol=[u1]")
+    refused("Protocols: cold-item, published, ranking, temporal, u1", "MMASP", "--protocol=[u1]")
 
 
 @pytest.mark.parametrize("fold", range(1, 6))

@@ -16,6 +16,7 @@ from recbole.utils.argument_list import (
 )
 
 import recbole_mm
+from recbole_mm.config.config import Config
 from recbole_mm.config.options.option import kind_of
 from recbole_mm.config.schema import DERIVED, RANGES, Schema
 from recbole_mm.config.sources import Given, read_mapping
@@ -192,3 +193,14 @@ def test_kinds_tell_booleans_from_numbers():
     assert [kind_of(value) for value in (True, 1, 1.0, "", [], (), {}, None)] == (
         ["bool", "int", "number", "str", "list", "list", "dict", "none"]
     )
+
+
+@pytest.mark.parametrize("option", ["load_col", "unload_col", "unused_col"])
+def test_columns_written_as_text_are_refused_with_the_list_to_write(option):
+    text = {option: {"inter": "user_id, item_id rating"}}
+    with pytest.raises(
+        InputError, match=rf"'{option}': 'inter' is the text .* write inter: \[user_id, item_id, rating\]"
+    ):
+        Config("BPR", "ml-100k-mm", config_dict=text)
+    with pytest.raises(InputError, match="takes a list of names of fields"):
+        Config("BPR", "ml-100k-mm", config_dict={option: {"inter": ["user_id", 1]}})

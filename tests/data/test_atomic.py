@@ -3,6 +3,7 @@ from __future__ import annotations
 import string
 
 import pytest
+from conftest import write_atomic
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -95,6 +96,19 @@ def test_an_item_or_user_that_stands_twice_is_an_error(planted):
     (planted.folder / "planted.item").write_text("\n".join([*lines, lines[5]]) + "\n")
     with pytest.raises(InputError, match=r"planted.item: line 92: item_id 'm4' is already on line 6"):
         check(planted)
+
+
+@pytest.mark.parametrize("value", ["1 x", "1 0.5e", "nan", "1 1e39", "Drama"])
+def test_a_list_of_numbers_that_holds_none_is_named_by_line(planted, value):
+    columns = {**planted.item_columns, "sizes:float_seq": ["1 0.5"] * len(planted.tokens)}
+    load_col = {"inter": ["user_id", "item_id", "rating"], "item": ["item_id", "sizes"]}
+    write_atomic(planted.folder / "planted.item", columns)
+    check(planted, load_col=load_col)
+    columns["sizes:float_seq"][4] = value
+    write_atomic(planted.folder / "planted.item", columns)
+    with pytest.raises(InputError, match=r"planted.item: line 6: sizes holds '.*', but a float_seq takes numbers"):
+        check(planted, load_col=load_col)
+    check(planted, load_col={**load_col, "item": ["item_id", "class"]})  # a column that is not read may hold anything
 
 
 def test_time_is_needed_only_where_it_orders(planted):

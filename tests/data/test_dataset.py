@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 import torch
 
+from recbole_mm import run
 from recbole_mm.config.config import Config
 from recbole_mm.data.dataset import MultimodalDataset
 from recbole_mm.data.vectors import write_vectors
 from recbole_mm.errors import InputError
+from recbole_mm.measure.small_data import NAME, PER_USER, USERS, write_small_data
+from recbole_mm.training.session import prepare_data
 
 
 def dataset_of(planted, **options) -> MultimodalDataset:
@@ -108,3 +111,25 @@ def test_missing_vector_file_is_an_error(planted):
 def test_unknown_modality_is_an_error_with_the_nearest_name(planted):
     with pytest.raises(InputError, match="'txt'.*Did you mean 'text'"):
         dataset_of(planted, modalities=["txt"])
+
+
+def test_knowledge_models_take_data_that_are_split_already(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = write_small_data(tmp_path / "dataset") / NAME
+    header, *rows = (folder / "small.inter").read_text().splitlines()
+    rows = [row for row in rows if row.split("\t")[1] != "i7"]  # its link is one of no rated item
+    for part, own in {"train": rows[:-60], "valid": rows[-60:-59], "test": rows[-59:]}.items():
+        (folder / f"small.{part}.inter").write_text("\n".join([header, *own]) + "\n")
+    options = {"data_path": "dataset", "gpu_id": "", "show_progress": False, "epochs": 1}
+    options.update(benchmark_filename=["train", "valid", "test"], load_col={"inter": ["user_id", "item_id"]})
+    assert run("CKE", NAME, config_dict=options, saved=False).test["recall@10"] >= 0
+
+
+def test_items_without_an_entity_are_left_out_and_said(tmp_path, monkeypatch, caplog):
+    monkeypatch.chdir(tmp_path)
+    folder = write_small_data(tmp_path / "dataset") / NAME
+    link = folder / "small.link"
+    link.write_text("\n".join(line for line in link.read_text().splitlines() if not line.startswith("i7\t")) + "\n")
+    _, split = prepare_data(Config("CKE", NAME, config_dict={"data_path": "dataset"}))
+    assert sum(len(part) for part in (split.train, split.valid, split.test)) < USERS * PER_USER
+    assert "rows are left out by the knowledge graph" in caplog.text

@@ -250,8 +250,9 @@ def test_missing_numbers_of_users_are_said(planted, caplog):
 @pytest.mark.parametrize(
     "option, message",
     [
-        ({"benchmark_filename": ["train", "test"]}, "option 'benchmark_filename'.*three files"),
-        ({"eval_args": {"split": {"RS": [0.8, 0.2]}}}, "split RS is .*three parts"),
+        ({"benchmark_filename": ["train"]}, "option 'benchmark_filename'.*three files"),
+        ({"eval_args": {"split": {"RS": [0.8, 0.2]}, "order": "TO"}}, "split RS is .*three parts"),
+        ({"eval_args": {"split": {"RS": ["a", 0.2]}}}, "split RS is .*three parts"),
         ({"eval_args": {"split": {"LS": "test_only"}}}, "LS: valid_and_test"),
         ({"eval_args": {"split": {"TS": [0.8, 0.1, 0.1]}}}, "order: TO"),
     ],
@@ -259,6 +260,20 @@ def test_missing_numbers_of_users_are_said(planted, caplog):
 def test_a_run_needs_three_parts(planted, option, message):
     with pytest.raises(InputError, match=message):
         load(planted, **option)
+
+
+def test_data_split_in_two_take_the_validation_part_from_the_training_rows(planted, caplog):
+    path, lines = lines_of(planted, "inter")
+    for name, rows in {"train": lines[1:1501], "test": lines[1501:]}.items():
+        path.with_name(f"planted.{name}.inter").write_text("\n".join([lines[0], *rows]) + "\n")
+    _, whole = load(planted, benchmark_filename=["train", "test"])
+    assert [len(part) for part in (whole.train, whole.valid, whole.test)] == [1350, 150, len(lines) - 1501]
+    assert "150 of the 1,500 training rows, drawn at random, are the validation part" in caplog.text
+    _, again = load(planted, benchmark_filename=["train", "test"], seed=1)
+    assert not again.valid.inter_feat["item_id"].equal(whole.valid.inter_feat["item_id"])
+    assert again.test.inter_feat["item_id"].equal(whole.test.inter_feat["item_id"])
+    _, two = load(planted, eval_args={"split": {"RS": [0.8, 0.2]}})
+    assert len(two.test) == round(0.2 * (len(lines) - 1)) and len(two.valid) == round(0.1 * 0.8 * (len(lines) - 1))
 
 
 def test_pairs_in_two_files_of_a_split_are_refused(planted):

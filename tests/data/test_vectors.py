@@ -15,8 +15,9 @@ from hypothesis.extra import numpy as hnp
 
 from recbole_mm.data import vectors
 from recbole_mm.data.vector_table import VectorTable
-from recbole_mm.data.vectors import align, read_vectors, replacing, write_vectors, write_vectors_npz
+from recbole_mm.data.vectors import align, read_vectors, write_vectors, write_vectors_npz
 from recbole_mm.errors import InputError
+from recbole_mm.files import writing
 
 HEADER = "item_id:token\ttext_vec:float_seq\n"
 
@@ -353,7 +354,7 @@ class TestWriting:
     def test_an_interrupted_write_leaves_the_old_file(self, tmp_path: Path) -> None:
         path = tmp_path / "file"
         path.write_text("old")
-        with pytest.raises(KeyboardInterrupt), replacing(path) as temporary:
+        with pytest.raises(KeyboardInterrupt), writing(path) as temporary:
             _write_half(temporary)
         assert path.read_text() == "old"
         assert list(tmp_path.iterdir()) == [path]

@@ -18,6 +18,10 @@ def test_rating_metrics_are_over_all_pairs_at_once():
     assert result == {"rmse": pytest.approx(np.sqrt(5 / 3), abs=1e-4), "mae": 1.0}
 
 
+def test_rating_metrics_of_one_pair():
+    assert rating_metrics(CONFIG, RATING, torch.tensor([1.0]), torch.tensor([3.5])) == {"rmse": 2.5, "mae": 2.5}
+
+
 def test_perfect_genres_score_one():
     target = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
     assert genre_metrics(GENRE, target, target * 0.8 + 0.1) == dict.fromkeys(GENRE_METRICS, 1.0)

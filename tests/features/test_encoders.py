@@ -33,7 +33,7 @@ def sentence_model(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """A sentence encoder that counts digits; the texts that it was given."""
     given: list[str] = []
 
-    def embed(texts, name="") -> np.ndarray:
+    def embed(texts) -> np.ndarray:
         given.extend(texts)
         return np.array([[text.count(letter) for letter in "01234567"] for text in texts], dtype=np.float32)
 
@@ -42,7 +42,7 @@ def sentence_model(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 FITS = {
-    "text": lambda: (fit_text(TEXTS, 6, sentence_encoder="digits"), TEXTS),
+    "text": lambda: (fit_text(TEXTS, 6), TEXTS),
     "words": lambda: (fit_words(TEXTS, 20), TEXTS),
     "names": lambda: (fit_names(NAMES, 12), NAMES),
     "numbers": lambda: (fit_numbers(NUMBERS, 5), NUMBERS),
@@ -58,7 +58,7 @@ def test_a_kept_encoder_gives_the_same_vectors(kind: str, tmp_path: Path, senten
     np.testing.assert_allclose(loaded(list(raw)), values, atol=1e-9)
     np.testing.assert_allclose(loaded([raw[7]])[0], values[7], atol=1e-9)
     assert np.abs(loaded([raw[7]])[0] - values[8]).max() > 0.1, "another movie's vector is another"
-    assert loaded.sentence_encoder == ("digits" if kind == "text" else "")
+    assert loaded.sentence_encoder == ("all-MiniLM-L6-v2" if kind == "text" else "")
 
 
 def test_genre_words_change_nothing(sentence_model) -> None:
@@ -137,6 +137,7 @@ class TestFiles:
         "change",
         [
             {"content": np.array("sounds")},
+            {"content": np.array("text"), "sentence_encoder": np.array("somebody/model")},
             {"loadings": np.zeros((3, 3))},
             {"terms": np.arange(5)},
             {"idf": np.zeros((2, 2))},

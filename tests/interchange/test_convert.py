@@ -106,6 +106,19 @@ def test_recbole_parts_in_files_of_their_own(peers):
     assert pairs(written("parts"), "user_id", "item_id", "x_label") == pairs(peers.rows, "userID", "itemID", "x_label")
 
 
+def test_without_a_validation_part_a_run_draws_one_and_the_test_part_stays(peers, capsys):
+    folder = peers.elliot()
+    (folder / "val_indexed.tsv").unlink()
+    assert main(["convert", str(folder)]) == 0
+    assert "a run draws its validation part from the training rows" in capsys.readouterr().out
+    dataset, split = prepare_data(Config("MMFS", "music", config_dict={"show_progress": False, "state": "ERROR"}))
+    trained, tested = (int((peers.rows["x_label"] == part).sum()) for part in (0, 2))
+    assert (len(split.valid), len(split.train) + len(split.valid)) == (round(0.1 * trained), trained)
+    got = [dataset.field2id_token[f][split.test.inter_feat[f].numpy()].tolist() for f in ("user_id", "item_id")]
+    assert sorted(zip(*got)) == pairs(peers.rows[peers.rows["x_label"] == 2], "userID", "itemID")
+    assert len(split.test) == tested
+
+
 # ---------------------------------------------------------------------- the other way
 
 
@@ -222,7 +235,7 @@ def append(path: Path, text: str) -> None:
         (["baby", "--to=parket"], "--to=parket: is none of.*Did you mean 'parquet'"),
         (["baby", "--from=lattice"], "has no train.json"),
         (["baby", "--from=ducho"], "has no reviews.tsv"),
-        (["baby", "--from=elliot"], "has no train.tsv, val.tsv, test.tsv"),
+        (["baby", "--from=elliot"], "has no test.tsv, train.tsv"),
         (["baby", "--from=cornac"], "has no rating.txt"),
         (["baby", "--from=recbole"], "the first line must name columns and types"),
         (["absent"], "absent: no such folder"),

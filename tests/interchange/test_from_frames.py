@@ -191,7 +191,7 @@ def test_dates_become_seconds():
         (lambda r: r.assign(userId=["a\tb", *r["userId"][1:]]), r"row 0: column 'userId': the id 'a\\tb' holds a tab"),
         (lambda r: r.assign(userId=["[PAD]", *r["userId"][1:]]), "row 0.*RecBole's own word"),
         (lambda r: r.assign(split=["3", *["0"] * 899]), "row 0: column 'split' is '3', but a part is 0, 1, 2"),
-        (lambda r: r.assign(split="train"), "gives no row to the validation part"),
+        (lambda r: r.assign(split="train"), "gives no row to the test part"),
         (lambda r: r.assign(time=["soon", *["1"] * 899]), "row 0: column 'time' is 'soon', but a time is"),
         (lambda r: r.assign(time=10**18), "row 0: column 'time'.*at most 2"),
         (lambda r: r[:0], "ratings: has no row"),

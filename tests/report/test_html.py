@@ -63,7 +63,15 @@ def test_page_has_every_part(page):
     assert [link[1:] for link in links] == [*(f"suite-{suite}" for suite in SUITES), "confusion", "map", "warm-cold"]
     places = {f"{suite}-{part}" for suite in SUITES for part in ("bars", "curves")} | {"confusion", "map", "warm-cold"}
     assert set(page.figures) == places
-    assert [tag for tag, _ in page.tags].count("table") == 4  # one of them of the tests
+    labels = [given["aria-label"] for tag, given in page.tags if tag == "table"]
+    assert len(labels) == 7 and sum("paired tests" in label for label in labels) == 1
+    source = page.source
+    order = ["rating: means of runs", 'id="rating-bars"', 'id="rating-curves"', "rating: costs of runs"]
+    assert [source.index(place) for place in order] == sorted(source.index(place) for place in order)
+
+
+def test_charts_come_before_the_table_of_tests(page):
+    assert page.source.index("ranking-curves-figure") < page.source.index("ranking: paired tests")
     for said in ("2026-11-21 to 2026-11-22", "python 3.11.7, torch 2.13.0", "--dataset=planted --suite=cold-item"):
         assert said in page.text
     assert "cost_by_size" not in page.text and "suite=results" not in page.text
@@ -196,6 +204,26 @@ def test_broken_files_are_named(out, tmp_path):
         write_html(out, "planted")
     with pytest.raises(InputError, match="has no table of a suite"):
         write_html(tmp_path / "runs", "planted")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("chromium"), reason="no chromium on PATH (Debian: apt-get install chromium)")
+def test_no_table_of_the_results_runs_off_a_page_of_1300_pixels(tmp_path):
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    out = tmp_path / "results"
+    shutil.copytree(Path(__file__).resolve().parents[2] / "results" / "ml-100k-mm", out)
+    path = write_html(out, "ml-100k-mm")
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
+        )
+        page = browser.new_page(viewport={"width": 1300, "height": 1200})
+        page.set_default_timeout(180_000)
+        page.goto(path.as_uri())
+        sizes = "tables => tables.map(one => [one.ariaLabel, one.scrollWidth - one.clientWidth])"
+        too_wide = [(label, more) for label, more in page.locator(".wide").evaluate_all(sizes) if more > 0]
+        browser.close()
+    assert too_wide == []
 
 
 @pytest.mark.slow

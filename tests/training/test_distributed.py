@@ -256,7 +256,7 @@ def test_a_rank_that_dies_ends_the_run_with_its_reason(how, kind, message):
 
 def test_what_goes_on_from_a_checkpoint_ends_where_a_training_that_never_stopped_does(recorded):
     whole = recorded["MMASP"][0]["history"]
-    assert [epoch["epoch"] for epoch in recorded["resumed"]] == [2, 3]
+    assert [epoch["epoch"] for epoch in recorded["resumed"]] == [3, 4]
     assert recorded["resumed"][-1]["losses"] == pytest.approx(whole[-1]["losses"], rel=1e-4)
     assert recorded["resumed"][-1]["valid"] == pytest.approx(whole[-1]["valid"], abs=2e-4)
 

@@ -56,7 +56,7 @@ def test_weights_that_diverge_stop_the_run_and_leave_the_last_good_checkpoint(pl
         return train(data, epoch, *rest, **options)
 
     trainer._train_epoch = diverges_in_the_third
-    with pytest.raises(InputError, match=r"is (nan|inf) in epoch 2; lower learning_rate \(now 0.01\)") as stop:
+    with pytest.raises(InputError, match=r"is (nan|inf) in epoch 3; lower learning_rate \(now 0.01\)") as stop:
         fit(session)
     path = trainer.saved_model_file
     assert str(stop.value).endswith(f"the last good checkpoint is {path}")
@@ -76,7 +76,7 @@ def test_a_last_step_that_diverges_is_seen_too(planted):
                 next(iter(session.model.parameters())).view(-1)[0] = float("nan")
 
     trainer.optimizer.step = last_step_diverges
-    with pytest.raises(InputError, match=r"weight '.*' is nan in epoch 0; .*; no checkpoint was saved yet"):
+    with pytest.raises(InputError, match=r"weight '.*' is nan in epoch 1; .*; no checkpoint was saved yet"):
         fit(session)
     assert not Path(trainer.saved_model_file).exists()
 
@@ -91,14 +91,14 @@ def test_a_validation_metric_that_is_no_number_stops_the_run(planted, monkeypatc
         return {**result, metric: float("nan")} if trainer.epoch == 1 else result
 
     monkeypatch.setattr(trainer, "evaluate", second_is_nan)
-    with pytest.raises(InputError, match=f"validation metric {metric} is nan in epoch 1; .*last good checkpoint is"):
+    with pytest.raises(InputError, match=f"validation metric {metric} is nan in epoch 2; .*last good checkpoint is"):
         fit(session)
 
 
 def test_predictions_of_nan_are_no_metrics(planted, monkeypatch):
     session = session_of(planted, epochs=1)
     monkeypatch.setattr(session.model, "full_sort_predict", lambda batch: torch.full((len(batch), 91), float("nan")))
-    with pytest.raises(InputError, match="the score of a movie is nan in epoch 0"):
+    with pytest.raises(InputError, match="the score of a movie is nan in epoch 1"):
         fit(session)
 
 
@@ -165,7 +165,7 @@ def test_a_checkpoint_that_cannot_be_written_names_the_one_before(planted, monke
         raise error
 
     monkeypatch.setattr(evaluation, "save_checkpoint", fails)
-    with pytest.raises(InputError, match=r"the checkpoint of epoch 5 cannot be written \(.*\); the file still") as stop:
+    with pytest.raises(InputError, match=r"the checkpoint of epoch 6 cannot be written \(.*\); the file still") as stop:
         session.trainer._save_checkpoint(5)
     assert str(stop.value).startswith(f"{path}: ")
 

@@ -116,7 +116,7 @@ def test_going_on_by_name_leaves_both_files_alone(planted, killed_in):
     before = {path: path.read_bytes() for path in (named, best)}
     killed_in(None)
     again = run(arguments=[f"--resume={named}"])
-    assert again.epochs == 2 and again.best_epoch == 0
+    assert again.epochs == 2 and again.best_epoch == 1
     assert {path: path.read_bytes() for path in before} == before
     best.unlink()
     with pytest.raises(InputError, match=r"last\.pt: the checkpoint of the best epoch, .* is missing; put it beside"):
@@ -130,7 +130,7 @@ def test_an_epoch_that_is_the_best_is_not_written_again(planted, monkeypatch):
         MultitaskTrainer, "_save_checkpoint", lambda self, *a, **k: (written.append(k), original(self, *a, **k))
     )
     improving = run("MMFS", planted.name, config_dict=planted.options(epochs=3))
-    assert improving.best_epoch == 2 and not any("saved_model_file" in more for more in written)
+    assert improving.best_epoch == 3 and not any("saved_model_file" in more for more in written)
 
 
 def test_without_links_the_file_is_written(planted, monkeypatch, killed_in):

@@ -41,7 +41,7 @@ def test_resume_that_never_improves_reports_the_epoch_it_kept(planted):
     save_checkpoint(first.checkpoint, {**content, "best_valid_score": 0.0})
     resumed = run(arguments=[f"--resume={first.checkpoint}", "--epochs=4"])
     assert resumed.epochs == 2
-    assert resumed.best_epoch == 1
+    assert resumed.best_epoch == 2
     assert resumed.test == first.test
     assert resumed.checkpoint != first.checkpoint
 
@@ -65,7 +65,7 @@ def test_resume_takes_a_new_learning_rate(planted):
 def test_resumed_built_in_model_equals_an_uninterrupted_one(planted):
     options = planted.data_options(stopping_step=100, learning_rate=0.01, train_batch_size=256)
     whole = run("BPR", planted.name, config_dict={**options, "epochs": 6})
-    part = run("BPR", planted.name, config_dict={**options, "epochs": whole.best_epoch})
+    part = run("BPR", planted.name, config_dict={**options, "epochs": whole.best_epoch - 1})
     resumed = run(arguments=[f"--resume={part.checkpoint}", "--epochs=6"])
     by_epoch = {epoch["epoch"]: epoch["losses"]["loss"] for epoch in whole.history}
     assert resumed.history
@@ -81,3 +81,29 @@ def test_checkpoint_of_another_model_or_other_data_is_refused(planted):
     planted.write()
     with pytest.raises(InputError, match="trained on other ratings, movies, genres or vectors"):
         load(checkpoint)
+
+
+@pytest.mark.parametrize(
+    "option, value, message",
+    [
+        ("learning_rate", "fast", "option 'learning_rate' is 'fast', but takes"),
+        ("embedding_size", -1, "option 'embedding_size' is -1, but must be >= 1"),
+        ("own", 1, "unknown option 'own'"),
+        ("tasks", ["rating"], "option 'valid_metric'|contradict|genre_map"),
+    ],
+)
+def test_wrong_options_in_a_checkpoint_name_its_file(planted, option, value, message):
+    checkpoint = run("MMFS", planted.name, config_dict=planted.options(epochs=1, valid_metric="genre_map")).checkpoint
+    content = load_checkpoint(checkpoint)
+    content["config"][option] = value
+    save_checkpoint(checkpoint, content)
+    for read in (lambda: load(checkpoint), lambda: run(arguments=[f"--evaluate={checkpoint}", "--topk=[3]"])):
+        with pytest.raises(InputError, match=message) as raised:
+            read()
+        assert str(raised.value).startswith(f"{checkpoint}: its options do not fit: ")
+
+
+def test_a_wrong_option_on_the_command_line_is_not_blamed_on_the_checkpoint(planted):
+    checkpoint = run("MMFS", planted.name, config_dict=planted.options(epochs=1)).checkpoint
+    with pytest.raises(InputError, match="^command line: option 'eval_batch_size' is 0"):
+        run(arguments=[f"--evaluate={checkpoint}", "--eval_batch_size=0"])

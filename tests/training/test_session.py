@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,12 +17,12 @@ def test_early_stopping_on_a_metric_of_any_family(planted, metric):
     scores = [epoch["valid"][metric.lower()] for epoch in result.history]
     best = (min if metric == "RMSE" else max)(scores)
     assert result.valid[metric.lower()] == pytest.approx(best, abs=1e-4)
-    assert scores[result.best_epoch] == best
+    assert scores[result.best_epoch - 1] == best
 
 
 def test_early_stopping_stops(planted):
     result = run("MMFS", planted.name, config_dict=planted.options(learning_rate=0.3, epochs=60, stopping_step=2))
-    assert result.epochs == result.best_epoch + 1 + 2 + 1 < 60
+    assert result.epochs == result.best_epoch + 2 + 1 < 60
 
 
 def test_u_protocol_reports_ratings_only(planted):
@@ -70,7 +71,13 @@ def test_each_run_has_a_log_of_its_own(planted):
         run("MMFS", planted.name, config_dict=planted.options(epochs=1, seed=seed), saved=False)
     logs = [path.read_text() for path in Path("log").rglob("*.log")]
     assert len(logs) == 2
-    assert all(log.count("epoch 0 training") == 1 for log in logs)
+    assert all(log.count("epoch 1 training") == 1 for log in logs)
+
+
+def test_a_run_leaves_the_standard_streams_as_they_were(planted):
+    streams = sys.stdout, sys.stderr
+    run("MMFS", planted.name, config_dict=planted.options(epochs=1), saved=False)
+    assert (sys.stdout, sys.stderr) == streams, "each run would wrap them once more"
 
 
 def test_runs_that_start_together_do_not_fail_over_the_folder_of_their_logs(planted, monkeypatch):

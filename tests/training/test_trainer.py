@@ -77,7 +77,7 @@ def test_loss_that_is_not_a_number_stops_the_run(planted):
     session = open_session("MMFS", planted)
     with torch.no_grad():
         session.model.tasks["rating"].mean_rating.fill_(float("nan"))
-    with pytest.raises(InputError, match="training loss is nan in epoch 0; lower learning_rate"):
+    with pytest.raises(InputError, match="training loss is nan in epoch 1; lower learning_rate"):
         session.trainer.fit(session.train_data, saved=False)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from recbole_mm.config.options.multimodal import BM3, FREEDOM, LATTICE, MGCN, MMGCN, SMORE, VBPR
 from recbole_mm.config.options.option import (
     ABOVE_0,
     AT_LEAST_0,
@@ -105,9 +106,10 @@ RATING_TASK = Section(
         ),
         Option(
             "regression_weight",
-            default=0.4,
-            range=FROM_0_BELOW_1,
-            help="Weight of the user's regression on content, in closed form, in the predicted rating; 0: none.",
+            default=0.5,
+            range=FROM_0_TO_1,
+            help="Weight of the user's regression on content, in closed form, in the rating of a movie without "
+            "training ratings; 0: none.",
         ),
         Option(
             "regression_components",
@@ -290,78 +292,6 @@ SVDPP = Section(
     ),
 )
 
-VBPR = Section(
-    "Factorisation",
-    (
-        Option("embedding_size", default=64, help="Length of the vectors of users and movies."),
-        Option("content_size", default=64, help="Length of the projection of a movie's vectors."),
-        Option("reg_weight", default=0.001, help="L2 penalty on the vectors of a batch."),
-        Option("learning_rate", default=0.001, help="Step size of the optimiser."),
-    ),
-)
-
-# ---------------------------------------------------------------------- multimodal rankers on graphs
-
-GRAPH_SIZE = Option("embedding_size", default=64, help="Length of the vectors of users and movies.")
-GRAPH_LEARNING_RATE = Option("learning_rate", default=0.001, help="Step size of the optimiser.")
-NEIGHBOURS = Option(
-    "neighbours", default=10, range=AT_LEAST_1, help="k: nearest movies of a movie in the graph of each modality."
-)
-
-
-def _layers(default: int) -> Option:
-    return Option("n_layers", default=default, range=AT_LEAST_0, help="L: layers of propagation on the training pairs.")
-
-
-FREEDOM = Section(
-    "Graphs",
-    (
-        GRAPH_SIZE,
-        _layers(2),
-        NEIGHBOURS,
-        Option(
-            "edge_dropout",
-            default=0.8,
-            range=FROM_0_BELOW_1,
-            help="rho: part of the training pairs that an epoch leaves out of the graph.",
-        ),
-        Option(
-            "content_weight", default=0.001, range=AT_LEAST_0, help="lambda: weight of the losses of content alone."
-        ),
-        GRAPH_LEARNING_RATE,
-    ),
-)
-
-LATTICE = Section(
-    "Graphs",
-    (
-        GRAPH_SIZE,
-        _layers(2),
-        Option("item_layers", default=1, range=AT_LEAST_1, help="Layers of propagation on the graph of movies."),
-        NEIGHBOURS,
-        Option(
-            "frozen_weight",
-            default=0.9,
-            range=FROM_0_TO_1,
-            help="lambda: weight of the graph of the vectors as they are; the learned graph has the rest.",
-        ),
-        Option("reg_weight", default=0.0001, help="L2 penalty on the embeddings of a batch."),
-        GRAPH_LEARNING_RATE,
-    ),
-)
-
-BM3 = Section(
-    "Views",
-    (
-        GRAPH_SIZE,
-        _layers(1),
-        Option("dropout_prob", default=0.3, help="rho: dropout of the other view, in [0, 1)."),
-        Option("content_weight", default=2.0, range=AT_LEAST_0, help="c: weight of the losses of content."),
-        Option("reg_weight", default=0.01, help="lambda: weight of the norms of the vectors of a batch."),
-        GRAPH_LEARNING_RATE,
-    ),
-)
-
 DENSE_LIMIT = Option(
     "dense_limit",
     default=16000,
@@ -475,6 +405,18 @@ MODEL_OPTIONS: dict[str, ModelOptions] = {
     "BM3": ModelOptions(
         "users, movies and content predict each other without negatives (recbole_mm/model/multimodal/bm3.py).",
         (BM3,),
+    ),
+    "MGCN": ModelOptions(
+        "LightGCN and identities that content has filtered (recbole_mm/model/multimodal/mgcn.py).",
+        (MGCN,),
+    ),
+    "SMORE": ModelOptions(
+        "LightGCN and modalities that are fused as spectra (recbole_mm/model/multimodal/smore.py).",
+        (SMORE,),
+    ),
+    "MMGCN": ModelOptions(
+        "each modality is propagated on the training pairs (recbole_mm/model/multimodal/mmgcn.py).",
+        (MMGCN,),
     ),
 }
 """Model -> its options. A model that is not here has them in properties/model/NAME.yaml alone (docs/extending.md)."""

@@ -53,7 +53,7 @@ PROTOCOL = Section(
             "valid_ratio",
             default=0.1,
             range=BETWEEN_0_AND_1,
-            help="With file_fold: part of the other rows that is the validation part.",
+            help="With file_fold, and with data split in two: part of the training rows that is validated on.",
         ),
         Option(
             "cold_test_ratio",
@@ -85,6 +85,12 @@ PROTOCOL = Section(
             kinds=("str", "none"),
             help="Metric that chooses the epoch; ~ is RMSE for a model of ratings, else NDCG@10 (at the first topk "
             "where 10 is none).",
+        ),
+        Option(
+            "refit",
+            default=False,
+            help="Train again, on training and validation rows together, for the number of epochs that validation "
+            "chose; this model is tested. The metrics of validation are those of the first training.",
         ),
         Option(
             "tasks",
@@ -156,6 +162,13 @@ MOVIES = Section(
             default=0.0,
             range=FROM_0_TO_1,
             help="Control only: part of the vectors of each modality that is taken away before training.",
+        ),
+        Option(
+            "imputation",
+            default="none",
+            choices=("none", "zeros", "mean", "neighbours", "pagerank", "heat"),
+            help="Control only: give movies without a vector one that counts as theirs: none, zeros, the mean, or a "
+            "mean over movies rated by the same users (neighbours, pagerank, heat).",
         ),
         Option(
             "title_field",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from recbole_mm.data.vectors import replacing
 from recbole_mm.datasets.ml_100k.recbole_wheel import read_items, wheel_file
 from recbole_mm.datasets.vector_files import copy_file, copy_shipped
+from recbole_mm.files import writing
 
 DATASET = "ml-100k-mm"
 SHIPPED_FIELDS = ("text", "words", "audio", "avf", "mise", "meta", "facts")
@@ -36,7 +36,7 @@ def build(folder: Path, source: Path | None = None, force: bool = False) -> None
 
 def _write_items(path: Path) -> None:
     header = wheel_file("item").read_text("utf-8").splitlines()[0]
-    with replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as handle:
+    with writing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as handle:
         handle.write(header + "\n")
         for row in read_items().itertuples(index=False):
             handle.write("\t".join(row) + "\n")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from recbole_mm.datasets.source_files import naming_malformed
 from recbole_mm.errors import InputError
 
 # Two rows of the .item file are corrupted: item id -> (title, year).
@@ -39,7 +40,9 @@ def wheel_file(suffix: str) -> Path:
 
 def read_wheel(suffix: str) -> pd.DataFrame:
     """The file as text columns; column names without types (``item_id``, not ``item_id:token``)."""
-    table = pd.read_csv(wheel_file(suffix), sep="\t", dtype=str, keep_default_na=False, quoting=csv.QUOTE_NONE)
+    path = wheel_file(suffix)
+    with naming_malformed(path):
+        table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, quoting=csv.QUOTE_NONE)
     return table.rename(columns=lambda column: column.partition(":")[0])
 
 

@@ -9,13 +9,23 @@ from typing import Any
 
 import numpy as np
 
-from recbole_mm.datasets.atomic_writer import Blocks, Counts, Movie, is_built, replacing_folder, write_dataset
+from recbole_mm.datasets.atomic_writer import (
+    Blocks,
+    Counts,
+    Movie,
+    is_built,
+    is_own_file,
+    replacing_folder,
+    write_dataset,
+)
 from recbole_mm.datasets.download import RemoteFile, fetch, fetch_json
+from recbole_mm.datasets.mmtf_14k.content_fields import OF_METADATA, OF_TEXTS, content_fields
 from recbole_mm.datasets.mmtf_14k.provenance import provenance
 from recbole_mm.datasets.mmtf_14k.release import Release, select, vector_rows
 from recbole_mm.datasets.movielens import read_genres, read_ratings
 from recbole_mm.datasets.source_files import SourceFile, SourceTree
 from recbole_mm.errors import InputError
+from recbole_mm.features.encoders import encoder_path
 
 DATASET = "mmtf-14k"
 AUDIO, VISUAL = "ivector:fold1:gmm128:tv100", "avf:avg"
@@ -46,6 +56,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tags", action="store_true", help="add the tag features as a field, without tags that name a genre"
     )
+    parser.add_argument("--texts", type=Path, metavar="FILE", help="summaries by movie: fields text and words")
+    parser.add_argument("--metadata", type=Path, metavar="FILE", help="metadata by movie: fields meta and keywords")
     parser.add_argument("--download", action="store_true", help="download both releases into the folder --source first")
 
 
@@ -67,6 +79,8 @@ def build(
     audio: str | None = None,
     visual: str | None = None,
     tags: bool = False,
+    texts: Path | None = None,
+    metadata: Path | None = None,
     download: bool = False,
 ) -> None:
     """Build the dataset in ``folder``, which appears complete or not at all; prints what was built and left out.
@@ -76,13 +90,15 @@ def build(
         ratings: folder or zip of MovieLens-20M.
         audio, visual: names of descriptors, separated by commas; None is the default, '' none.
         tags: add the tag features.
+        texts, metadata: tables with a row for each movie (`recbole_mm.datasets.content_tables`).
         download: download the releases into ``source`` first.
 
     Raises:
         InputError: no release or ratings in the source, an unknown descriptor, or a damaged file.
     """
     if is_built(folder, DATASET) and not force:
-        check_fields(folder, DATASET, [*names_of(audio, ""), *names_of(visual, ""), *([TAGS_FIELD] if tags else [])])
+        wanted = [*names_of(audio, ""), *names_of(visual, ""), *([TAGS_FIELD] if tags else [])]
+        check_fields(folder, DATASET, [*wanted, *(["text"] if texts else []), *(["meta"] if metadata else [])])
         return
     if source is None:
         raise InputError(
@@ -101,7 +117,7 @@ def build(
         if tags:
             file, usable = release.tags()
             fields[TAGS_FIELD] = lambda: _rows(file, usable)
-        if not fields:
+        if not fields and texts is None and metadata is None:
             raise InputError("--audio and --visual are both empty: name at least one descriptor")
         rating_file = movielens.find("ratings.csv")
         if rating_file is None:
@@ -110,12 +126,31 @@ def build(
                 f"give the folder or zip of MovieLens-20M with --ratings"
             )
         movies = _movies(release, movielens)
-        with replacing_folder(folder) as temporary:
+        _check_own(folder, [*(OF_TEXTS if texts else ()), *(OF_METADATA if metadata else ())])
+        links = movielens.find("links.csv") or tree.find("links.csv")
+        kept = folder / f"extract.{DATASET}" / "text.jsonl"
+        made = content_fields(movies, texts, metadata, links, kept)
+        fields.update({name: field.blocks for name, field in made.items()})
+        made_files = {f"{DATASET}.{name}.npz" for name in made}
+        with replacing_folder(folder, lambda name: name in made_files or is_own_file(name)) as temporary:
             counts = write_dataset(temporary, movies, read_ratings(rating_file), fields, DATASET)
-            (temporary / "PROVENANCE.md").write_text(
-                provenance(DATASET, descriptors, counts, SOURCES), encoding="utf-8"
-            )
+            for name, field in made.items():
+                field.encoder.save(encoder_path(temporary, DATASET, name))
+            page = provenance(DATASET, descriptors, counts, SOURCES)
+            (temporary / "PROVENANCE.md").write_text(page, encoding="utf-8")
     report(DATASET, counts)
+
+
+def _check_own(folder: Path, fields: list[str]) -> None:
+    """Refuse to replace vectors that this builder did not make."""
+    for name in fields:
+        npz, text = folder / f"{DATASET}.{name}.npz", folder / f"{DATASET}.{name}"
+        is_own = not npz.is_file() or encoder_path(folder, DATASET, name).is_file()
+        if text.is_file() or not is_own:
+            raise InputError(
+                f"{text if text.is_file() else npz}: holds vectors of field '{name}' that prepare did not make; move "
+                f"the file to another folder, or leave --texts or --metadata out"
+            )
 
 
 def fetch_releases(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from recbole_mm.datasets.atomic_writer import Counts
+from recbole_mm.datasets.mmtf_14k.content_fields import WHAT
 from recbole_mm.datasets.mmtf_14k.release import Descriptor
 
 _TEXT = """\
@@ -41,6 +42,12 @@ _TAGS = """
 Field `tags`: the release's tag features, without tags that contain a genre word. Users gave tags at any time, also
 after a test rating."""
 
+_CONTENT = """
+
+Fields `text`, `words`, `meta` and `keywords` were computed from tables of yours, whose licences hold for them: words
+for genres are taken out; then the sentence embedding (all-MiniLM-L6-v2), or tf-idf and truncated SVD. Their statistics
+see all movies of the release, no rating and no genre. What made them lies beside them (`….encoder.npz`)."""
+
 
 def provenance(dataset: str, descriptors: list[Descriptor], counts: Counts, sources: str) -> str:
     """The page as markdown. It depends on the data only, not on the time or the machine."""
@@ -55,11 +62,16 @@ def provenance(dataset: str, descriptors: list[Descriptor], counts: Counts, sour
     tags = counts.fields.get("tags")
     if tags:
         rows.append(f"| `tags` | – | `TagFeatures.csv` | {tags.vectors:,} of {counts.movies:,} | {tags.dimension} |")
+    of_content = {name: counts.fields[name] for name in WHAT if name in counts.fields}
+    for name, written in of_content.items():
+        rows.append(
+            f"| `{name}` | {WHAT[name]} | yours | {written.vectors:,} of {counts.movies:,} | {written.dimension} |"
+        )
     return _TEXT.format(
         dataset=dataset,
         fields="\n".join(rows),
         folds=_FOLD.format(folds=" and ".join(sorted(set(folds)))) if folds else "",
-        tags=_TAGS if tags else "",
+        tags=(_TAGS if tags else "") + (_CONTENT if of_content else ""),
         counts="\n".join(f"- {line}" for line in counts.lines()),
         sources=sources,
     )

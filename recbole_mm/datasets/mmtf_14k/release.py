@@ -34,6 +34,7 @@ _FORMS = {
     },
 }
 _BLOCK_BYTES = 1 << 18
+_AROUND_COMMAS = re.compile(rb" *, *")  # a space inside a number is an error: it may be two numbers
 _MOVIE_ID = re.compile(rb'"?(\d+)(?:\.0+)?"?')
 
 
@@ -290,7 +291,7 @@ def _blocks(handle, file: SourceFile, dimension: int, bar: tqdm) -> Iterator[tup
                     f"the file is truncated or damaged: download it again"
                 )
             ids.append(movie_id(id_text, file, line_number))
-            texts.append(text.replace(b" ", b""))
+            texts.append(_AROUND_COMMAS.sub(b",", text) if b" " in text else text)
             line_numbers.append(line_number)
         first_line += len(lines)
         if ids:

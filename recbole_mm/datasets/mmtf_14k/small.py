@@ -13,11 +13,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from recbole_mm.data.vectors import read_vectors, replacing
+from recbole_mm.data.vectors import read_vectors
 from recbole_mm.datasets.atomic_writer import is_built, write_items, write_ratings
 from recbole_mm.datasets.latest_small import PACKAGE, Release, Releases, fetch_latest, read_releases
 from recbole_mm.datasets.vector_files import copy_file, copy_shipped
 from recbole_mm.errors import InputError
+from recbole_mm.files import writing
 from recbole_mm.resources import resource_dir
 
 DATASET = "mmtf-14k-small"
@@ -126,7 +127,7 @@ def _write_ratings(folder: Path, releases: Releases, force: bool) -> None:
             f"{folder} has the ratings of other releases ({RATINGS_PAGE} names them); add --force to replace them"
         )
     with ExitStack() as stack:
-        page, item, inter = (stack.enter_context(replacing(path)) for path in targets)
+        page, item, inter = (stack.enter_context(writing(path)) for path in targets)
         write_ratings(inter, rated, [kept], releases.user_names)
         write_items(item, {movie: described[movie] for movie in with_vectors if movie in rated})
         page.write_text(text, encoding="utf-8")

@@ -20,7 +20,8 @@ from pathlib import Path
 
 import numpy as np
 
-from recbole_mm.datasets.movie_content import keywords_of, metadata_of, read_content, texts_of
+from recbole_mm.datasets.content_tables import read_contents
+from recbole_mm.datasets.movie_content import keywords_of, metadata_of, texts_of
 from recbole_mm.datasets.raw_sources import MISE_EN_SCENE, read_embeddings, read_mise, read_table
 from recbole_mm.datasets.vector_files import write_field
 from recbole_mm.errors import InputError
@@ -74,7 +75,7 @@ class Sources:
     def content(self) -> dict:
         """Texts and metadata by movie."""
         if self._content is None:
-            self._content = read_content(self._folder / CONTENT, LIST)
+            self._content = read_contents(self._folder / CONTENT, None)
         return self._content
 
     def _finite(self, path: Path, ids: list[str], values: np.ndarray) -> tuple[list[str], np.ndarray]:

@@ -190,15 +190,14 @@ class _Rows(NamedTuple):
 
 
 class RegressionState(NamedTuple):
-    """w of every user [U, k]; c [N, k] and b [N] of every movie."""
+    """w of every user [U, k]; c of every movie [N, k]."""
 
     users: Tensor
     movies: Tensor
-    item_bias: Tensor
 
 
 class UserRegression(nn.Module):
-    """w_u · [1, c_m] + b_m        what content and the user's own ratings say of a rating, minus the mean rating
+    """w_u · [1, c_m]        what the content of a movie without ratings says of a rating, minus the mean rating
 
     w_u is a weighted combination of the movies that u rated: the user of the models, in closed form
     (`fit_regression`). c_m are principal components of the vectors of all modalities, a missing vector being 0. It is
@@ -264,17 +263,15 @@ class UserRegression(nn.Module):
         """What predictions need of the movies of ``catalogue`` and of ``users``."""
         vectors = catalogue.vectors_of(torch.arange(len(catalogue), device=self.loadings.device))
         movies = F.pad(vectors @ self.loadings, (1, 0), value=1.0)
-        item_bias = torch.where(catalogue.has_ratings, self.item_bias, 0.0)
-        weights = self.weights if self.of_training else self._weights_of(users, movies, item_bias)
-        return RegressionState(weights, movies, item_bias)
+        return RegressionState(self.weights if self.of_training else self._weights_of(users, movies), movies)
 
     def score(self, state: RegressionState, users: Tensor, items: Tensor) -> Tensor:
         """Of pairs, [B]."""
-        return (state.users[users] * state.movies[items]).sum(dim=1) + state.item_bias[items]
+        return (state.users[users] * state.movies[items]).sum(dim=1)
 
     def score_catalogue(self, state: RegressionState, users: Tensor) -> Tensor:
         """Of every movie for each user, [R, N]."""
-        return torch.addmm(state.item_bias, state.users[users], state.movies.T)
+        return state.users[users] @ state.movies.T
 
     def with_people(self, number: int) -> UserRegression:
         """The same for other people."""
@@ -288,22 +285,22 @@ class UserRegression(nn.Module):
         larger.item_bias = F.pad(self.item_bias, (0, number))
         return larger
 
-    def _weights_of(self, users: Users, movies: Tensor, item_bias: Tensor) -> Tensor:
+    def _weights_of(self, users: Users, movies: Tensor) -> Tensor:
         """Posterior means of people who were not in training, [R, k]: (Σ c cᵀ + σ²Σ⁻¹)⁻¹ (Σ c (y - b) + σ²Σ⁻¹ w)."""
         people = [
-            self._posterior_of(users, movies, item_bias, torch.arange(start, min(start + CHUNK, len(users))))
+            self._posterior_of(users, movies, torch.arange(start, min(start + CHUNK, len(users))))
             for start in range(0, len(users), CHUNK)
         ]
         return torch.cat(people) if people else movies.new_zeros(0, movies.shape[1])
 
-    def _posterior_of(self, users: Users, movies: Tensor, item_bias: Tensor, people: Tensor) -> Tensor:
+    def _posterior_of(self, users: Users, movies: Tensor, people: Tensor) -> Tensor:
         gram = self.precision.double().repeat(len(people), 1, 1)
         moments = (self.precision @ self.mean).double().repeat(len(people), 1)
         for histories, value in zip((users.liked, users.disliked), self.values):
             sets = histories.of(people.to(self.mean.device))
             padded = _padded(sets.row, sets.movie, len(people), len(movies))  # [R, most movies of one person]
             c = F.pad(movies, (0, 0, 0, 1))[padded].double()
-            left = F.pad(value - item_bias, (0, 1))[padded].double()
+            left = F.pad(value - self.item_bias, (0, 1))[padded].double()
             gram += c.transpose(1, 2) @ c
             moments += (c * left[:, :, None]).sum(dim=1)
         return torch.linalg.solve(gram, moments).float()

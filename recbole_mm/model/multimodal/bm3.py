@@ -22,8 +22,9 @@ class BM3(MultimodalRanker):
         norm     λ (‖u‖ + ‖i‖) / B                                            Frobenius norms of the batch's [B, d]
         loss     means of pair and content over the B pairs of the batch, and norm
 
-    A movie without training ratings has no i. The mean of its h_m over present m stands for it, since the loss brings
-    f(h_m) to i and to h_m. In the paper such movies are not ranked.
+    A movie without training ratings has no i. The mean of its h_m over present m stands for it, since the loss turns
+    f(h_m) to i and to h_m. It gets the mean length of i: cosines do not teach the length of h_m. In the paper such
+    movies are not ranked.
 
     Args:
         config: ``n_layers`` (L), ``dropout_prob`` (ρ), ``content_weight`` (c) and ``reg_weight`` (λ), beside those of
@@ -50,7 +51,8 @@ class BM3(MultimodalRanker):
         users, items = self.online()
         present = self.content.present()[..., None].float()  # [M, N, 1]
         of_content = (self.projection(self.content) * present).sum(dim=0) / present.sum(dim=0).clamp_min(1)  # [N, d]
-        items = torch.where(self.trained[:, None], items, of_content)
+        length = items[self.trained].norm(dim=1).mean()
+        items = torch.where(self.trained[:, None], items, length * F.normalize(of_content, dim=1))
         return self.predictor(users), self.predictor(items)
 
     def calculate_loss(self, interaction: Batch) -> Tensor:

@@ -38,10 +38,15 @@ class FREEDOM(MultimodalRanker):
         super().__init__(config, dataset)
         self.n_layers, self.edge_dropout = config["n_layers"], config["edge_dropout"]
         self.content_weight = config["content_weight"]
-        graphs = content_graphs(self.content, self.trained, config["neighbours"], binary=True)
-        self.item_graph = Graph(mean_over_present(graphs, self.content.present()))  # S
+        self.neighbours = config["neighbours"]
         self.projection = Projection(self.content, self.size)  # W
         self.kept = self.graph
+        self.read_content()
+
+    def read_content(self) -> None:
+        """S, the frozen graph of movies."""
+        graphs = content_graphs(self.content, self.trained, self.neighbours, binary=True)
+        self.item_graph = Graph(mean_over_present(graphs, self.content.present())).to(self.trained.device)
 
     def start_epoch(self) -> None:
         """Draw the pairs that this epoch keeps."""

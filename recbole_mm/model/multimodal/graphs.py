@@ -31,7 +31,6 @@ class Graph(nn.Module):
 
     def __init__(self, matrix: sparse.csr_matrix) -> None:
         super().__init__()
-        self.shape: tuple[int, int] = matrix.shape
         for name, form in (("rows", matrix), ("columns", sparse.csr_matrix(matrix.T))):
             for part, array in (("places", form.indices), ("starts", form.indptr)):
                 self.register_buffer(f"{name}_{part}", torch.from_numpy(array.astype(np.int64)), persistent=False)

@@ -41,8 +41,12 @@ class LATTICE(MultimodalRanker):
         self.reg_weight = config["reg_weight"]
         self.projection = Projection(self.content, self.size)  # W
         self.modality_logits = nn.Parameter(torch.zeros(len(self.content.widths)))  # w
+        self.read_content()
+
+    def read_content(self) -> None:
+        """All S̃^m one below the other, [M·N, N]."""
         graphs = content_graphs(self.content, self.trained, self.neighbours)
-        self.frozen = sparse.csr_matrix(sparse.vstack(graphs))  # all S̃^m, [M·N, N]
+        self.frozen = sparse.csr_matrix(sparse.vstack(graphs))
         self.item_graph: Graph | None = None  # λ S̃ + (1 - λ) Ã of this epoch
 
     def start_epoch(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -13,13 +14,13 @@ from torch import Tensor, nn
 from recbole_mm.data.dataset import MultimodalDataset
 from recbole_mm.model.capabilities import Capabilities
 from recbole_mm.model.closed_form.kernels import rated_matrix
-from recbole_mm.model.content import CatalogueContent
+from recbole_mm.model.content import CatalogueContent, ReadsContent
 from recbole_mm.model.losses import bpr_loss, masked_mean
 from recbole_mm.model.multimodal.graphs import Graph, both_ways, light_gcn, normalized_pairs
 from recbole_mm.model.tasks.base import Batch
 
 
-class MultimodalRanker(GeneralRecommender):
+class MultimodalRanker(ReadsContent, GeneralRecommender):
     """score(u, i) = u · i; a subclass says how the vectors of users and movies come from ids, content and graphs.
 
     A movie without training ratings has no identity: its id embedding is 0 and is never trained. Where such a movie is
@@ -106,6 +107,11 @@ class MultimodalRanker(GeneralRecommender):
         if mode:
             self.start_epoch()
         return self
+
+    def with_presence(self, present: Mapping[str, Tensor]):
+        other = super().with_presence(present)
+        other._encoded = None
+        return other
 
     def encoded(self) -> tuple[Tensor, Tensor]:
         """`forward`, which in evaluation is computed once for all batches."""

@@ -11,11 +11,11 @@ from torch.nn import functional as F
 
 from recbole_mm.data.dataset import MultimodalDataset
 from recbole_mm.model.capabilities import Capabilities
-from recbole_mm.model.content import CatalogueContent
+from recbole_mm.model.content import CatalogueContent, ReadsContent
 from recbole_mm.model.tasks.base import Batch
 
 
-class VBPR(GeneralRecommender):
+class VBPR(ReadsContent, GeneralRecommender):
     """score(u, m) = b_m + γ_u · γ_m + θ_u · E x_m + β · x_m, learned from pairs of a rated and an unrated movie.
 
     x_m holds the standardised vectors of all modalities side by side, with a flag for each that is missing. The

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -23,11 +22,15 @@ from recbole_mm.model.users import UserProfiles
 
 
 class RatingState(NamedTuple):
-    """P of every user, [U, m], and what the implicit term and the regression need, where the model has them."""
+    """P of every user, [U, m]; what the implicit term and the regression need, where the model has them.
+
+    ``weight`` is the weight of the regression for each movie, [N].
+    """
 
     profiles: Tensor
     implicit: ImplicitState | None
     regression: RegressionState | None
+    weight: Tensor
 
 
 class RatingTask(Task):
@@ -37,8 +40,8 @@ class RatingTask(Task):
     no bias of a movie: its representation says how good it is, for a cold movie too. The last term is there with
     ``implicit_size`` (`TwoWayImplicit`).
 
-    A prediction is (1 - w) y + w (mu + r), clipped to the scale, with w = ``regression_weight``. r is the closed form
-    of `UserRegression`, which has no loss.
+    A prediction is y, clipped to the scale; for a movie without training ratings it is (1 - w) y + w (mu + r), with
+    w = ``regression_weight`` and the closed form r of `UserRegression`, which has no loss.
 
     Attributes:
         mean_rating: mu, of the training rows.
@@ -100,6 +103,7 @@ class RatingTask(Task):
             self.profiles(encoded.users, encoded.movies.of_task[self.name]),
             None if implicit is None else implicit.state(encoded.users, encoded.has_identity),
             None if regression is None else regression.state(encoded.catalogue, encoded.users),
+            self.regression_weight * ~encoded.catalogue.has_ratings,
         )
 
     def with_candidates(self, state: RatingState, other: RatingState) -> RatingState:
@@ -108,7 +112,7 @@ class RatingTask(Task):
             implicit = other.implicit._replace(users=implicit.users)
         if regression is not None and other.regression is not None:
             regression = other.regression._replace(users=regression.users)
-        return RatingState(state.profiles, implicit, regression)
+        return RatingState(state.profiles, implicit, regression, other.weight)
 
     def predict(self, encoded: EncodedCatalogue, users: Tensor, items: Tensor) -> Tensor:
         """Predicted rating of each pair, clipped to the rating scale, [B]."""
@@ -120,7 +124,10 @@ class RatingTask(Task):
         rating = self._baseline(users) + self.head(state.profiles[users], z[items])
         if self.implicit is not None:
             rating = rating + self.implicit.score(state.implicit, users, items)
-        return self._with_regression(rating, lambda part: part.score(state.regression, users, items))
+        if self.regression is None:
+            return rating
+        closed_form = self.mean_rating + self.regression.score(state.regression, users, items)
+        return torch.lerp(rating, closed_form, state.weight[items])
 
     def score_catalogue(self, encoded: EncodedCatalogue, users: Tensor) -> Tensor:
         """`score` of every movie for each user, [R, N], as matrix products."""
@@ -128,13 +135,10 @@ class RatingTask(Task):
         ratings = self.head.score_catalogue(state.profiles[users], z) + self._baseline(users)[:, None]
         if self.implicit is not None:
             ratings = ratings + self.implicit.score_catalogue(state.implicit, users)
-        return self._with_regression(ratings, lambda part: part.score_catalogue(state.regression, users))
-
-    def _with_regression(self, ratings: Tensor, score: Callable[[UserRegression], Tensor]) -> Tensor:
         if self.regression is None:
             return ratings
-        closed_form = self.mean_rating + score(self.regression)
-        return torch.lerp(ratings, closed_form, self.regression_weight)
+        closed_form = self.mean_rating + self.regression.score_catalogue(state.regression, users)
+        return torch.lerp(ratings, closed_form, state.weight)
 
     def _baseline(self, users: Tensor) -> Tensor:
         """mu + b_u, [B]."""

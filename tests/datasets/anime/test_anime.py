@@ -34,7 +34,7 @@ def given_to_the_encoder(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             return super().encode(given, **options)
 
     monkeypatch.setattr("recbole_mm.datasets.text_vectors.load_encoder", lambda: Noted())
-    monkeypatch.setattr("recbole_mm.features.encoders.load_encoder", lambda name: Lengths())
+    monkeypatch.setattr("recbole_mm.features.encoders.load_encoder", lambda: Lengths())
     return texts
 
 

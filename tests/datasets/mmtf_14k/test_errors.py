@@ -11,7 +11,9 @@ from mmtf_files import IDS, IVECTOR, NAME, assert_nothing_left, csv_text, everyt
 
 from recbole_mm.data.vector_stream import VectorStream
 from recbole_mm.datasets import atomic_writer
+from recbole_mm.datasets.movielens import read_movies
 from recbole_mm.datasets.registry import PREPARABLE, prepare
+from recbole_mm.datasets.source_files import SourceTree
 from recbole_mm.errors import InputError
 
 
@@ -173,3 +175,20 @@ def test_builders_are_listed() -> None:
     assert set(PREPARABLE) == {"ml-100k-mm", NAME, "mmtf-14k-small", "anime"}
     with pytest.raises(InputError, match="Did you mean 'mmtf-14k'"):
         prepare("mmtf14k", Path("x"))
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        (b"movieId,title,genres\n1,a\n", r"movies\.csv line 2: the row has not all of movieId, title, genres"),
+        (
+            b"movieId,title,genres\n1,a," + b"x" * 140_000 + b"\n",
+            r"movies\.csv: cannot be read as a table",
+        ),
+    ],
+)
+def test_damaged_movies(tmp_path, content, message):
+    path = tmp_path / "movies.csv"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=message), SourceTree(path) as tree:
+        read_movies(tree.find("movies.csv"))

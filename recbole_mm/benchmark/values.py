@@ -1,0 +1,117 @@
+"""Where the values of a row come from, on a data set that the suite was not made for.
+
+The suites of properties/benchmark were made for ml-100k-mm, and name files of values that were chosen there. On other
+data such values would make a row look worse than it is, so they are not used: a row takes the values that were tuned on
+the data set itself where there are any, else the defaults. Its label says which.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from recbole_mm.config.sources import Given, dataset_options, find_file, write_arguments
+from recbole_mm.errors import InputError
+from recbole_mm.model.registry import MODELS
+
+HOME = "ml-100k-mm"
+"""The data set of the suites that are in no folder of a data set."""
+PUBLISHED = "published"
+_TUNED = re.compile(
+    r"(?:properties/)?tuned/(?P<way>with-vectors/)?(?P<dataset>[^/]+)/(?P<protocol>[^/]+)/(?P<model>[^/]+)\.yaml"
+)
+
+
+def protocol_of(protocol: str, folder: Path, dataset: str) -> str:
+    """The protocol of a suite's rows on a data set: its published split in place of ``ranking``, if it has one.
+
+    Args:
+        folder: of the data set's files.
+    """
+    if protocol != "ranking":
+        return protocol
+    own = dataset_options(Given(str(folder.parent), "data_path"), dataset, ())
+    return PUBLISHED if "protocol" in own and own["protocol"].value == PUBLISHED else protocol
+
+
+def adapted(row: str, options: Mapping[str, Any], protocol: str, made_for: str, dataset: str) -> tuple[str, dict]:
+    """Label and options of a row of a suite on a data set.
+
+    Args:
+        protocol: under which it runs.
+        made_for: the data set whose rows the suite's file has.
+    """
+    files = str(options.get("config_files", "")).split()
+    tuned = [name for name in files if _TUNED.fullmatch(name)]
+    if made_for == dataset:
+        foreign = sorted({match["dataset"] for name in tuned if (match := _TUNED.fullmatch(name))} - {dataset})
+        return row + "".join(f", values of {other}" for other in foreign), dict(options)
+    if not takes_values(options):
+        return row, dict(options)
+    own = [name for name in (_own_file(options["model"], protocol, dataset),) if _is_there(name)]
+    kept = [name for name in files if name not in tuned] + own
+    changed = {name: value for name, value in options.items() if name != "config_files"}
+    if kept:
+        changed["config_files"] = " ".join(kept)
+    return f"{row}, {f'tuned on {dataset}' if own else 'defaults'}", changed
+
+
+def takes_values(options: Mapping[str, Any]) -> bool:
+    """Whether a row is meant to have values that were chosen for the data: it names a tuned file, or it is ours."""
+    files = str(options.get("config_files", "")).split()
+    if options.get("tool", "run") != "run":
+        return False
+    return any(_TUNED.fullmatch(name) for name in files) or (options["model"] in MODELS and not files)
+
+
+def _own_file(model: str, protocol: str, dataset: str) -> str:
+    return f"tuned/{dataset}/{protocol}/{model}.yaml"
+
+
+def _is_there(name: str) -> bool:
+    try:
+        find_file(name)
+    except InputError:
+        return False
+    return True
+
+
+def tune_rows(
+    rows: Sequence[tuple[str, dict, str]],
+    dataset: str,
+    trials: int,
+    out: Path,
+    tune: Callable[[Sequence[str], int, Path], Path],
+) -> list[tuple[str, dict, str]]:
+    """Rows with the best of ``trials`` trials each, on the validation part; rows without a search space as they are.
+
+    Args:
+        rows: label, options and protocol, as of `adapted`.
+        out: folder of logs and choices; a search that was interrupted goes on.
+        tune: `recbole_mm.tuning.search.tune`.
+    """
+    found = []
+    for row, options, protocol in rows:
+        name = row.removesuffix(", defaults").removesuffix(f", tuned on {dataset}")
+        if name == row and not takes_values(options):
+            found.append((row, options, protocol))
+            continue
+        files = [one for one in str(options.get("config_files", "")).split() if not _TUNED.fullmatch(one)]
+        given = {key: value for key, value in options.items() if key not in ("tool", "config_files")}
+        given = {"dataset": dataset, **given, "protocol": protocol, "show_progress": False, "state": "ERROR"}
+        if files:
+            given["config_files"] = " ".join(files)
+        print(f"tuning {name}: {trials} trials on the validation part", flush=True)
+        try:
+            chosen = tune(write_arguments(given), trials, out / re.sub(r"\W+", "-", name))
+        except InputError as error:
+            if "no search space" not in str(error):
+                raise
+            print(f"{name}: is not tuned: {error}", flush=True)
+            found.append((row, options, protocol))
+            continue
+        changed = {**options, "config_files": " ".join([*files, str(chosen)])}
+        found.append((f"{name}, tuned ({trials} trials)", changed, protocol))
+    return found

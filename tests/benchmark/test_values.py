@@ -1,0 +1,163 @@
+"""Suites on data that they were not made for: no foreign values, rows the data allow, and what is left out is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from recbole_mm.benchmark import suites
+from recbole_mm.benchmark.values import adapted, takes_values
+from recbole_mm.cli.main import main
+from recbole_mm.interchange.from_frames import from_frames
+
+TUNED = "tuned/ml-100k-mm/ranking/LightGCN.yaml"
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def data(name: str, ratings: bool = True, vectors: bool = True, split: bool = False) -> None:
+    random = np.random.default_rng(0)
+    pairs = random.permutation(50 * 40)[:800]
+    frame = pd.DataFrame({"user": pairs // 40, "item": pairs % 40})
+    if ratings:
+        frame["rating"] = random.integers(1, 6, 800)
+    if split:
+        frame["split"] = random.choice([0, 1, 2], 800, p=[0.8, 0.1, 0.1])
+    given = {"text": (range(40), random.normal(size=(40, 4)))} if vectors else None
+    from_frames(frame, vectors=given, name=name)
+
+
+@pytest.mark.parametrize(
+    ("row", "options", "label", "files"),
+    [
+        ("LightGCN", {"model": "LightGCN", "config_files": TUNED}, "LightGCN, defaults", None),
+        ("MMFS", {"model": "MMFS"}, "MMFS, defaults", None),
+        ("Pop", {"model": "Pop"}, "Pop", None),
+        ("BPR, RecBole's defaults", {"model": "BPR"}, "BPR, RecBole's defaults", None),
+        ("MMASP, paper.yaml", {"model": "MMASP", "config_files": "paper.yaml"}, "MMASP, paper.yaml", "paper.yaml"),
+    ],
+)
+def test_values_of_other_data_are_not_used(row, options, label, files):
+    told, changed = adapted(row, options, "ranking", "ml-100k-mm", "mine")
+    assert told == label and changed.get("config_files") == files and changed["model"] == options["model"]
+
+
+def test_values_that_were_tuned_on_the_data_are_used_and_told():
+    own = Path("tuned/mine/ranking/LightGCN.yaml")
+    own.parent.mkdir(parents=True)
+    own.write_text("n_layers: 1\n")
+    told, changed = adapted("LightGCN", {"model": "LightGCN", "config_files": TUNED}, "ranking", "ml-100k-mm", "mine")
+    assert (told, changed["config_files"]) == ("LightGCN, tuned on mine", str(own))
+    told, changed = adapted("LightGCN", {"model": "LightGCN", "config_files": TUNED}, "u1", "ml-100k-mm", "mine")
+    assert told == "LightGCN, defaults" and "config_files" not in changed
+
+
+def test_a_suite_of_the_data_set_itself_tells_whose_values_it_takes():
+    options = {"model": "LightGCN", "config_files": TUNED}
+    assert adapted("LightGCN", options, "ranking", "mmtf", "mmtf") == ("LightGCN, values of ml-100k-mm", options)
+    assert adapted("LightGCN", options, "ranking", "ml-100k-mm", "ml-100k-mm") == ("LightGCN", options)
+
+
+@pytest.mark.parametrize("suite", suites.suite_names())
+def test_no_cell_of_other_data_has_a_tuned_file_of_ml_100k(suite):
+    data("mine")
+    plan = suites._read_plan(suite, "mine")
+    for cell in suites._cells(plan, "mine", Path("runs")):
+        assert "ml-100k" not in str(cell.options.get("config_files", ""))
+    at_home = suites._rows(suites._read_plan(suite, "ml-100k-mm"), "ml-100k-mm")
+    assert all("defaults" not in row or "RecBole's" in row for row, _, _ in at_home)
+
+
+def small_suite(tmp_path, monkeypatch, rows: dict, **plan) -> None:
+    folder = tmp_path / "properties" / "benchmark"
+    folder.mkdir(parents=True)
+    (folder / "small.yaml").write_text(yaml.safe_dump({"protocols": ["ranking"], "seeds": [1], "rows": rows, **plan}))
+    monkeypatch.setattr(suites, "resource_dir", lambda name: tmp_path / name)
+
+
+ROWS = {
+    "Pop": {"model": "Pop"},
+    "VBPR": {"model": "VBPR", "epochs": 1},
+    "genre ridge": {"model": "GenreRidge", "builtin_task": "rating"},
+    "text": {"model": "MMFS", "modalities": ["text"], "tasks": ["ranking"], "epochs": 1},
+    "EASE": {"model": "EASE", "config_files": "tuned/ml-100k-mm/ranking/EASE.yaml"},
+}
+
+
+def test_rows_that_the_data_do_not_allow_are_left_out_and_told(tmp_path, monkeypatch, capsys):
+    data("bare", ratings=False, vectors=False)
+    small_suite(tmp_path, monkeypatch, ROWS)
+    assert main(["benchmark", "--dataset=bare", "--suite=small"]) == 0
+    told = capsys.readouterr()
+    for row, reason in (
+        ("VBPR", "VBPR learns from vectors"),
+        ("genre ridge", "GenreRidge learns from ratings, but .*has no field 'rating'"),
+        ("text, defaults", "vector field 'text' has no file"),
+    ):
+        assert f"row '{row}' is left out under ranking: " in told.err
+        assert f"- {row} (ranking): " in told.out, reason
+    assert told.err.index("row 'VBPR' is left out") < told.err.index("small:")  # before anything runs
+    lines = pd.read_csv("results/bare/small.csv")
+    assert sorted(lines["row"]) == ["EASE, defaults", "Pop"] and lines["ndcg@10"].notna().all()
+
+
+def test_a_failing_row_makes_the_exit_status_1(tmp_path, monkeypatch, capsys):
+    data("mine")
+    small_suite(tmp_path, monkeypatch, {"Pop": {"model": "Pop"}, "bad": {"model": "MMFS", "embedding_size": 0}})
+    assert main(["benchmark", "--dataset=mine", "--suite=small"]) == 1
+    assert "1 run failed, of row bad" in capsys.readouterr().err
+
+
+def test_a_suite_that_the_data_do_not_allow_is_one_error(tmp_path, monkeypatch, capsys):
+    data("bare", ratings=False, vectors=False)
+    small_suite(tmp_path, monkeypatch, {"a": {"model": "Bias"}, "b": {"model": "SVDpp"}}, protocols=["u1"])
+    assert main(["benchmark", "--dataset=bare", "--suite=small"]) == 2
+    assert "Bias learns from ratings, but" in capsys.readouterr().err
+
+
+def test_a_published_split_is_the_protocol_of_ranking_suites(tmp_path, monkeypatch):
+    data("fixed", split=True)
+    small_suite(tmp_path, monkeypatch, {"Pop": {"model": "Pop"}}, protocols=["ranking", "u1"])
+    rows = suites._rows(suites._read_plan("small", "fixed"), "fixed")
+    assert [protocol for _, _, protocol in rows] == ["published", "u1"]
+
+
+def test_each_row_is_tuned_with_the_same_number_of_trials(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("hyperopt", reason="hyperopt (extra 'hyper') is not installed")
+    data("mine")
+    small_suite(tmp_path, monkeypatch, {name: ROWS[name] for name in ("Pop", "EASE")})
+    assert main(["benchmark", "--dataset=mine", "--suite=small", "--tune=2"]) == 0
+    told = capsys.readouterr().out
+    assert "tuning EASE: 2 trials" in told and "trial 2 of 2" in told and "--tune=2" in told
+    assert set(pd.read_csv("results/mine/small.csv")["row"]) == {"Pop", "EASE, tuned (2 trials)"}
+    assert len(Path("results/mine/tuned/EASE/mine/ranking/EASE.jsonl").read_text().splitlines()) == 3
+
+
+def test_rows_without_values_are_not_tuned():
+    assert takes_values({"model": "MMFS"}) and takes_values({"model": "EASE", "config_files": TUNED})
+    assert not takes_values({"model": "BPR"}) and not takes_values({"model": "MMFS", "tool": "missing"})
+
+
+def test_all_suites_leave_out_those_that_the_data_do_not_allow(tmp_path, monkeypatch, capsys):
+    data("bare", ratings=False, vectors=False)
+    small_suite(tmp_path, monkeypatch, {"Pop": {"model": "Pop"}})
+    plan = {"protocols": ["u1"], "seeds": [1], "rows": {"a": {"model": "Bias"}}}
+    (tmp_path / "properties" / "benchmark" / "ratings.yaml").write_text(yaml.safe_dump(plan))
+    assert main(["benchmark", "--dataset=bare", "--suite=all"]) == 0
+    told = capsys.readouterr()
+    assert "suite 'ratings' is left out: Bias learns from ratings" in told.err and "report.html" in told.out
+    assert Path("results/bare/small.md").is_file() and not Path("results/bare/ratings.md").exists()
+
+
+def test_a_tuned_file_of_other_data_need_not_be_there(tmp_path, monkeypatch):
+    data("mine")
+    small_suite(tmp_path, monkeypatch, {"EASE": {"model": "EASE", "config_files": "tuned/ml-100k-mm/ranking/No.yaml"}})
+    ((row, options, _),) = suites._rows(suites._read_plan("small", "mine"), "mine")
+    assert row == "EASE, defaults" and "config_files" not in options
