@@ -101,9 +101,11 @@ class Reader:
             "torchrun": self.torchrun,
             "python -m": self.module,
             "recbole-mm tune": lambda given: self.main(["tune", *given, "--trials=1", "--out=tuned", "--epochs=1"]),
-            "recbole-mm demo": self.demo,
+            "recbole-mm demo": lambda given: self.listen("demo", given),
+            "recbole-mm serve": lambda given: self.listen("serve", given),
         }
-        for name in ("run", "prepare", "import", "convert", "extract", "recommend", "benchmark", "curves"):
+        names = ("run", "prepare", "import", "convert", "extract", "recommend", "export", "benchmark", "curves")
+        for name in names:
             self.commands[f"recbole-mm {name}"] = lambda arguments, name=name: self.main([name, *arguments])
         if importlib.util.find_spec("matplotlib") is None:
             self.leave_out("curves", "matplotlib (extra 'plot') is not installed")
@@ -152,10 +154,10 @@ class Reader:
                 return
         assert main(arguments) == 0, arguments
 
-    def demo(self, arguments: list[str]) -> None:
+    def listen(self, name: str, arguments: list[str]) -> None:
         # Serving has tests of its own; here the command must come that far.
-        self.monkeypatch.setattr("recbole_mm.cli.demo.run", lambda options: load(options.checkpoint) and 0)
-        self.main(["demo", *arguments])
+        self.monkeypatch.setattr(f"recbole_mm.cli.{name}.run", lambda options: load(options.checkpoint) and 0)
+        self.main([name, *arguments])
 
     def torchrun(self, arguments: list[str]) -> None:
         """Its options are read by torchrun. On one host ``nproc`` makes the run; other tests start torchrun."""

@@ -129,6 +129,13 @@ def test_in_use(reader):
 
 
 @pytest.mark.slow
+def test_serving(reader):
+    follow(reader("serving"))
+    assert sorted(path.name for path in Path("lists").iterdir()) == ["part-000000.csv", "recommendations.json"]
+    assert Path("hub/README.md").is_file()
+
+
+@pytest.mark.slow
 def test_benchmark(reader):
     opened = reader("benchmark")
     opened.run("python run_recbole_mm.py --model=MMASP --dataset=ml-100k-mm")

@@ -39,7 +39,7 @@ class PretrainingMixin(PretrainTrainer):
             if (epoch + 1) % self.save_step == 0 or epoch + 1 == self.epochs:
                 self._save_checkpoint(epoch, verbose)
             else:
-                self._save_last(epoch)
+                self.save_last(epoch)
         self.logger.info(
             f"train_stage {self.model.train_stage} is finished; the next stage takes "
             f"--pre_model_path={self.saved_model_file}"
