@@ -28,14 +28,18 @@ NEIGHBOURS = Option(
     "neighbours", default=10, range=AT_LEAST_1, help="k: nearest movies of a movie in the graph of each modality."
 )
 
-# In each step every modality is propagated on all graphs, so that the usual batches of 2048 pairs are slow. The papers'
-# learning rate of 0.001 is for these. An epoch has a quarter of the steps, so that there are four times as many.
-LARGE_BATCHES = (
-    Option("learning_rate", default=0.003, help="Step size of the optimiser."),
-    Option("train_batch_size", default=8192, help="Pairs in a step, in which all graphs are propagated once."),
-    Option("epochs", default=1200, help="Epochs at most; early stopping ends most runs earlier."),
-    Option("stopping_step", default=40, help="Epochs without a better validation score before training stops."),
-)
+
+def _large_batches(learning_rate: float) -> tuple[Option, ...]:
+    """In each step every modality is propagated on all graphs, so that the usual batches of 2048 pairs are slow.
+
+    An epoch has a quarter of the steps, so that there are four times as many epochs.
+    """
+    return (
+        Option("learning_rate", default=learning_rate, help="Step size of the optimiser."),
+        Option("train_batch_size", default=8192, help="Pairs in a step, in which all graphs are propagated once."),
+        Option("epochs", default=1200, help="Epochs at most; early stopping ends most runs earlier."),
+        Option("stopping_step", default=40, help="Epochs without a better validation score before training stops."),
+    )
 
 
 def _layers(default: int) -> Option:
@@ -102,7 +106,7 @@ CONTRAST = (
     Option("reg_weight", default=0.0001, help="L2 penalty on the embeddings of a batch."),
 )
 
-MGCN = Section("Graphs", (GRAPH_SIZE, _layers(2), NEIGHBOURS, *CONTRAST, *LARGE_BATCHES))
+MGCN = Section("Graphs", (GRAPH_SIZE, _layers(2), NEIGHBOURS, *CONTRAST, *_large_batches(0.02)))
 
 SMORE = Section(
     "Graphs",
@@ -112,7 +116,7 @@ SMORE = Section(
         NEIGHBOURS,
         Option("dropout_prob", default=0.0, help="Dropout of what behaviour wants of each modality, in [0, 1)."),
         *CONTRAST,
-        *LARGE_BATCHES,
+        *_large_batches(0.02),
     ),
 )
 
@@ -121,6 +125,6 @@ MMGCN = Section(
     (
         GRAPH_SIZE,
         Option("reg_weight", default=0.0001, help="L2 penalty on the embeddings of a batch."),
-        *LARGE_BATCHES,
+        *_large_batches(0.003),
     ),
 )
