@@ -10,11 +10,12 @@ import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
-
-import numpy as np
+from typing import TYPE_CHECKING, BinaryIO
 
 from recbole_mm.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class UnreadableArrays(Exception):
@@ -71,6 +72,8 @@ def read_arrays(path: str | Path | BinaryIO, names: Iterable[str] | None = None)
         UnreadableArrays: the file is something else, or damaged.
         MemoryError: the arrays do not fit into memory.
     """
+    import numpy as np  # here, so that --help need not wait for it
+
     try:
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in names or archive.files}

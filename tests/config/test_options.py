@@ -158,7 +158,6 @@ def test_each_renamed_option_is_tested():
         ("MMASP", "private_size", "wide", "takes a whole number or ~"),
         ("MMASP", "private_size", -1, "must be >= 0"),
         ("MMASP", "tasks", [1], "each must be text"),
-        ("MMASP", "port", 70000, "from 1 to 65535"),
         ("Bias", "biases", {"item": 1}, "takes a list"),
         ("GenreRidge", "genre_penalty", 0, "> 0"),
         ("BPR", "batches_of", "user", "Did you mean 'users'"),

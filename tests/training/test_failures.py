@@ -19,7 +19,7 @@ from recbole_mm.cli.main import main
 from recbole_mm.config.config import Config
 from recbole_mm.errors import InputError, NotWrittenError
 from recbole_mm.files import write_text
-from recbole_mm.training import evaluation
+from recbole_mm.training import saving
 from recbole_mm.training.session import prepare_session
 
 
@@ -121,8 +121,8 @@ def test_a_result_that_cannot_be_written_hides_no_table(planted, monkeypatch, ca
     place.parent.mkdir()
     place.write_text("of an earlier run")
     monkeypatch.setattr(files.os, "replace", no_space)
-    real_save = evaluation.save_checkpoint
-    monkeypatch.setattr(evaluation, "save_checkpoint", lambda *given: _with_real_replace(real_save, *given))
+    real_save = saving.save_checkpoint
+    monkeypatch.setattr(saving, "save_checkpoint", lambda *given: _with_real_replace(real_save, *given))
     arguments = ["run", "--model=MMFS", "--dataset=planted", f"--config_files={own}", f"--{option}={place}"]
     assert main(arguments) == 2
     out, err = capsys.readouterr()
@@ -164,7 +164,7 @@ def test_a_checkpoint_that_cannot_be_written_names_the_one_before(planted, monke
     def fails(*_) -> None:
         raise error
 
-    monkeypatch.setattr(evaluation, "save_checkpoint", fails)
+    monkeypatch.setattr(saving, "save_checkpoint", fails)
     with pytest.raises(InputError, match=r"the checkpoint of epoch 6 cannot be written \(.*\); the file still") as stop:
         session.trainer._save_checkpoint(5)
     assert str(stop.value).startswith(f"{path}: ")

@@ -104,7 +104,6 @@ def test_runs_that_start_together_do_not_fail_over_the_folder_of_their_logs(plan
         ({"result_file": "."}, "result_file: . is a folder"),
         ({"result_file": "/proc/none/out.json"}, "result_file: cannot write to /proc/none"),
         ({"checkpoint_dir": "/proc/none"}, "checkpoint_dir: cannot write to /proc/none"),
-        ({"eval_args": {"split": {"RS": [0.8, 0.2]}}}, "RS|split"),
         ({"val_interval": {"ratng": "[3,inf)"}}, "planted"),
         ({"user_inter_num_interval": "[1000,inf)"}, "planted"),
     ],
