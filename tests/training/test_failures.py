@@ -122,7 +122,7 @@ def test_a_result_that_cannot_be_written_hides_no_table(planted, monkeypatch, ca
     place.write_text("of an earlier run")
     monkeypatch.setattr(files.os, "replace", no_space)
     real_save = saving.save_checkpoint
-    monkeypatch.setattr(saving, "save_checkpoint", lambda *given: _with_real_replace(real_save, *given))
+    monkeypatch.setattr(saving, "save_checkpoint", lambda *given, **more: _with_real_replace(real_save, *given, **more))
     arguments = ["run", "--model=MMFS", "--dataset=planted", f"--config_files={own}", f"--{option}={place}"]
     assert main(arguments) == 2
     out, err = capsys.readouterr()
@@ -138,10 +138,10 @@ def test_a_result_that_cannot_be_written_hides_no_table(planted, monkeypatch, ca
 _REPLACE = os.replace
 
 
-def _with_real_replace(save, *given) -> None:
+def _with_real_replace(save, *given, **more) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "replace", _REPLACE)
-        save(*given)
+        save(*given, **more)
 
 
 def test_the_result_is_in_the_error(planted, monkeypatch):
@@ -161,7 +161,7 @@ def test_a_checkpoint_that_cannot_be_written_names_the_one_before(planted, monke
     fit(session)
     path = session.trainer.saved_model_file
 
-    def fails(*_) -> None:
+    def fails(*_, **__) -> None:
         raise error
 
     monkeypatch.setattr(saving, "save_checkpoint", fails)
