@@ -61,9 +61,9 @@ def adapted(row: str, options: Mapping[str, Any], protocol: str, made_for: str, 
 def takes_values(options: Mapping[str, Any]) -> bool:
     """Whether a row is meant to have values that were chosen for the data: it names a tuned file, or it is ours."""
     files = str(options.get("config_files", "")).split()
-    if options.get("tool", "run") != "run":
-        return False
-    return any(_TUNED.fullmatch(name) for name in files) or (options["model"] in MODELS and not files)
+    if any(_TUNED.fullmatch(name) for name in files):
+        return True
+    return options.get("tool", "run") == "run" and options["model"] in MODELS and not files
 
 
 def _own_file(model: str, protocol: str, dataset: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import lzma
 import os
 import re
@@ -62,7 +63,28 @@ class SourceFile:
             except OSError as error:
                 raise InputError(f"{self.path}: cannot be read ({error.strerror or error})") from None
         with handle, _naming(self.path, _DAMAGED), naming_malformed(self.path):
-            yield handle
+            yield io.BufferedReader(_WithoutNul(handle, self.path))
+
+
+class _WithoutNul(io.RawIOBase):
+    """The bytes of a text file. A NUL byte is an error: parsers of numbers end there and leave the rest out."""
+
+    def __init__(self, handle: BinaryIO, path: str) -> None:
+        super().__init__()
+        self._handle, self._path = handle, path
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer) -> int:
+        data = self._handle.read(len(buffer))
+        if b"\0" in data:
+            raise InputError(f"{self._path}: holds a NUL byte; the file is damaged: download it again")
+        buffer[: len(data)] = data
+        return len(data)
+
+    def tell(self) -> int:
+        return self._handle.tell()
 
 
 class SourceTree:

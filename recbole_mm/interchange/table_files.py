@@ -87,7 +87,7 @@ def _parquet(path: Path):
 
 
 def _read_csv(path: Path, encoding: str, header: tuple[str, ...] | None, separator: str | None, quoted: bool) -> Table:
-    csv.field_size_limit(_LONGEST)
+    limit = csv.field_size_limit(_LONGEST)
     try:
         with path.open(encoding="utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding, newline="") as file:
             rows = _rows(file, path, separator, quoted)
@@ -120,6 +120,8 @@ def _read_csv(path: Path, encoding: str, header: tuple[str, ...] | None, separat
         ) from error
     except csv.Error as error:
         raise InputError(f"{path}: is not csv ({error}); double the quotation marks inside a quoted value") from error
+    finally:
+        csv.field_size_limit(limit)  # it is one number for the whole process
     if not lines:
         raise InputError(f"{path}: has no row below the header; give a file with rows")
     frame = pd.DataFrame({i: pd.Series(column, dtype=object) for i, column in enumerate(columns)})

@@ -73,8 +73,9 @@ def test_the_best_trial_is_written_as_options_that_a_run_takes(arguments, quick_
 def test_the_test_part_is_never_evaluated(arguments, quick_space, tmp_path, monkeypatch, capsys):
     sessions = []
 
-    def session_without_test_part(config):
-        session = prepare_session(config)
+    def session_without_test_part(config, refit):
+        assert not refit
+        session = prepare_session(config, refit)
         session.test_data = None
         evaluate = session.trainer.evaluate
 

@@ -40,7 +40,8 @@ class MGCN(SideViewRanker):
     def side(self, c: Tensor) -> Tensor:
         e = self.item_embeddings()
         b = self.propagated([e * gate(x).sigmoid() for gate, x in zip(self.gates, self.projection(self.content))])
-        scores = self.attention(b).masked_fill(~self.present, float("-inf"))  # [M, U + N, 1]
+        # Not -inf: where nothing is present, its softmax would be NaN, and so would its gradient.
+        scores = self.attention(b).masked_fill(~self.present, -1e9)  # [M, U + N, 1]
         shares = torch.where(self.present, scores.softmax(dim=0), 0.0)  # α
         s = (shares * b).sum(dim=0)  # [U + N, d]
         wanted = torch.stack([preference(c).sigmoid() for preference in self.preferences])  # [M, U + N, d]

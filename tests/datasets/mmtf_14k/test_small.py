@@ -81,11 +81,11 @@ class TestOfThePackage:
 
     @pytest.mark.slow
     def test_cold_movies_are_rated_ranked_and_classified(self, folder: Path, tmp_path: Path, monkeypatch) -> None:
-        """Bands around what MMASP reached on 2026-11-28 (rmse .9375, ndcg@10 .229, genre_map .632)."""
+        """Bands around what MMASP reached on 2026-11-28 (rmse .9141; genre_map .632)."""
         monkeypatch.chdir(tmp_path)
         options = {"data_path": str(folder.parent), "protocol": "cold-item", "seed": 1, "epochs": 25, "gpu_id": ""}
         test = recbole_mm.run("MMASP", SMALL, config_dict={**options, "show_progress": False}).test
-        bands = {"rmse": (0.92, 0.955), "ndcg@10": (0.19, 0.27), "genre_map": (0.58, 0.69)}
+        bands = {"rmse": (0.895, 0.935), "ndcg@10": (0.19, 0.27), "genre_map": (0.58, 0.69)}
         assert {name: low < test[name] < high for name, (low, high) in bands.items()} == dict.fromkeys(bands, True), (
             test
         )

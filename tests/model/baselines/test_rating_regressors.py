@@ -190,7 +190,7 @@ def test_classes_are_found_by_name(name: str):
 
 
 def test_ratings_that_are_not_loaded_are_an_error(planted):
-    with pytest.raises(InputError, match="planted.inter: no field 'rating' is loaded"):
+    with pytest.raises(InputError, match="FM learns from ratings, but option load_col does not read field 'rating'"):
         build("FM", planted, load_col={**COLUMNS, "inter": ["user_id", "item_id"]})
 
 
