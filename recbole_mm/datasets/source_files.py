@@ -63,7 +63,8 @@ class SourceFile:
             except OSError as error:
                 raise InputError(f"{self.path}: cannot be read ({error.strerror or error})") from None
         with handle, _naming(self.path, _DAMAGED), naming_malformed(self.path):
-            yield io.BufferedReader(_WithoutNul(handle, self.path))
+            is_compressed = self.name.lower().endswith((".gz", ".parquet"))
+            yield handle if is_compressed else io.BufferedReader(_WithoutNul(handle, self.path))
 
 
 class _WithoutNul(io.RawIOBase):

@@ -79,7 +79,7 @@ def test_a_modality_is_worth_what_the_score_loses_where_the_movie_lacks_it(recom
     # Nobody has rated it; and without the identity and the ranking task nothing is learned from ratings of a movie.
     assert ("ratings" in table.index) == (not paper)
     if not paper:
-        assert table["difference"]["ratings"] == 0 and not table["present"]["ratings"]
+        assert table["difference"]["ratings"] == pytest.approx(0, abs=1e-5) and not table["present"]["ratings"]
         rated = recommender.explain("m30", user="u0").modalities.set_index("modality")
         assert rated["difference"]["ratings"] != 0 and rated["present"]["ratings"]
 

@@ -181,6 +181,7 @@ def test_builders_are_listed() -> None:
     "content, message",
     [
         (b"movieId,title,genres\n1,a\n", r"movies\.csv line 2: the row has not all of movieId, title, genres"),
+        (b"movieId,title,genres\n1,a,b\x00c\n", r"movies\.csv: holds a NUL byte"),
         (
             b"movieId,title,genres\n1,a," + b"x" * 140_000 + b"\n",
             r"movies\.csv: cannot be read as a table",
