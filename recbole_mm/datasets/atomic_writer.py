@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -93,6 +93,7 @@ def write_dataset(
     ratings: Iterable[pd.DataFrame],
     fields: dict[str, Callable[[], Blocks]],
     dataset: str,
+    paths: Mapping[str, str],
 ) -> Counts:
     """Write .inter, .item and an npz of each field into ``folder``. Movies without ratings are left out.
 
@@ -100,6 +101,7 @@ def write_dataset(
         movies: by movie id.
         ratings: chunks with the columns userId, movieId, rating, timestamp.
         fields: field -> a function that starts its stream of rows.
+        paths: field, or ``ratings`` -> the file that it is read from, for messages.
 
     Raises:
         InputError: no rating, or no vector of a field, belongs to one of the movies.
@@ -107,8 +109,8 @@ def write_dataset(
     rated, n_users, n_kept, n_left_out = write_ratings(folder / f"{dataset}.inter", movies, ratings)
     if not rated:
         raise InputError(
-            f"none of the {n_kept + n_left_out:,} ratings belongs to one of the {len(movies):,} movies; both need "
-            f"MovieLens-20M movie ids"
+            f"{paths['ratings']}: none of the {n_kept + n_left_out:,} ratings belongs to one of the {len(movies):,} "
+            f"movies; both need MovieLens-20M movie ids"
         )
     kept_movies = {movie: movies[movie] for movie in movies if movie in rated}
     write_items(folder / f"{dataset}.item", kept_movies)
@@ -116,7 +118,8 @@ def write_dataset(
     counts = Counts(len(movies), len(rated), n_users, n_kept, n_left_out, without_genre)
     with_vector: set[str] = set()
     for name, start in fields.items():
-        counts.fields[name] = _write_field(folder / f"{dataset}.{name}.npz", start(), rated, movies, with_vector)
+        path = folder / f"{dataset}.{name}.npz"
+        counts.fields[name] = _write_field(path, start(), rated, movies, with_vector, f"{paths[name]}: field '{name}'")
     counts.movies_without_vector = len(rated - with_vector)
     return counts
 
@@ -183,7 +186,7 @@ def title_and_year(movie: Movie) -> tuple[str, str]:
 
 
 def _write_field(
-    path: Path, blocks: Blocks, rated: set[str], described: dict[str, Movie], with_vector: set[str]
+    path: Path, blocks: Blocks, rated: set[str], described: dict[str, Movie], with_vector: set[str], told: str
 ) -> FieldCounts:
     counts, seen = FieldCounts(), set()
     with streaming_npz(path) as stream:
@@ -207,8 +210,8 @@ def _write_field(
         with_vector.update(stream.item_ids)
     if not counts.vectors:
         raise InputError(
-            f"field '{path.name.split('.')[-2]}': none of its {len(seen):,} rows is a finite vector of a rated movie "
-            f"of the release; it needs MovieLens-20M movie ids"
+            f"{told}: none of its {len(seen):,} rows is a finite vector of a rated movie of the release; it needs "
+            f"MovieLens-20M movie ids"
         )
     return counts
 

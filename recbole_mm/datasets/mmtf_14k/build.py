@@ -114,9 +114,11 @@ def build(
         descriptors = select(release.descriptors, names_of(audio, AUDIO), "audio")
         descriptors += select(release.descriptors, names_of(visual, VISUAL), "visual")
         fields = {descriptor.field: lambda file=descriptor.file: _rows(file) for descriptor in descriptors}
+        paths = {descriptor.field: descriptor.file.path for descriptor in descriptors}
         if tags:
             file, usable = release.tags()
             fields[TAGS_FIELD] = lambda: _rows(file, usable)
+            paths[TAGS_FIELD] = file.path
         if not fields and texts is None and metadata is None:
             raise InputError("--audio and --visual are both empty: name at least one descriptor")
         rating_file = movielens.find("ratings.csv")
@@ -131,9 +133,11 @@ def build(
         kept = folder / f"extract.{DATASET}" / "text.jsonl"
         made = content_fields(movies, texts, metadata, links, kept)
         fields.update({name: field.blocks for name, field in made.items()})
+        paths |= {name: str(texts if name in OF_TEXTS else metadata) for name in made}
+        paths["ratings"] = rating_file.path
         made_files = {f"{DATASET}.{name}.npz" for name in made}
         with replacing_folder(folder, lambda name: name in made_files or is_own_file(name)) as temporary:
-            counts = write_dataset(temporary, movies, read_ratings(rating_file), fields, DATASET)
+            counts = write_dataset(temporary, movies, read_ratings(rating_file), fields, DATASET, paths)
             for name, field in made.items():
                 field.encoder.save(encoder_path(temporary, DATASET, name))
             page = provenance(DATASET, descriptors, counts, SOURCES)

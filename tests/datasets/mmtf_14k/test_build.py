@@ -120,7 +120,7 @@ class TestConverter:
             with SourceTree(tmp_path) as tree:
                 rows = mmtf_14k._rows(tree.find(path.name))
                 tracemalloc.start()
-                counts = atomic_writer._write_field(tmp_path / "d.x.npz", rows, ids, ids, set())
+                counts = atomic_writer._write_field(tmp_path / "d.x.npz", rows, ids, ids, set(), "x")
                 used = tracemalloc.get_traced_memory()[1]
                 tracemalloc.stop()
             assert counts.vectors == movies
