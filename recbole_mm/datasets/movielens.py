@@ -29,8 +29,9 @@ def read_ratings(file: SourceFile, progress: bool = True) -> Iterator[pd.DataFra
     Raises:
         InputError: a column is missing, or a rating is not on the half-star scale 0.5 … 5. Names file and line.
     """
-    header = _has_header(file)
-    columns = {"header": 0} if header else {"header": None, "names": RATING_COLUMNS}
+    names = _header(file)
+    header = names is not None
+    columns = {"header": 0 if header else None, "names": names or RATING_COLUMNS}
     types = {"userId": np.int64, "movieId": np.int64, "rating": np.float64, "timestamp": np.int64}
     with (
         file.open() as handle,
@@ -40,7 +41,13 @@ def read_ratings(file: SourceFile, progress: bool = True) -> Iterator[pd.DataFra
     ):
         try:
             for chunk in pd.read_csv(
-                handle, usecols=RATING_COLUMNS, dtype=types, chunksize=_ROWS_AT_A_TIME, index_col=False, **columns
+                handle,
+                usecols=RATING_COLUMNS,
+                dtype=types,
+                chunksize=_ROWS_AT_A_TIME,
+                index_col=False,
+                quoting=csv.QUOTE_NONE,  # numbers stand without quotes; with them, a stray one would hide rows
+                **columns,
             ):
                 _check_scale(chunk, file, first_line=1 + header)
                 yield chunk[RATING_COLUMNS]
@@ -55,9 +62,13 @@ def read_ratings(file: SourceFile, progress: bool = True) -> Iterator[pd.DataFra
             ) from None
 
 
-def _has_header(file: SourceFile) -> bool:
+def _header(file: SourceFile) -> list[str] | None:
+    """Names of the columns, which may be in quotes; None if the first line has numbers already."""
     with file.open() as handle:
-        return not handle.readline(1000).lstrip(b'\xef\xbb\xbf "')[:1].isdigit()
+        line = handle.readline(1000).removeprefix(b"\xef\xbb\xbf").decode("latin1").strip()
+    if line.lstrip('" ')[:1].isdigit():
+        return None
+    return [name.strip().strip('"') for name in line.split(",")]
 
 
 def _check_scale(chunk: pd.DataFrame, file: SourceFile, first_line: int) -> None:
@@ -82,7 +93,7 @@ def read_movies(file: SourceFile) -> dict[str, tuple[str, list[str]]]:
         InputError: the file has no column movieId, title or genres, or a row of it has none.
     """
     columns = ("movieId", "title", "genres")
-    names = None if _has_header(file) else columns
+    names = None if _header(file) is not None else columns
     with file.open() as handle:
         text = io.StringIO(handle.read().decode("utf-8-sig", errors="replace"), newline="")
     with naming_malformed(file.path):

@@ -47,6 +47,8 @@ class EASE(nn.Module):
     REGULARISATION = 300.0
 
     weights: Tensor
+    has_ratings: Tensor
+    present: Tensor
     content: ContentRegression | None
 
     def __init__(
@@ -76,8 +78,11 @@ class EASE(nn.Module):
         weights = solved.new_zeros(len(has_ratings), len(has_ratings))
         weights[rated[:, None], rated] = solved
         if has_ratings[1:].any():  # without any rated movie all weights are zero
-            weights = self._with_content(weights, content, has_ratings)
+            self._solve_columns(weights, ~has_ratings, content)
         self.register_buffer("weights", weights, persistent=False)
+        # What the columns were solved for.
+        self.register_buffer("has_ratings", has_ratings.clone(), persistent=False)
+        self.register_buffer("present", _presence(content, len(has_ratings)), persistent=False)
 
     def forward(self, *sets: UserSets) -> Tensor:
         """Scores of all movies, [R, N], for R users; each of ``sets`` has a part of their movies."""
@@ -93,19 +98,31 @@ class EASE(nn.Module):
         """
         other = shared_copy(self)
         more = len(has_ratings) - len(self.weights)
-        if self.content is not None:
+        if more and self.content is not None:
             other.content = self.content.with_movies(more)
-        other.weights = other._with_content(F.pad(self.weights, (0, more, 0, more)), content, has_ratings)
+        other.weights = F.pad(self.weights, (0, more, 0, more))
+        other.has_ratings, other.present = has_ratings.clone(), _presence(content, len(has_ratings))
+        # A movie for which nothing has changed keeps its column to the last bit.
+        changed = torch.ones_like(has_ratings)
+        changed[: len(self.has_ratings)] = other.has_ratings[: len(self.has_ratings)] != self.has_ratings
+        changed[: len(self.has_ratings)] |= (other.present[: len(self.present)] != self.present).any(dim=1)
+        cold = changed & ~has_ratings
+        if cold.any():
+            other.weights = other.weights.clone()
+            other._solve_columns(other.weights, cold, content)
         return other
 
-    def _with_content(self, weights: Tensor, content: Sequence[ContentVectors], has_ratings: Tensor) -> Tensor:
-        """``weights`` with the columns of the movies without ratings solved from content, or zero without content."""
-        cold = ~has_ratings
+    def _solve_columns(self, weights: Tensor, cold: Tensor, content: Sequence[ContentVectors]) -> None:
+        """Write the columns of movies without ratings, bool [N], into ``weights``: from content, or zero without it."""
         weights[:, cold] = 0.0
         if self.content is not None and cold.any():
-            columns = self.content.columns([field.of(cold) for field in content])
-            weights[:, cold] = columns
-        return weights
+            weights[:, cold] = self.content.columns([field.of(cold) for field in content])
+
+
+def _presence(content: Sequence[ContentVectors], number: int) -> Tensor:
+    """Which of N movies have a vector of which of M modalities, bool [N, M]."""
+    columns = [field.present for field in content]
+    return torch.stack(columns, dim=1) if columns else torch.zeros(number, 0, dtype=torch.bool)
 
 
 class ContentRegression(nn.Module):

@@ -218,7 +218,7 @@ class UserRegression(nn.Module):
         of_training: its users are those of the training rows, with w in ``weights``.
     """
 
-    # Steps of expectation maximisation; on validation more change nothing in the third decimal.
+    # Steps of expectation maximisation. On the validation part of ml-100k-mm twice as many were worse by .001.
     STEPS = 15
 
     loadings: Tensor

@@ -28,14 +28,14 @@ def base() -> dict[str, bytes]:
 
 
 def cells(content: bytes) -> list[list[str]]:
-    """The independent reader: rows by plain splitting; quotes around a cell, doubled ones too, are not part of it.
+    """The independent reader: rows by plain splitting; a cell may be in quotes, without commas.
 
     The first row is the header. Only old releases of ratings have none: they begin with a number.
     """
     lines = content.decode("latin1").replace("\r\n", "\n").replace("\r", "\n").split("\n")
     first = lines[0].partition(",")[0]
     rows = [line.split(",") for line in lines[not first.isdigit() :] if line.strip()]
-    return [[cell.strip().strip('"') for cell in row] for row in rows]
+    return [[cell.strip().removeprefix('"').removesuffix('"') for cell in row] for row in rows]
 
 
 def check(files: dict[str, bytes]) -> bool:

@@ -136,15 +136,27 @@ def test_a_person_with_two_kinds_of_movies_is_the_posterior_of_their_ratings(pla
 
 
 def test_test_ratings_and_ratings_of_cold_movies_change_nothing(planted):
-    """The regression reads training rows and vectors: a new movie is scored by content, the others stay."""
+    """Ratings of validation and test movies are turned round in the file; then a rating of the training part is."""
+
+    def turned(rows) -> torch.Tensor:
+        planted.ratings.loc[rows, "rating:float"] = 6.0 - planted.ratings.loc[rows, "rating:float"]
+        planted.write()
+        return predictions(open_session("MMFS", planted, protocol="cold-item"))
+
     session = open_session("MMFS", planted, protocol="cold-item")
-    ratings = predictions(session)
-    for part in (session.split.valid, session.split.test):
-        part.inter_feat["rating"] = part.inter_feat["rating"].flip(0)
-    model = session.config.model_class(session.config, session.split.train)
-    fresh = model.tasks["rating"].regression
-    assert torch.equal(fresh.weights, session.model.tasks["rating"].regression.weights)
-    assert (fresh.item_bias[~session.model.catalogue.has_ratings] == 0).all()
+    ratings, cold = predictions(session), ~session.model.catalogue.has_ratings
+    tokens = session.split.train.field2id_token["item_id"]
+    of_cold = planted.ratings["item_id:token"].isin([tokens[i] for i in torch.nonzero(cold).squeeze(1).tolist() if i])
+    assert 300 < of_cold.sum() < len(of_cold)
+    assert torch.equal(turned(of_cold), ratings)
+    of_training = planted.ratings.index[~of_cold][:100]
+    assert not torch.isclose(turned(of_training)[:, cold], ratings[:, cold]).all(dim=0).any()
+
+
+def test_a_new_movie_is_rated_by_its_content_and_the_others_stay(planted):
+    session = open_session("MMFS", planted, protocol="cold-item")
+    ratings, regression_of = predictions(session), session.model.tasks["rating"].regression
+    assert (regression_of.item_bias[~session.model.catalogue.has_ratings] == 0).all()
     larger = variants.with_movies(session.model, {"text": torch.ones(2, 3)})
     found = rating_scores(larger)
     torch.testing.assert_close(found[:, : session.model.n_items], ratings)
