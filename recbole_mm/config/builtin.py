@@ -9,7 +9,7 @@ from recbole.utils import ModelType
 
 from recbole_mm.model.capabilities import Capabilities, capabilities_of
 
-_OF_FEATURES = (ModelType.CONTEXT, ModelType.DECISIONTREE, ModelType.SEQUENTIAL)
+_OF_FEATURES = (ModelType.CONTEXT, ModelType.SEQUENTIAL)
 
 
 # Models that read vectors of the entities of a knowledge graph -> whether they read those of its relations too.
@@ -22,7 +22,7 @@ GRAPH_FILES = ("kg", "link", "ent", "rel")
 
 def quick_start_files(model: str, kind: ModelType) -> list[str]:
     """RecBole's property files for a kind of model, without those for its own copy of ml-100k."""
-    if kind in (ModelType.CONTEXT, ModelType.DECISIONTREE):
+    if kind == ModelType.CONTEXT:
         return ["context-aware.yaml"]
     if kind == ModelType.KNOWLEDGE:
         return ["knowledge_base.yaml"]
@@ -51,8 +51,6 @@ def task_options(options: Mapping[str, Any], model_class: type) -> dict[str, Any
     elif kind == ModelType.CONTEXT:
         negatives = {"distribution": "uniform", "sample_num": 1}
         changes.update(train_neg_sample_args=negatives, threshold=None, LABEL_FIELD="label")
-    elif kind == ModelType.DECISIONTREE and not options["threshold"]:
-        changes["threshold"] = {options["RATING_FIELD"]: options["like_threshold"]}
     elif kind == ModelType.SEQUENTIAL and options.get("loss_type") == "CE":
         changes["train_neg_sample_args"] = None  # RecBole refuses its own default here
     elif kind == ModelType.KNOWLEDGE and isinstance(options["load_col"], dict):

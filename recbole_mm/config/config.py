@@ -214,8 +214,6 @@ class Config(RecBoleConfig):
                 )
             if protocol["protocol"] == "ranking":
                 protocol["eval_args"] = options["eval_args"]
-        if kind == ModelType.DECISIONTREE:  # trees classify rows as liked or not; they do not rank a catalogue
-            protocol.update(eval_args=options["eval_args"], metrics=options["metrics"])
         return protocol
 
     def _dataset_options(self, options: dict[str, Any]) -> dict[str, Any]:

@@ -181,7 +181,7 @@ class Schema:
         for path in sorted((RECBOLE_PROPERTIES / "quick_start_config").glob("*.yaml")):
             self.defaults = {**read_packaged(path), **self.defaults}
         self._of_model: set[str] = set(UNLISTED_OF_MODEL.get(model, ()))
-        if model_type in (ModelType.CONTEXT, ModelType.DECISIONTREE):
+        if model_type == ModelType.CONTEXT:
             self._of_model.update(OF_CONTEXT_MODELS)
         own = dict.fromkeys(self._of_model)
         for folder in (RECBOLE_PROPERTIES / "model", resource_dir("properties") / "model"):
