@@ -11,9 +11,9 @@ from mmtf_files import IDS, IVECTOR, NAME, assert_nothing_left, csv_text, everyt
 
 from recbole_mm.data.vector_stream import VectorStream
 from recbole_mm.datasets import atomic_writer
-from recbole_mm.datasets.movielens import read_movies
+from recbole_mm.datasets.movielens import read_movies, read_ratings
 from recbole_mm.datasets.registry import PREPARABLE, prepare
-from recbole_mm.datasets.source_files import SourceTree
+from recbole_mm.datasets.source_files import SourceFile, SourceTree
 from recbole_mm.errors import InputError
 
 
@@ -193,3 +193,14 @@ def test_damaged_movies(tmp_path, content, message):
     path.write_bytes(content)
     with pytest.raises(InputError, match=message), SourceTree(path) as tree:
         read_movies(tree.find("movies.csv"))
+
+
+@pytest.mark.parametrize("cell", ['""4.0', '"4.0', '"4.0"', "4.\x000"])
+def test_ratings_are_numbers_without_quotation_marks(tmp_path, cell):
+    path = tmp_path / "ratings.csv"
+    path.write_text('"userId","movieId","rating","timestamp"\n1,2,4.0,5\n', "utf-8")
+    file = SourceFile.of(path)
+    assert next(read_ratings(file)).to_numpy().tolist() == [[1, 2, 4.0, 5]]
+    path.write_text(f"userId,movieId,rating,timestamp\n1,2,{cell},5\n1,3,4.0,6\n", "utf-8")
+    with pytest.raises(InputError, match=r"ratings\.csv"):
+        list(read_ratings(SourceFile.of(path)))
