@@ -131,6 +131,13 @@ GENRE_TASK = Section(
             "in the paper.",
         ),
         Option(
+            "genre_regression_weight",
+            default=0.5,
+            range=FROM_0_TO_1,
+            help="Weight of the regression on content and on who rated the movie, in closed form, in the genre "
+            "probabilities; 0: none.",
+        ),
+        Option(
             "genre_batch_size",
             default=512,
             range=AT_LEAST_1,
