@@ -93,7 +93,7 @@ RATING_TASK = Section(
         ),
         Option(
             "implicit_size",
-            default=0,
+            default=32,
             range=AT_LEAST_0,
             help="Length of the vectors that say who rated what, in both directions, a term of the rating; 0: no such "
             "term.",

@@ -29,7 +29,7 @@ class GenreTask(MovieLabelTask):
 
     Attributes:
         linear: None with ``genre_linear: false``.
-        regression: None with ``genre_regression_weight: 0``.
+        regression: None with ``genre_regression_weight: 0`` or without vectors.
     """
 
     name, family = "genre", GENRE
@@ -45,7 +45,7 @@ class GenreTask(MovieLabelTask):
         if config["genre_linear"]:
             self.linear = LinearGenres(catalogue.vector_size, learned_size, self.targets.shape[1])
         self.regression, self.regression_weight = None, config["genre_regression_weight"]
-        if self.regression_weight:
+        if self.regression_weight and catalogue.fields():
             users, items = (dataset.inter_feat[field].numpy() for field in (dataset.uid_field, dataset.iid_field))
             rated = rated_matrix(users, items, dataset.user_num, dataset.item_num)
             self.regression = LabelRegression(catalogue.content(), rated, self.targets, self.training_movies)
