@@ -24,6 +24,7 @@ const marks = () => ({
   recommended: { name: "recommended", size: 17, color: colourOf("--card"), line: { width: 2, color: colourOf("--text") } },
   liked: { name: "you like", size: 17, symbol: "star", color: colourOf("--like") },
   disliked: { name: "you do not like", size: 11, symbol: "x", color: colourOf("--text") },
+  invented: { name: "the new movie", size: 17, symbol: "diamond", color: colourOf("--accent"), line: { width: 2, color: colourOf("--card") } },
 });
 
 function layout() {
@@ -45,7 +46,7 @@ function load() {
   });
 }
 
-/** Draw the map; `select` gets the id of a movie when its point is selected. */
+/** Draw the map; `select` gets the id of a movie when its point is selected, null for the new movie. */
 export async function drawMap(where, { x, y, genre }, movies, select) {
   await load();
   const all = [...movies.values()];
@@ -69,11 +70,11 @@ export async function drawMap(where, { x, y, genre }, movies, select) {
 
 const firstMark = (where) => where.data.length - Object.keys(marks()).length;
 
-/** Mark movies: `ids` has the movies of each kind of mark. Recommended movies show their rank. Does nothing before the map is drawn. */
-export function markMap(where, ids, movies) {
+/** Mark movies: `marked` has the movies of each kind of mark. Recommended movies show their rank. Does nothing before the map is drawn. */
+export function markMap(where, marked) {
   if (!where.data) return;
   Object.keys(marks()).forEach((kind, i) => {
-    const { x, y, customdata } = points(ids[kind].map((id) => movies.get(id)));
+    const { x, y, customdata } = points(marked[kind]);
     const ranks = kind === "recommended" ? { mode: "markers+text", text: [x.map((_, k) => String(k + 1))] } : {};
     const changes = { x: [x], y: [y], customdata: [customdata], "textfont.size": 10, ...ranks };
     Plotly.restyle(where, changes, [firstMark(where) + i]);
