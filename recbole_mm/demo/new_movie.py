@@ -42,7 +42,7 @@ class NewMovieReader:
         """
         taken, reason = self._of_trailer, ""
         if not taken:
-            reason = "A trailer file cannot be read: no numbers of this data set were made by recbole-mm extract."
+            reason = "A trailer file cannot be read: no numbers of this data set were computed by recbole-mm extract."
         else:
             try:
                 require_av()

@@ -11,46 +11,17 @@ import pytest
 
 pytest.importorskip("flask", reason="the extra 'demo' is not installed")
 pytest.importorskip("av", reason="the extra 'extract' is not installed")
-from clips import field, gradient, noise, tone, write_media
-from conftest import PlantedData
+from clips import gradient, noise, write_media
+from trailers import clip
 
-from recbole_mm import load, run
-from recbole_mm.cli.main import main
+from recbole_mm import load
 from recbole_mm.demo import new_movie
 from recbole_mm.demo.answers import NEW
 from recbole_mm.demo.app import MAX_BYTES, create_app
 from recbole_mm.extract.audio import audio_statistics
 from recbole_mm.extract.video import video_statistics
 
-CLIPS = 90  # of all movies
 BYTES = "application/octet-stream"
-
-
-def clip(path: Path, kind: int, seed: int, seconds: float = 1.0) -> Path:
-    """A kind sounds and looks like itself: noise and stripes, a low tone and red, a high tone and dark."""
-    random = np.random.default_rng(seed)
-    frames = round(24 * seconds)
-    if kind == 0:
-        return write_media(path, gradient(0, int(random.integers(200, 250)), frames), noise(seconds, 0.1, seed))
-    colour, frequency = ((200, 40, 40), 220) if kind == 1 else ((20, 20, 30), 3_000)
-    shade = [int(value + random.integers(0, 15)) for value in colour]
-    return write_media(path, field(shade, frames), tone(seconds, frequency * random.uniform(0.9, 1.1)))
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory) -> str:
-    """A checkpoint on planted movies whose audio and video were made by the command."""
-    with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("clips")
-        patch.chdir(folder)
-        planted = PlantedData(folder / "dataset")
-        for name in ("text", "audio"):
-            (planted.folder / f"planted.{name}").unlink()
-        for i in range(CLIPS):
-            clip(folder / "trailers" / f"m{i}.mp4", i % 3, i)
-        assert main(["extract", "--dataset=planted", "--audio=trailers", "--video=trailers"]) == 0
-        options = planted.options(modalities=["audio", "video"], epochs=10, learning_rate=0.03, train_batch_size=128)
-        return str(folder / run("MMASP", "planted", config_dict=options).checkpoint)
 
 
 @pytest.fixture

@@ -27,12 +27,15 @@ const marks = () => ({
   invented: { name: "the new movie", size: 17, symbol: "diamond", color: colourOf("--accent"), line: { width: 2, color: colourOf("--card") } },
 });
 
+// A finger that moves over the map scrolls the page; a mouse moves the map.
+const withFingers = () => matchMedia("(pointer: coarse)").matches;
+
 function layout() {
   const axis = { visible: false, zeroline: false };
   const [card, text, line] = ["--card", "--text", "--line"].map(colourOf);
   return {
     margin: { l: 0, r: 0, t: 0, b: 0 }, paper_bgcolor: card, plot_bgcolor: card, font: { color: text, size: 12, family: getComputedStyle(document.body).fontFamily },
-    xaxis: axis, yaxis: axis, hovermode: "closest", dragmode: "pan",
+    xaxis: axis, yaxis: axis, hovermode: "closest", dragmode: withFingers() ? false : "pan",
     legend: { orientation: "h", y: 0, yanchor: "top", itemsizing: "constant" },
     hoverlabel: { bgcolor: card, bordercolor: line, font: { color: text } },
   };
@@ -60,7 +63,7 @@ export async function drawMap(where, { x, y, genre }, movies, select) {
   if (others.length) traces.push(trace(others, "other genres", { ...POINT, color: OTHER }));
   for (const { name, ...marker } of Object.values(marks())) traces.push(trace([], name, marker));
   where.replaceChildren();
-  await Plotly.newPlot(where, traces, layout(), { displayModeBar: false, responsive: true, scrollZoom: true });
+  await Plotly.newPlot(where, traces, layout(), { displayModeBar: false, responsive: true, scrollZoom: !withFingers() });
   where.on("plotly_click", (event) => select(event.points[0].customdata[0]));
   matchMedia("(prefers-color-scheme: dark)").onchange = () => {
     Plotly.relayout(where, layout());

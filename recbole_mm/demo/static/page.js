@@ -270,7 +270,7 @@ async function show(id) {
 
 function similarRows(list, rows, hint) {
   const drawn = rows.map((row) => element("li", {},
-    titleButton(movies.get(row.item_id)), element("span", { className: "predicted", textContent: row.similarity.toFixed(2), title: "similarity, at most 1" })));
+    titleButton(movies.get(row.item_id)), element("span", { className: "predicted", textContent: row.similarity.toFixed(2).replace("-", "−"), title: "similarity, at most 1" })));
   byId(list).replaceChildren(...(drawn.length ? drawn : [element("li", { className: "note", textContent: hint })]));
 }
 
