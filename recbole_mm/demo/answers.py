@@ -7,11 +7,9 @@ from functools import lru_cache
 from threading import Lock
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from recbole_mm.demo.new_movie import NewMovieReader
 from recbole_mm.errors import InputError
-from recbole_mm.inference.projection import Projection
+from recbole_mm.inference.projection import Projection, directions
 from recbole_mm.inference.recommender import Recommender
 from recbole_mm.inference.rows import recommendation_rows
 
@@ -83,7 +81,7 @@ class Answers:
 
     def _compute_map(self) -> dict[str, Any]:
         with self._model_lock:
-            vectors = _directions(self._recommender)
+            vectors = directions(self._recommender.movie_embeddings().to_numpy())
             genres = [""] * len(vectors)
             if self._recommender.predicts_genres:
                 genres = self._recommender.genres(self._movies["item_id"]).idxmax(axis=1).tolist()
@@ -154,7 +152,7 @@ class Answers:
             genres = recommender.genres(item).iloc[0].nlargest(GENRES) if recommender.predicts_genres else {}
             position = None
             if self._projection is not None:  # the map is of all modalities
-                position = self._projection.place(_directions(full)[-1]).round(2).tolist()
+                position = self._projection.place(directions(full.movie_embeddings().to_numpy())[-1]).round(2).tolist()
         own = similar[similar["item_id"].isin([*liked, *disliked])].head(SIMILAR)
         columns = ["item_id", "title", "similarity"]
         return {
@@ -185,9 +183,3 @@ class Answers:
         modalities = tuple(sorted(set(lists["modalities"])))
         recommender = self._recommender if set(modalities) == self._allowed["modalities"] else self._using(modalities)
         return Person(recommender, lists["liked"], lists["disliked"])
-
-
-def _directions(recommender: Recommender) -> np.ndarray:
-    """Embeddings of all movies, of length 1: distances on the map then follow the cosine, as similar movies do."""
-    vectors = recommender.movie_embeddings().to_numpy()
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)

@@ -63,6 +63,11 @@ def two_dimensions(vectors: np.ndarray) -> np.ndarray:
     return Projection.of(vectors).positions
 
 
+def directions(vectors: np.ndarray) -> np.ndarray:
+    """Vectors [n, m] of length 1: distances between them follow the cosine, by which similar movies are found."""
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+
+
 def _perplexity(number: int) -> float:
     return min(PERPLEXITY, (number - 1) / 3)
 
