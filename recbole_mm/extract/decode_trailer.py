@@ -7,6 +7,7 @@ It can write no file. A file that asks for too much ends this process alone.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import sys
@@ -42,9 +43,11 @@ def limit_this_process() -> None:
     except ImportError:
         return
     for name, most in (("FSIZE", 0), ("CORE", 0), ("AS", _MEMORY), ("CPU", _PROCESSOR_SECONDS)):
-        _, hard = resource.getrlimit(getattr(resource, f"RLIMIT_{name}"))
-        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (most, most))
+        with contextlib.suppress(AttributeError, ValueError, OSError):  # a limit that this system does not have
+            kind = getattr(resource, f"RLIMIT_{name}")
+            _, hard = resource.getrlimit(kind)
+            most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+            resource.setrlimit(kind, (most, most))
 
 
 if __name__ == "__main__":

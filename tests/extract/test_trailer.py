@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -45,3 +47,13 @@ def test_other_numbers_are_not_a_trailers_however_many_they_are(mark):
 def test_a_text_is_no_trailer():
     encoder, _ = fit_words(["one two three four"] * 9 + ["five six"] * 9, 2)
     assert statistics_of(encoder) is None
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits of a process are those of Linux")
+@pytest.mark.parametrize("wish", ["open('x', 'w').write('a' * 9999)", "bytearray(5 << 30)"])
+def test_the_process_that_decodes_can_write_no_file_and_take_no_more_memory(tmp_path, wish):
+    limited = "from recbole_mm.extract.decode_trailer import limit_this_process\nlimit_this_process()\n"
+    for lines, fails in ((limited, True), ("import recbole_mm.extract.decode_trailer\n", False)):
+        if fails or "5 << 30" not in wish:  # without the limit it would take the memory of this machine
+            ended = subprocess.run([sys.executable, "-c", lines + wish], cwd=tmp_path, capture_output=True)
+            assert (ended.returncode != 0) == fails, ended.stderr
