@@ -15,6 +15,7 @@ TOOLS = {
     "blend": "recbole_mm.benchmark.blend:blend_cell",
     "kernel": "recbole_mm.benchmark.kernel_genres:kernel_cell",
     "logistic": "recbole_mm.benchmark.logistic_genres:logistic_cell",
+    "tail": "recbole_mm.benchmark.tail:tail_cell",
     "missing": "recbole_mm.benchmark.missing_modalities:missing_cell",
 }
 """What a row may be made by: a run of a model, or another command of the benchmark; each is 'module:function'.
@@ -22,7 +23,7 @@ TOOLS = {
 The function takes a `Cell` and returns what its file is to hold.
 """
 
-KEEP_PREDICTIONS = ("run", "blend")
+KEEP_PREDICTIONS = ("run", "blend", "tail")
 """Tools that keep predictions of the test part, from which rows are tested."""
 _OF_TOOLS = ("tool", "parts")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -75,5 +76,5 @@ def _left_for_identity(config, *names: str) -> float:
 
 def _cosines(rows: sp.csr_matrix) -> np.ndarray:
     """Cosine of every two rows, [n, n]; 0 with a row of zeros, its own with itself too."""
-    unit = sp.diags(1 / np.sqrt(np.maximum(np.diff(rows.indptr), 1))) @ rows.astype(np.float64)
+    unit: Any = sp.diags(1 / np.sqrt(np.maximum(np.diff(rows.indptr), 1))) @ rows.astype(np.float64)
     return (unit @ unit.T).toarray()
