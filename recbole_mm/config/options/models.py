@@ -315,7 +315,7 @@ GAUSSIAN_PROCESS = Section(
             "user_bias_variance", default=0.2, range=AT_LEAST_0, help="Variance of what a user adds to all ratings."
         ),
         Option(
-            "item_bias_variance", default=0.2, range=AT_LEAST_0, help="Variance of what a movie adds to all ratings."
+            "item_bias_variance", default=0.1, range=AT_LEAST_0, help="Variance of what a movie adds to all ratings."
         ),
         Option(
             "interaction_variance",
@@ -323,7 +323,7 @@ GAUSSIAN_PROCESS = Section(
             range=AT_LEAST_0,
             help="Variance of what a user and a movie add together.",
         ),
-        Option("noise_variance", default=0.75, range=ABOVE_0, help="Variance of the noise of a rating."),
+        Option("noise_variance", default=0.65, range=ABOVE_0, help="Variance of the noise of a rating."),
         Option(
             "user_corating",
             default=0.5,
@@ -338,13 +338,13 @@ GAUSSIAN_PROCESS = Section(
         ),
         Option(
             "item_content",
-            default=0.5,
+            default=0.45,
             range=FROM_0_TO_1,
             help="Part of the movies' kernel that is the RBF kernel of the vectors; the rest of 1 is the movie's own.",
         ),
         Option(
             "item_corating",
-            default=0.3,
+            default=0.35,
             range=FROM_0_TO_1,
             help="Part of the movies' kernel that is the cosine of who rated them; none for movies that nobody rated.",
         ),
