@@ -9,6 +9,7 @@ from recbole_mm.benchmark.cell import Cell
 from recbole_mm.benchmark.kept import keep
 from recbole_mm.benchmark.key import make_cell
 from recbole_mm.benchmark.runner import run_cell
+from recbole_mm.benchmark.tail import BUCKETS
 
 
 def finished(planted, folder, tool: str, protocol: str, **changes) -> Cell:
@@ -17,6 +18,11 @@ def finished(planted, folder, tool: str, protocol: str, **changes) -> Cell:
     cell = make_cell(tool, planted.name, given, protocol, 1, folder)
     assert run_cell(cell) is None
     return cell
+
+
+def test_a_movie_is_in_one_bucket_whatever_its_number_of_ratings():
+    for number in (*range(2000), 10**9):
+        assert sum(least <= number <= most for least, most in BUCKETS.values()) == 1, number
 
 
 def test_buckets_have_every_test_row_once(planted, tmp_path):
