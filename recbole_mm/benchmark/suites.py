@@ -115,15 +115,16 @@ def run_suite(
     try:
         reasons = _run_all(cells, kept, refused.wrong, plan.get("workers", workers), suite)
     finally:  # also when it is stopped
-        finished = [found for cell in cells if (found := _numbers_of(cell, kept)) is not None]
-        if not quick and finished:
-            write_kept(out, suite, finished)
+        finished = _finished(cells, kept)
+        if finished and not quick:
+            write_kept(out, suite, list(finished.values()))
     numbers: list[Kept | Failure] = []
     for cell in cells:
-        reason, found = reasons[cell.file], _numbers_of(cell, kept)
-        failed = reason is not None or found is None
-        place = cell.row, cell.protocol, cell.seed, cell.file.stem
-        numbers.append(Failure(*place, reason or "its result is gone") if failed else found)
+        place, reason = (cell.row, cell.protocol, cell.seed, cell.file.stem), reasons[cell.file]
+        if reason is None and place in finished:
+            numbers.append(finished[place])
+        else:
+            numbers.append(Failure(*place, reason or "its result is gone"))
     return _write_tables(suite, dataset, out, plan, numbers, left_out_lines(refused.by_data))
 
 
@@ -143,11 +144,14 @@ def write_from_cells(suite: str, dataset: str, out: Path) -> Path:
     return _write_tables(suite, dataset, out, _for_dataset(plan, dataset, rows), kept, "")
 
 
-def _numbers_of(cell: Cell, kept: Mapping[str, Kept]) -> Kept | None:
-    """Numbers of a finished cell, from its run or from those that were kept."""
-    if cell.file.stem in kept:
-        return kept[cell.file.stem].of(cell)
-    return keep(cell) if cell.done else None
+def _finished(cells: Sequence[Cell], kept: Mapping[str, Kept]) -> dict[tuple[str, str, int, str], Kept]:
+    """Row, protocol, seed and name -> numbers of the finished cells, from those that were kept or from their runs."""
+    found = {}
+    for cell in cells:
+        name = cell.file.stem
+        if name in kept or (cell.done and cell.damage() is None):
+            found[cell.row, cell.protocol, cell.seed, name] = kept[name].of(cell) if name in kept else keep(cell)
+    return found
 
 
 def _texts(

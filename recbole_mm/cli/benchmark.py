@@ -56,7 +56,9 @@ def run(options: argparse.Namespace) -> int:
 
     out = options.out or Path("results") / options.dataset
     if options.from_cells:
-        print(write_from_cells(options.suite, options.dataset, out).read_text(encoding="utf-8"))
+        kept = sorted(path.stem for path in (out / "cells").glob("*.jsonl"))
+        for suite in kept if kept and options.suite == "all" else [options.suite]:
+            print(write_from_cells(suite, options.dataset, out).read_text(encoding="utf-8"))
         return 0
     failures: list[tuple[str, str]] = []
     for suite in suite_names() if options.suite == "all" else [options.suite]:

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from recbole_mm.benchmark import suites
+from recbole_mm.benchmark.kept import read_kept
 from recbole_mm.cli.main import main
 from recbole_mm.config.config import Config
 from recbole_mm.errors import InputError
@@ -84,7 +85,7 @@ def test_a_suite_goes_on_from_the_cells_of_another_checkout_and_its_tables_are_t
     bare = tmp_path / "bare"
     shutil.copytree(other / "cells", bare / "cells")
     shutil.rmtree(suite.folder)  # no data, no runs
-    assert main(["benchmark", "--from_cells", f"--dataset={suite.name}", "--suite=small", f"--out={bare}"]) == 0
+    assert main(["benchmark", "--from_cells", f"--dataset={suite.name}", "--suite=all", f"--out={bare}"]) == 0
     again = {name: (bare / name).read_text() for name in written}
     assert again.pop("small.md").split("\n\n", 2)[2] == written.pop("small.md").split("\n\n", 2)[2]  # but the command
     assert again == written
@@ -101,6 +102,19 @@ def test_costs_are_of_another_suites_rows_and_are_not_tested(suite, tmp_path):
     text = suites.run_suite("cost", suite.name, tmp_path / "results").read_text()
     assert "epoch_seconds" in text and "bad failed" in text and "rmse" not in text
     assert not (tmp_path / "results" / "cost.tests.csv").exists()
+
+
+def test_a_suite_that_is_stopped_keeps_the_numbers_of_what_has_finished(own_rows, suite, tmp_path, monkeypatch):
+    run_cells = suites.run_cells
+
+    def stopped(cells, workers):
+        yield next(run_cells(cells, 1))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(suites, "run_cells", stopped)
+    with pytest.raises(KeyboardInterrupt, match="1 of 2 runs are kept"):
+        suites.run_suite("small", suite.name, tmp_path / "results", config_files=[own_rows])
+    assert len(read_kept(tmp_path / "results", "small")) == 1
 
 
 def test_unknown_suite_is_an_error_with_the_nearest_name(tmp_path):
@@ -125,6 +139,11 @@ def test_the_short_form_has_fewer_runs_and_fails_outside_its_bands(suite, tmp_pa
 def test_a_suite_without_a_short_form_says_so(suite, tmp_path):
     with pytest.raises(InputError, match="'small' has no short form"):
         suites.run_suite("small", suite.name, tmp_path, quick=True)
+
+
+def test_without_cells_there_is_nothing_to_write(suite, tmp_path):
+    with pytest.raises(InputError, match="cells: has no cells of suite 'small'"):
+        suites.write_from_cells("small", suite.name, tmp_path)
 
 
 PLANS = [("ml-100k-mm", name) for name in suites.suite_names()]
