@@ -221,7 +221,12 @@ def _shorten(monkeypatch: pytest.MonkeyPatch) -> None:
         return out / f"{suite}.md"
 
     monkeypatch.setattr(session, "run", run)
+
+    def from_cells(suite: str, dataset: str, out: Path) -> Path:
+        return plan(suite, dataset, out, 1, False, [], 0, ())
+
     monkeypatch.setattr(suites, "run_suite", plan)
+    monkeypatch.setattr(suites, "write_from_cells", from_cells)
     # The committed tables may hold rows that failed when they were made; the command then has another status.
     monkeypatch.setattr("recbole_mm.benchmark.table.failures_of", lambda path: [])
     monkeypatch.setattr(html, "write_html", lambda out, dataset: out / "report.html")
