@@ -52,7 +52,8 @@ TOP = {ROOT / "README.md": "index.md", ROOT / "CONTRIBUTING.md": "contributing.m
 def links_of_the_site(text: str, folder: Path) -> str:
     """Markdown that lies in ``folder``, for a page in docs/: its links lead to pages of the site.
 
-    A link to a file that is no page and no picture becomes its text.
+    A link whose text is a file's name has the title of the page or section instead. A link to a file that is no page
+    and no picture becomes its text.
     """
 
     def of_the_site(found: re.Match[str]) -> str:
@@ -60,18 +61,20 @@ def links_of_the_site(text: str, folder: Path) -> str:
         target = (folder / path).resolve()
         if not target.exists():  # an address, or brackets of an equation
             return found[0]
+        if words.endswith(".md]"):
+            words = "[]"
         if target in TOP:
             return f"{words}({TOP[target]}{anchor})"
         if target.is_relative_to(DOCS):
             return f"{words}({target.relative_to(DOCS).as_posix()}{anchor})"
-        return words.removeprefix("[").removesuffix("]")
+        return found[1].removeprefix("[").removesuffix("]")
 
     return re.sub(r"(\[[^\]]*\])\(([\w./-]+)((?:#[\w-]+)?)\)", of_the_site, text)
 
 
 def read_page(app, name: str, source: list[str]) -> None:
     """A page as Sphinx reads it, with the text of the page that it includes, if any."""
-    if not app.env.doc2path(name).endswith(".md"):
+    if Path(app.env.doc2path(name)).suffix != ".md":
         return
 
     def included(found: re.Match[str]) -> str:

@@ -118,8 +118,9 @@ def test_links_of_top_pages_lead_to_pages_of_the_site(conf):
 
 
 def test_links_of_pages_stay_within_the_site(conf):
-    text = "[two\nwords](../README.md#results), [b](quick-start.md#install), [c](../results/ml-100k-mm), f[x](m)"
-    expected = "[two\nwords](index.md#results), [b](quick-start.md#install), c, f[x](m)"
+    text = "[two\nwords](../README.md#results), [b](quick-start.md#install), [c](../results/ml-100k-mm), f[x](m), "
+    text += "[models.md](models.md)"
+    expected = "[two\nwords](index.md#results), [b](quick-start.md#install), c, f[x](m), [](models.md)"
     assert conf.links_of_the_site(text, DOCS) == expected
 
 
