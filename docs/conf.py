@@ -61,7 +61,7 @@ def links_of_the_site(text: str, folder: Path) -> str:
         target = (folder / path).resolve()
         if not target.exists():  # an address, or brackets of an equation
             return found[0]
-        if words.endswith(".md]"):
+        if words.endswith((".md]", ".ipynb]")):
             words = "[]"
         if target in TOP:
             return f"{words}({TOP[target]}{anchor})"
