@@ -27,6 +27,7 @@ extensions = [
     "sphinx.ext.viewcode",
 ]
 nb_execution_mode = "off"  # tests/docs/test_notebooks.py executes them
+nb_render_markdown_format = "myst"  # tables in outputs
 myst_heading_anchors = 3  # page.md#a-heading, as on GitHub
 highlight_language = "none"  # blocks without a language are commands and equations
 root_doc = "index"
@@ -86,6 +87,18 @@ def read_page(app, name: str, source: list[str]) -> None:
     source[0] = re.sub(r"```\{include\} (.+)\n```", included, text)
 
 
+def keep_examples(app, what: str, name: str, of: object, options: object, lines: list[str]) -> None:
+    """Examples and formulas of a docstring, indented below a blank line, as they are written."""
+    kept: list[str] = []
+    for line in lines:
+        words = [before for before in kept if before]
+        if line.startswith("    ") and kept and not kept[-1] and not words[-1].startswith(" "):
+            kept += [] if words[-1].endswith("::") else ["::", ""]
+        kept.append(line)
+    lines[:] = kept
+
+
 def setup(app) -> None:
     """Called by Sphinx."""
     app.connect("source-read", read_page)
+    app.connect("autodoc-process-docstring", keep_examples, priority=400)  # before napoleon
