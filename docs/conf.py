@@ -31,7 +31,7 @@ nb_render_markdown_format = "myst"  # tables in outputs
 myst_heading_anchors = 3  # page.md#a-heading, as on GitHub
 highlight_language = "none"  # blocks without a language are commands and equations
 root_doc = "index"
-exclude_patterns = ["architecture.py"]
+exclude_patterns = ["**/.ipynb_checkpoints"]
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
