@@ -33,13 +33,17 @@ def form(output: dict) -> tuple:
 
 @every_notebook
 @pytest.mark.slow
-def test_a_new_run_has_the_outputs_that_are_kept(path, tmp_path):
+def test_a_new_run_has_the_outputs_that_are_kept(path, tmp_path, monkeypatch):
     for package in ("nbclient", "ipykernel"):
         pytest.importorskip(package, reason=f"{package} (extra 'docs') is not installed")
     from run_notebooks import executed
 
-    new, kept = executed(path, tmp_path), json.loads(path.read_text("utf-8"))
-    assert list(tmp_path.iterdir()) == []
+    place, temporary = tmp_path / "place", tmp_path / "temporary"
+    place.mkdir()
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    new, kept = executed(path, place), json.loads(path.read_text("utf-8"))
+    assert list(place.iterdir()) == []  # it writes to a temporary folder alone
     for now, before in zip(cells_of(new), cells_of(kept), strict=True):
         assert list(map(form, now["outputs"])) == list(map(form, before["outputs"])), before["source"]
 
