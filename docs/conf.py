@@ -34,6 +34,7 @@ root_doc = "index"
 exclude_patterns = ["**/.ipynb_checkpoints"]
 
 autodoc_member_order = "bysource"
+autodoc_default_options = {"exclude-members": "train, load_state_dict"}  # torch documents them
 autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented"
 napoleon_use_rtype = False
