@@ -35,8 +35,10 @@ else:
     import tomli as tomllib  # pytest brings it there
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-COMMAND = re.compile(r"(pip|python3?|torchrun|pytest|cp|recbole-mm) ")
+OF_THE_SITE = ("index.md", "contributing.md", "changes.md")  # they show other pages, and have no words of their own
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+PAGES += [page for page in sorted((ROOT / "docs").glob("*.md")) if page.name not in OF_THE_SITE]
+COMMAND = re.compile(r"(pip|python3?|torchrun|pytest|cp|sphinx-build|recbole-mm) ")
 # What they measure takes minutes; that their options exist is checked.
 MEASUREMENTS = ("builtin_models", "epochs", "full_size", "loading", "recbole_parity", "serving", "synthetic")
 
@@ -96,6 +98,7 @@ class Reader:
         self.namespace: dict = {"__name__": "__docs__"}
         self.commands: dict[str, Callable[[list[str]], None]] = {
             "pip install": check_requirements,
+            "sphinx-build": lambda arguments: None,  # tests/docs/test_site.py builds it
             "pytest": lambda arguments: None,  # .ci/run runs it: test_readme_and_ci_run_the_same_command
             "python run_recbole_mm.py": lambda arguments: self.main(["run", *arguments]),
             "torchrun": self.torchrun,
