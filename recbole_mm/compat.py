@@ -185,6 +185,25 @@ def remapped_categories(dataset: ModuleType) -> bool:
     return True
 
 
+def filter_of_nothing(dataset: ModuleType) -> bool:
+    """All versions: users and items are counted row by row, for a filter that keeps all of them.
+
+    ``Dataset._filter_by_inter_num`` (data/dataset/dataset.py) does so for the interval ``[0,inf)``, RecBole's default.
+    """
+    original = dataset.Dataset._filter_by_inter_num
+    if getattr(original, "__wrapped__", None):
+        return False
+
+    @functools.wraps(original)
+    def _filter_by_inter_num(self):
+        intervals = {self.config[f"{kind}_inter_num_interval"] for kind in ("user", "item")}
+        if not intervals <= {"[0,inf)", None}:
+            original(self)
+
+    dataset.Dataset._filter_by_inter_num = _filter_by_inter_num
+    return True
+
+
 def preloaded_weights(dataset: ModuleType) -> bool:
     """torch >= 2.0: "expected m1 and m2 to have the same dtype, but got: float != double" in training of KSR.
 
@@ -207,7 +226,7 @@ def interaction_index(interaction: ModuleType) -> bool:
     """All versions: rows are selected by a Python list of row numbers, which is slow for many rows.
 
     ``Interaction.__getitem__`` (data/interaction.py) calls ``index.tolist()`` to shuffle, sort and split all ratings,
-    and for each batch.
+    and for each batch. Parts of consecutive rows are given as a ``range``, which torch reads number by number.
     """
     original = interaction.Interaction.__getitem__
     if getattr(original, "__wrapped__", None):
@@ -218,6 +237,9 @@ def interaction_index(interaction: ModuleType) -> bool:
     def __getitem__(self, index):
         if isinstance(index, numpy.ndarray) and index.ndim == 1 and index.dtype != object:
             index = torch.from_numpy(numpy.ascontiguousarray(index))
+        if isinstance(index, range) and index.step == 1:
+            rows = slice(index.start, index.stop)
+            return interaction.Interaction({name: values[rows] for name, values in self.interaction.items()})
         if not isinstance(index, torch.Tensor) or index.ndim != 1:
             return original(self, index)
         return interaction.Interaction({name: values[index] for name, values in self.interaction.items()})
@@ -259,6 +281,7 @@ PATCHES: tuple[tuple[str, Callable[[ModuleType], bool]], ...] = (
     ("scipy.sparse", scipy_dok_matrix_update),
     ("recbole.data.dataset.dataset", csv_engine),
     ("recbole.data.dataset.dataset", remapped_categories),
+    ("recbole.data.dataset.dataset", filter_of_nothing),
     ("recbole.data.dataset.dataset", preloaded_weights),
     ("recbole.data.interaction", interaction_index),
     ("recbole.evaluator.collector", collector_counts),

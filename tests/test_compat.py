@@ -65,6 +65,16 @@ BREAKS = {
         "data._remap([(feat, 'a', FeatureType.TOKEN)]); assert feat['a'].tolist() == [1, 2, 1]",
         "a text for each row",
     ),
+    "filter_of_nothing": (
+        ("recbole", (1, 2)),
+        "from collections import defaultdict; import recbole.data.dataset.dataset as d\n"
+        "def count(rows): raise RuntimeError('counted row by row')\n"
+        "d.Counter = count\n"
+        "data = object.__new__(d.Dataset); data.uid_field, data.iid_field = 'user_id', 'item_id'\n"
+        "data.inter_feat = d.pd.DataFrame({'user_id': ['a'], 'item_id': ['b']})\n"
+        "data.config = defaultdict(lambda: '[0,inf)'); data._filter_by_inter_num()",
+        "counted row by row",
+    ),
     "preloaded_weights": (
         ("torch", (2, 0)),
         "import numpy, torch; from recbole.data.dataset.dataset import Dataset; data = object.__new__(Dataset)\n"

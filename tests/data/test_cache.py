@@ -73,7 +73,7 @@ def test_metrics_are_equal_with_and_without_the_cache(planted, parsed):
     first, second = (run("MMFS", planted.name, config_dict=planted.options()) for _ in range(2))
     assert len(parsed) == 2
     assert without.test == first.test == second.test and without.valid == second.valid
-    assert [epoch["loss"] for epoch in without.history] == [epoch["loss"] for epoch in second.history]
+    assert [epoch["losses"] for epoch in without.history] == [epoch["losses"] for epoch in second.history]
 
 
 def change_first_rating(planted, to: str) -> None:

@@ -13,6 +13,7 @@ from scipy.sparse import csr_matrix
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from recbole_mm.data.row_groups import stable_order
 from recbole_mm.model.catalogue import Catalogue
 from recbole_mm.model.sharing import shared_copy
 from recbole_mm.model.users import Users
@@ -115,7 +116,7 @@ class _Rows(NamedTuple):
 
     @classmethod
     def of(cls, users: np.ndarray, items: np.ndarray, centred: np.ndarray, inputs: np.ndarray, user_num: int) -> _Rows:
-        order = np.argsort(users, kind="stable")
+        order = stable_order(users, user_num)
         counts = np.bincount(users, minlength=user_num)
         return cls(users[order], items[order], centred[order], inputs, counts, counts.cumsum())
 
