@@ -1,8 +1,8 @@
-"""Seconds and memory from the start of the process to the first batch, without and with the cache of ratings.
+"""Seconds and memory from the start of the process to the first batch: the first time, and with the cache of ratings.
 
     python -m recbole_mm.measure.start --data_path=DIR/dataset --dataset=mmtf-14k --modalities avf_avg
 
-Each start is a fresh process: without a cache, the first one that writes the cache, and the second one that reads it.
+Each start is a fresh process: the first one parses the ratings and keeps them, the second one reads what is kept.
 "Processor" is the time that the process computed, user and system: it hardly depends on what else the machine does.
 """
 
@@ -17,49 +17,57 @@ import tempfile
 from pathlib import Path
 from time import perf_counter, process_time
 
-STARTS = ("no cache", "first", "second")
+STARTS = ("first", "second")
 
 
-def measure(data_path: Path, dataset: str, model: str, modalities: list[str]) -> list[dict[str, float]]:
-    """One start of each kind: seconds that passed and of the processor, by part, and the peak of memory in MB."""
+def measure(
+    data_path: Path, dataset: str, model: str, modalities: list[str], data_only: bool = False
+) -> list[dict[str, float]]:
+    """One start of each kind: seconds that passed and of the processor, by part, and the peak of memory in MB.
+
+    Args:
+        data_only: stop when the data are split; no model is built.
+    """
     with tempfile.TemporaryDirectory() as cache:
-        return [
-            _in_fresh_process(data_path, dataset, model, None if start == "no cache" else cache, modalities)
-            for start in STARTS
-        ]
+        return [_in_fresh_process(data_path, dataset, model, cache, modalities, data_only) for _ in STARTS]
 
 
 def _in_fresh_process(
-    data_path: Path, dataset: str, model: str, cache: str | None, modalities: list[str]
+    data_path: Path, dataset: str, model: str, cache: str, modalities: list[str], data_only: bool
 ) -> dict[str, float]:
     options = {"data_path": str(data_path), "show_progress": False, "state": "WARNING", "ratings_cache": cache}
     if modalities:
         options["modalities"] = modalities
     # The file's own path, not its module: what it imports is then counted too.
-    command = [sys.executable, __file__, "--worker", model, dataset, json.dumps(options)]
+    command = [sys.executable, __file__, "--worker", model, dataset, json.dumps(options), *["data"] * data_only]
     finished = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return json.loads(finished.stdout.splitlines()[-1])
 
 
-def _worker(model: str, dataset: str, options: str) -> None:
+def _worker(model: str, dataset: str, options: str, *last: str) -> None:
     start = perf_counter(), 0.0
     from recbole_mm.config.config import Config
     from recbole_mm.environment import peak_rss_mb
     from recbole_mm.training import session
 
     marks = {"imports": (perf_counter(), process_time())}
+    config = Config(model, dataset, config_dict=json.loads(options))
     prepare_data = session.prepare_data
 
     def noted(*given):
-        prepared = prepare_data(*given)
+        found = prepare_data(*given)
         marks["data"] = perf_counter(), process_time()
-        return prepared
+        return found
 
-    session.prepare_data = noted
-    prepared = session.prepare_session(Config(model, dataset, config_dict=json.loads(options)))
-    next(iter(prepared.train_data))
-    marks["model"] = perf_counter(), process_time()
-    result: dict[str, float] = {"rows": len(prepared.split.train), "peak_mb": peak_rss_mb()}
+    if last:
+        _, split = noted(config)
+    else:
+        session.prepare_data = noted
+        prepared = session.prepare_session(config)
+        next(iter(prepared.train_data))
+        split = prepared.split
+        marks["model"] = perf_counter(), process_time()
+    result: dict[str, float] = {"rows": len(split.train), "peak_mb": peak_rss_mb()}
     for name, mark in marks.items():
         result |= {f"{name}_passed": mark[0] - start[0], f"{name}_processor": mark[1] - start[1]}
         start = mark
@@ -73,9 +81,10 @@ def main(arguments: list[str] | None = None) -> list[dict[str, float]]:
     parser.add_argument("--dataset", required=True)
     parser.add_argument("--model", default="MMFS")
     parser.add_argument("--modalities", nargs="*", default=[])
+    parser.add_argument("--data_only", action="store_true", help="stop before the model is built")
     options = parser.parse_args(arguments)
-    results = measure(options.data_path, options.dataset, options.model, options.modalities)
-    parts = ("imports", "data", "model")
+    results = measure(options.data_path, options.dataset, options.model, options.modalities, options.data_only)
+    parts = ("imports", "data") if options.data_only else ("imports", "data", "model")
     print(f"{options.model}, {results[0]['rows']:,} training rows, {os.cpu_count()} cores; seconds, passed (processor)")
     print(f"{'start':<9}" + "".join(f"{part:>16}" for part in (*parts, "all")) + f"{'peak MB':>9}")
     for start, result in zip(STARTS, results):
