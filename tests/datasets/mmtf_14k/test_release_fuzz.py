@@ -33,8 +33,8 @@ def cells(content: bytes) -> list[list[str]]:
     The first row is the header. Only old releases of ratings have none: they begin with a number.
     """
     lines = content.decode("latin1").replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    first = lines[0].partition(",")[0]
-    rows = [line.split(",") for line in lines[not first.isdigit() :] if line.strip()]
+    rows = [line.split(",") for line in lines if line.strip()]
+    rows = rows[not rows[0][0].isdigit() :]
     return [[cell.strip().removeprefix('"').removesuffix('"') for cell in row] for row in rows]
 
 
