@@ -10,6 +10,7 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -207,17 +208,10 @@ def _other_numbers(words: Sequence[str]) -> np.ndarray:
         ValueError, OverflowError: one is no number.
     """
     distinct, place = np.unique(np.array(words, object), return_inverse=True)
-    parsed = pd.read_csv(
-        io.StringIO("".join(f"{word}\t\n" for word in distinct)),
-        sep="\t",
-        header=None,
-        names=["number", "nothing"],
-        usecols=["number"],
-        dtype=np.float64,
-        quoting=csv.QUOTE_NONE,
-        keep_default_na=False,
-        na_values=list(MISSING_NUMBERS),
-        float_precision="round_trip",
-        engine="c",
-    )
+    options: dict[str, Any] = {
+        **{"sep": "\t", "header": None, "names": ["number", "nothing"], "usecols": ["number"], "dtype": np.float64},
+        **{"quoting": csv.QUOTE_NONE, "keep_default_na": False, "na_values": list(MISSING_NUMBERS)},
+        **{"float_precision": "round_trip", "engine": "c"},
+    }
+    parsed = pd.read_csv(io.StringIO("".join(f"{word}\t\n" for word in distinct)), **options)
     return parsed["number"].to_numpy()[place]

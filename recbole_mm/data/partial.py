@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from time import monotonic
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -90,7 +90,8 @@ class PartialResults:
             path = self.folder / f"part-{hashlib.sha256(content.encode()).hexdigest()[:20]}.npz"
             with writing(path) as temporary, temporary.open("wb") as file:
                 texts = {"settings": self._settings, "item_id": ids, "fingerprint": fingerprints}
-                np.savez(file, vectors=np.stack(values), **{name: np.array(text, str) for name, text in texts.items()})
+                arrays: dict[str, Any] = {name: np.array(text, str) for name, text in texts.items()}
+                np.savez(file, vectors=np.stack(values), **arrays)
             self._index(path)
             if self._growing is not None and self._growing != path:
                 self._growing.unlink(missing_ok=True)  # its vectors are in the new file too
