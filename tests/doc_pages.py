@@ -40,7 +40,7 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
 PAGES += [page for page in sorted((ROOT / "docs").glob("*.md")) if page.name not in OF_THE_SITE]
 COMMAND = re.compile(r"(pip|python3?|torchrun|pytest|cp|sphinx-build|recbole-mm) ")
 # What they measure takes minutes; that their options exist is checked.
-MEASUREMENTS = ("builtin_models", "epochs", "full_size", "loading", "recbole_parity", "serving", "synthetic")
+MEASUREMENTS = ("builtin_models", "epochs", "full_size", "loading", "recbole_parity", "serving", "start", "synthetic")
 
 
 @dataclass(frozen=True)
