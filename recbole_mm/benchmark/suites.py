@@ -106,7 +106,7 @@ def run_suite(
     if tune_trials:
         plan = {**plan, "tune": tune_trials}
         possible = [one for one in rows if (one[0], one[2]) not in refused.wrong]
-        rows = tune_rows(possible, dataset, tune_trials, out / "tuned", tune)
+        rows = tune_rows(possible, dataset, tune_trials, out / "tuned", tune, plan.get("workers", workers))
     cells = _cells_of(rows, plan, dataset, out / "runs")
     make_folder(out / "runs")
     failures = _run_all(cells, refused.wrong, plan.get("workers", workers), suite)

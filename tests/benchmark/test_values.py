@@ -131,7 +131,7 @@ def test_a_published_split_is_the_protocol_of_ranking_suites(tmp_path, monkeypat
 
 
 def test_each_row_is_tuned_with_the_same_number_of_trials(tmp_path, monkeypatch, capsys):
-    pytest.importorskip("hyperopt", reason="hyperopt (extra 'hyper') is not installed")
+    pytest.importorskip("optuna", reason="optuna (extra 'tune') is not installed")
     data("mine")
     small_suite(tmp_path, monkeypatch, {name: ROWS[name] for name in ("Pop", "EASE")})
     assert main(["benchmark", "--dataset=mine", "--suite=small", "--tune=2"]) == 0
