@@ -64,7 +64,7 @@ def takes_values(options: Mapping[str, Any]) -> bool:
     files = str(options.get("config_files", "")).split()
     if any(_TUNED.fullmatch(name) for name in files):
         return True
-    return options.get("tool", "run") == "run" and options["model"] in MODELS and not files
+    return options.get("tool", "run") in ("run", "missing") and options["model"] in MODELS and not files
 
 
 def _own_file(model: str, protocol: str, dataset: str) -> str:
