@@ -22,7 +22,7 @@ from recbole_mm.errors import InputError
 from recbole_mm.files import write_text, writing
 from recbole_mm.report.results import better
 
-AT_TEST_TIME, BEFORE_TRAINING = "at test time", "before training"
+CASES = AT_TEST_TIME, BEFORE_TRAINING = "at test time", "before training"
 METRICS = ("rmse", "ndcg@10", "genre_map")
 _ORIGIN = r"(?P<origin>, defaults|, tuned on [^:,]+|, tuned \(\d+ trials\)|, values of [^:,]+)?"
 _TEST = re.compile(rf"(?P<model>.+), at test time{_ORIGIN}: (?:(?P<none>nothing)|all (?P<share>\d+)%)")

@@ -55,7 +55,7 @@ def _in_processes(waiting: Waiting, arguments: Sequence[str], study: Study, work
             while left and len(running) < workers:
                 number, options = left.pop()
                 here, there = context.Pipe()
-                process = context.Process(target=_work, args=(there, number, options, list(arguments)), daemon=True)
+                process = context.Process(target=_work, args=(there, number, options, list(arguments)))
                 study.start(number)
                 process.start()
                 there.close()
@@ -109,8 +109,11 @@ def _work(pipe: Any, number: int, options: dict[str, Any], arguments: list[str])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process: the one that started this one decides
 
     def is_hopeless(epoch: int, score: float) -> bool:
-        pipe.send(("epoch", (epoch, score)))
-        return pipe.recv()
+        try:
+            pipe.send(("epoch", (epoch, score)))
+            return pipe.recv()
+        except (EOFError, OSError) as error:  # the search is gone
+            raise SystemExit(1) from error
 
     try:
         pipe.send(("trial", asdict(run_trial(number, options, arguments, is_hopeless))))

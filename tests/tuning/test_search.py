@@ -287,6 +287,7 @@ def curves(out: Path) -> list[dict]:
     return [{key: value for key, value in line.items() if key not in ("seconds", "date")} for line in lines(out)]
 
 
+@pytest.mark.slow
 def test_several_workers_train_the_same_trials(arguments, own_space, tmp_path, monkeypatch):
     space = own_space(learning_rate={"loguniform": [0.001, 0.1]}, embedding_size={"choice": [4, 8]})
     monkeypatch.setattr(tuning, "find_file", lambda name: space)
@@ -303,6 +304,7 @@ def test_wrong_data_end_a_search_of_several_workers(arguments, quick_space, tmp_
     assert len(lines(tmp_path)) == 1
 
 
+@pytest.mark.slow
 def test_a_killed_process_is_a_failed_trial(arguments, quick_space, tmp_path, monkeypatch):
     read = workers._answer
 
