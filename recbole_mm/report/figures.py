@@ -292,7 +292,7 @@ def falls(values: pd.DataFrame) -> go.Figure:
     figure.update_xaxes(title="vectors that are missing, %", range=[-4, 104])
     title = f"{html.escape(metric)}{' (lower is better)' if better(metric) == 'low' else ''}"
     figure.update_yaxes(title=title, row=1, col=1)
-    figure.update_layout(height=440 + 22 * (len(in_legend) // 3 + 1))
+    figure.update_layout(height=440 + 22 * (len(in_legend) // 3 + 1), legend={"y": -0.17, "yanchor": "top"})
     return figure
 
 
