@@ -16,8 +16,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from clips import write_media
+from trailers import clip
 
 from recbole_mm import load, run
+from recbole_mm.cli.main import main
 from recbole_mm.data.vectors import write_vectors
 from recbole_mm.datasets.registry import prepare
 from recbole_mm.inference.recommender import Recommender
@@ -181,3 +183,21 @@ def write_clip() -> Callable[..., Path]:
     """Writes a media file; skips the test where PyAV is not installed."""
     pytest.importorskip("av", reason="av (extra 'extract') is not installed")
     return write_media
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory) -> str:
+    """A checkpoint on planted movies whose audio and video were made by the command, from clips of `trailers`."""
+    pytest.importorskip("av", reason="av (extra 'extract') is not installed")
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("clips")
+        patch.chdir(folder)
+        planted = PlantedData(folder / "dataset")
+        for name in ("text", "audio"):
+            (planted.folder / f"planted.{name}").unlink()
+        for i in range(len(planted.tokens)):
+            clip(folder / "trailers" / f"m{i}.mp4", i % 3, i)
+        assert main(["extract", "--dataset=planted", "--audio=trailers", "--video=trailers"]) == 0
+        options = planted.options(modalities=["audio", "video"], epochs=10, learning_rate=0.03, train_batch_size=128)
+        with _log_left_as_it_was():
+            return str(folder / run("MMASP", "planted", config_dict=options).checkpoint)

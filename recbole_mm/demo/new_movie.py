@@ -11,7 +11,7 @@ import numpy as np
 
 from recbole_mm.errors import InputError
 from recbole_mm.extract.decode import require_av
-from recbole_mm.extract.trailer import read_trailer, statistics_of
+from recbole_mm.extract.trailer import read_trailer, trailer_fields
 from recbole_mm.features.encoders import CONTENTS, FieldEncoder
 
 MAX_SUMMARY = 5_000
@@ -33,7 +33,7 @@ class NewMovieReader:
     def __init__(self, encoders: Mapping[str, FieldEncoder]) -> None:
         self._encoders, self._decoding = encoders, Lock()
         self._of_summary = [name for name, one in encoders.items() if CONTENTS[one.content] == CONTENTS["text"]]
-        self._of_trailer = [name for name, one in encoders.items() if statistics_of(one)]
+        self._of_trailer = trailer_fields(encoders)
 
     @property
     def about(self) -> dict[str, Any]:

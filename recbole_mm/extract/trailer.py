@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from recbole_mm.extract import audio, video
 from recbole_mm.features.encoders import FieldEncoder
 
 MAX_SECONDS = 600  # a longer file is no trailer
+MAX_BYTES = 256 << 20  # nor is a larger one
 _PATIENCE = 120  # seconds that decoding may take
 # Field of `recbole-mm extract` -> from a file to its numbers, the settings of that, and how many numbers there are.
 STATISTICS: dict[str, tuple[Callable[..., np.ndarray], dict[str, Any], int]] = {
@@ -61,6 +63,11 @@ def statistics_of(encoder: FieldEncoder) -> tuple[str, float | None] | None:
     return field, seconds
 
 
+def trailer_fields(encoders: Mapping[str, FieldEncoder]) -> list[str]:
+    """The fields of ``encoders`` whose numbers can be computed from a trailer's file."""
+    return [name for name, encoder in encoders.items() if statistics_of(encoder)]
+
+
 def read_trailer(content: bytes, encoders: Mapping[str, FieldEncoder]) -> Trailer:
     """The raw numbers of each field whose encoder takes those of `recbole-mm extract`.
 
@@ -80,6 +87,28 @@ def read_trailer(content: bytes, encoders: Mapping[str, FieldEncoder]) -> Traile
         reasons = "; ".join(dict.fromkeys(trailer.problems.values()))
         raise InputError(f"the file {reasons}; give a video with sound, such as mp4, webm or mkv")
     return trailer
+
+
+def check_trailer_file(path: Path) -> None:
+    """Raise an InputError if there is no such file, or one that is too large."""
+    if not path.is_file():
+        raise InputError("there is no such file; give the path of a video")
+    if path.stat().st_size > MAX_BYTES:
+        raise InputError(f"the file has more than {MAX_BYTES >> 20} MB; give a smaller one")
+
+
+def read_trailer_file(path: Path, encoders: Mapping[str, FieldEncoder]) -> Trailer:
+    """`read_trailer` of a file on disk.
+
+    Raises:
+        InputError: nothing could be read, or `check_trailer_file` refuses the file.
+    """
+    check_trailer_file(path)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"the file cannot be opened ({error.strerror})") from None
+    return read_trailer(content, encoders)
 
 
 def _decode(content: bytes, wanted: Mapping[str, tuple[str, float | None]]) -> dict[str, dict[str, Any]]:

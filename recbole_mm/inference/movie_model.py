@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from recbole_mm.evaluation.metrics import GENRE_THRESHOLD
 from recbole_mm.features.encoders import FieldEncoder
 from recbole_mm.inference.lookup import Movies, one_or_many
 from recbole_mm.inference.new_movies import read_new_movies
+from recbole_mm.inference.new_trailers import made_of_trailers
 from recbole_mm.inference.scoring import device_of
 from recbole_mm.inference.served import ServedData
 from recbole_mm.inference.top import check_k
@@ -64,7 +65,11 @@ class MovieModel:
     @property
     def raw_content(self) -> dict[str, str]:
         """What `add_movies` takes as raw content of each modality whose encoder was kept."""
-        return {name: encoder.describe() for name, encoder in self.encoders.items()}
+        files = made_of_trailers(self.encoders)
+        return {
+            name: f"{encoder.describe()}{', or a file in the column trailer' if name in files else ''}"
+            for name, encoder in self.encoders.items()
+        }
 
     @property
     def movies(self) -> pd.DataFrame:
@@ -97,22 +102,24 @@ class MovieModel:
 
     # ------------------------------------------------------------------ movies
 
-    def add_movies(self, table: pd.DataFrame | Mapping[str, Sequence]) -> list[str]:
+    def add_movies(self, table: pd.DataFrame | Mapping[str, Any]) -> list[str]:
         """Movies that nobody has rated; from now on they get ratings, ranks and genres like all others. No retraining.
 
         Args:
             table: a column ``title``; ``year`` and ``item_id`` (by default the title) if known; and for each modality
                 a column of its vectors, as in the data set's files: M rows, each a vector or None. A modality without a
                 column is missing for all. For a modality F with an encoder (`raw_content`), the column ``F_raw`` may
-                hold raw content instead, and ``summary`` the text of all modalities that are made of one.
+                hold raw content instead; ``summary`` the text of all modalities that are made of one; and ``trailer``
+                the path of a media file for all that `recbole-mm extract` made of such files. A summary and a trailer
+                replace no other column. Of one movie, the cells may be given as they are: ``{"title": "New"}``.
 
         Returns:
             Ids of the movies.
 
         Raises:
             InputError: an unknown column, a vector of wrong length or with a value that is not finite, content that the
-                encoder does not take, an id that is there already, or a title that is there already (with the same
-                year, or where a year is missing).
+                encoder does not take, a trailer that lacks sound or pictures or cannot be read, an id that is there
+                already, or a title that is there already (with the same year, or where a year is missing).
         """
         self._only_ours("a movie that nobody has rated")
         new = read_new_movies(table, self._movies, self.dimensions, self.encoders)

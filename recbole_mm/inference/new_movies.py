@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +13,10 @@ import pandas as pd
 from recbole_mm.errors import InputError, nearest
 from recbole_mm.features.encoders import FieldEncoder
 from recbole_mm.inference.lookup import Movies, as_token
+from recbole_mm.inference.new_trailers import check_trailers, made_of_trailers, vectors_of_trailer
 
 _COLUMNS = ("item_id", "title", "year")
-_SUMMARY, _RAW = "summary", "_raw"
+_SUMMARY, _RAW, _TRAILER = "summary", "_raw", "trailer"
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class NewMovies:
 
 
 def read_new_movies(
-    table: pd.DataFrame | Mapping[str, Sequence],
+    table: pd.DataFrame | Mapping[str, Any],
     catalogue: Movies,
     dimensions: dict[str, int],
     encoders: Mapping[str, FieldEncoder],
@@ -40,10 +42,12 @@ def read_new_movies(
         dimensions: length of a vector of each modality.
         encoders: of the modalities that have one.
     """
-    columns = {name: list(table[name]) for name in table}
+    columns = _columns(table)
     of_summary = [name for name, encoder in encoders.items() if encoder.content in ("text", "words")]
+    of_trailer, cells_are_files = made_of_trailers(encoders), _TRAILER not in dimensions  # else a modality of that name
     names = [*_COLUMNS, *dimensions, *([_SUMMARY] if of_summary else []), *(f"{name}{_RAW}" for name in encoders)]
-    if unknown := [name for name in columns if name not in names]:
+    names += [_TRAILER] if of_trailer and cells_are_files else []
+    if unknown := [name for name in columns if name not in (*names, _TRAILER)]:
         raise InputError(
             f"add_movies: there is no column '{unknown[0]}'; columns are {', '.join(names)}."
             f"{nearest(str(unknown[0]), names)}"
@@ -55,16 +59,35 @@ def read_new_movies(
         raise InputError(f"add_movies: '{uneven[0]}' has {len(columns[uneven[0]])} rows, 'title' has {count}")
     titles = [_title(title) for title in columns["title"]]
     tokens = [as_token(token, "movie") for token in columns.get("item_id", titles)]
+    if wrong := [year for year in columns.get("year", []) if not (_is_missing(year) or np.isscalar(year))]:
+        raise InputError(f"add_movies: year {wrong[0]!r:.60} is no single value; give a number such as 1979, or None")
     years = pd.Series(columns.get("year", [None] * count), dtype=object)
+    _check_new(catalogue.extended(tokens, titles, years), len(catalogue))
     missing = [None] * count
+    files = columns.get(_TRAILER, missing) if cells_are_files else missing
+    trailers = [(row, path) for row, path in enumerate(files) if not _is_missing(path)]
+    check_trailers([(titles[row], path) for row, path in trailers], encoders)
     vectors = {name: _vectors(columns.get(name, missing), titles, name, size) for name, size in dimensions.items()}
     for name, encoder in encoders.items():
         columns_of_raw = [f"{name}{_RAW}", *([_SUMMARY] if name in of_summary else [])]
         for column in columns_of_raw:
             _encode(columns.get(column, missing), titles, column, encoder, vectors[name], name)
-    new = NewMovies(tokens, titles, years, vectors)
-    _check_new(catalogue.extended(tokens, titles, years), len(catalogue))
-    return new
+    for row, path in trailers:
+        wanted = {name: encoders[name] for name in of_trailer if np.isnan(vectors[name][row, 0])}
+        for name, vector in vectors_of_trailer(path, titles[row], wanted).items():
+            vectors[name][row] = vector
+    return NewMovies(tokens, titles, years, vectors)
+
+
+def _columns(table: pd.DataFrame | Mapping[str, Any]) -> dict[str, list]:
+    if not isinstance(table, pd.DataFrame) and isinstance(table.get("title"), str):
+        return {name: [cell] for name, cell in table.items()}  # one movie
+    for name in table:
+        if isinstance(table[name], (str, os.PathLike)) or not isinstance(table[name], Iterable):
+            raise InputError(
+                f"add_movies: '{name}' is {table[name]!r:.60}, not a column; give a list with a cell for each movie"
+            )
+    return {name: list(table[name]) for name in table}
 
 
 def _title(title: Any) -> str:
@@ -118,7 +141,7 @@ def _encode(cells: list, titles: list[str], column: str, encoder: FieldEncoder, 
 
 
 def _is_missing(cell: Any) -> bool:
-    return cell is None or (np.isscalar(cell) and bool(pd.isna(cell)))
+    return cell is None or cell is pd.NA or (np.isscalar(cell) and bool(pd.isna(cell)))
 
 
 def _check_new(all_movies: Movies, old_num: int) -> None:

@@ -8,6 +8,8 @@ import pytest
 
 pytest.importorskip("flask", reason="the extra 'serve' is not installed")
 
+from trailers import clip
+
 from recbole_mm import load, run
 from recbole_mm.datasets.vector_files import write_field
 from recbole_mm.errors import InputError
@@ -231,6 +233,24 @@ def test_raw_content_that_is_none_is_refused(taught, given, message):
         assert response.status_code == 400, response.text
         assert re.search(message.replace("question.movies", f"question.{key}"), response.json["error"])
     assert client.get("/health").json["movies"] == 90
+
+
+def test_no_file_is_opened_that_a_request_names(trained, tmp_path, monkeypatch):
+    """The model takes trailers in Python, but a server opens no path of a stranger."""
+    path, model = clip(tmp_path / "new.mp4", 0, 3), load(trained)
+    assert "trailer" in model.raw_content["video"]
+    client = create_api(model, adds_movies=True).test_client()
+    monkeypatch.setattr("recbole_mm.inference.new_movies.vectors_of_trailer", lambda *_: pytest.fail("a file was read"))
+    for url, key in (("/movies", "movies"), ("/genres", "new_movies")):
+        for given in (str(path), [str(path)], "/etc/hostname", None):
+            response = client.post(url, json={key: [{"title": "x", "trailer": given}]})
+            assert response.status_code == 400 and "'trailer' is no key" in response.json["error"]
+        response = client.post(url, json={key: [{"title": "x", "video_raw": str(path)}]})
+        assert response.status_code == 400 and "video_raw: must be an array" in response.json["error"]
+    assert "trailer" not in client.get("/openapi.json").text
+    model.add_movies({"title": "x", "trailer": None})
+    with pytest.raises(pytest.fail.Exception, match="a file was read"):
+        model.add_movies({"title": "y", "trailer": path})
 
 
 # ---------------------------------------------------------------------- the document
