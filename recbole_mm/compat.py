@@ -15,9 +15,12 @@ import csv
 import functools
 import importlib.abc
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from importlib.machinery import ModuleSpec
 from types import ModuleType, SimpleNamespace
+from typing import Any
 
 from recbole_mm import unsafe_calls
 
@@ -26,6 +29,22 @@ MISSING_NUMBERS = (
     *("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN"),
     *("<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"),
 )
+
+_TABLES: ContextVar[Mapping[str, Callable[[list[str]], Any]] | None] = ContextVar("tables", default=None)
+
+
+@contextmanager
+def read_before(tables: Mapping[str, Callable[[list[str]], Any]]) -> Iterator[None]:
+    """Give RecBole data frames in the place of atomic files, while the block runs.
+
+    Args:
+        tables: by path of the file: names of columns, in file order -> their data frame.
+    """
+    token = _TABLES.set(tables)
+    try:
+        yield
+    finally:
+        _TABLES.reset(token)
 
 
 def numpy_scalar_names(numpy: ModuleType) -> bool:
@@ -109,6 +128,8 @@ def csv_engine(dataset: ModuleType) -> bool:
     With the default quoting a title that begins with a quotation mark swallows the rows up to the next one, and an id
     ``null`` or ``NA`` is a missing value whose rows are dropped. Here nothing is quoted, and an id or a word is missing
     only where it is empty.
+
+    A file that was read before (:func:`read_before`) is not read again.
     """
     pandas = dataset.pd
     if not isinstance(pandas, ModuleType):
@@ -117,12 +138,69 @@ def csv_engine(dataset: ModuleType) -> bool:
     def read_csv(*args, **kwargs):
         if kwargs.get("engine") == "python" and len(kwargs.get("delimiter", "")) == 1:
             kinds = kwargs.get("dtype", {})
+            table = (_TABLES.get() or {}).get(str(args[0])) if args else None
+            if table is not None:
+                return table([column.rpartition(":")[0] for column in kwargs["usecols"]])
             missing = {name: [""] if kind is str else list(MISSING_NUMBERS) for name, kind in kinds.items()}
             kwargs.update(engine="c", float_precision="round_trip", quoting=csv.QUOTE_NONE)
             kwargs.update(keep_default_na=False, na_values=missing)
         return pandas.read_csv(*args, **kwargs)
 
     dataset.pd = SimpleNamespace(**{**vars(pandas), "read_csv": read_csv})
+    return True
+
+
+def remapped_categories(dataset: ModuleType) -> bool:
+    """All versions: to number the ids of 20 million ratings, a Python text of each row is hashed.
+
+    ``Dataset._remap`` (data/dataset/dataset.py) factorizes the texts of all rows. A column of categories (from
+    :func:`read_before`) has each text once. RecBole numbers these, in the order in which the rows have them; the
+    numbers are those that it would give to the rows.
+    """
+    pandas, original = dataset.pd, dataset.Dataset._remap
+    if getattr(original, "__wrapped__", None):
+        return False
+
+    @functools.wraps(original)
+    def _remap(self, remap_list):
+        shorter, rows_of = [], []
+        for feat, field, ftype in remap_list:
+            column = feat[field]
+            if isinstance(column.dtype, pandas.CategoricalDtype):
+                places, codes = pandas.factorize(column.cat.codes.to_numpy())
+                texts = column.cat.categories.to_numpy().take(codes)  # an empty value has code -1
+                texts[codes < 0] = None
+                rows_of.append((feat, field, places))
+                feat = pandas.DataFrame({field: texts})
+            else:
+                rows_of.append(None)
+            shorter.append((feat, field, ftype))
+        original(self, shorter)
+        for (short, field, _), rows in zip(shorter, rows_of):
+            if rows is not None:
+                feat, field, places = rows
+                feat[field] = short[field].to_numpy()[places]
+
+    dataset.Dataset._remap = _remap
+    return True
+
+
+def filter_of_nothing(dataset: ModuleType) -> bool:
+    """All versions: users and items are counted row by row, for a filter that keeps all of them.
+
+    ``Dataset._filter_by_inter_num`` (data/dataset/dataset.py) does so for the interval ``[0,inf)``, RecBole's default.
+    """
+    original = dataset.Dataset._filter_by_inter_num
+    if getattr(original, "__wrapped__", None):
+        return False
+
+    @functools.wraps(original)
+    def _filter_by_inter_num(self):
+        intervals = {self.config[f"{kind}_inter_num_interval"] for kind in ("user", "item")}
+        if not intervals <= {"[0,inf)", None}:
+            original(self)
+
+    dataset.Dataset._filter_by_inter_num = _filter_by_inter_num
     return True
 
 
@@ -148,7 +226,7 @@ def interaction_index(interaction: ModuleType) -> bool:
     """All versions: rows are selected by a Python list of row numbers, which is slow for many rows.
 
     ``Interaction.__getitem__`` (data/interaction.py) calls ``index.tolist()`` to shuffle, sort and split all ratings,
-    and for each batch.
+    and for each batch. Parts of consecutive rows are given as a ``range``, which torch reads number by number.
     """
     original = interaction.Interaction.__getitem__
     if getattr(original, "__wrapped__", None):
@@ -159,6 +237,9 @@ def interaction_index(interaction: ModuleType) -> bool:
     def __getitem__(self, index):
         if isinstance(index, numpy.ndarray) and index.ndim == 1 and index.dtype != object:
             index = torch.from_numpy(numpy.ascontiguousarray(index))
+        if isinstance(index, range) and index.step == 1:
+            rows = slice(index.start, index.stop)
+            return interaction.Interaction({name: values[rows] for name, values in self.interaction.items()})
         if not isinstance(index, torch.Tensor) or index.ndim != 1:
             return original(self, index)
         return interaction.Interaction({name: values[index] for name, values in self.interaction.items()})
@@ -199,6 +280,8 @@ PATCHES: tuple[tuple[str, Callable[[ModuleType], bool]], ...] = (
     ("numpy", numpy_scalar_names),
     ("scipy.sparse", scipy_dok_matrix_update),
     ("recbole.data.dataset.dataset", csv_engine),
+    ("recbole.data.dataset.dataset", remapped_categories),
+    ("recbole.data.dataset.dataset", filter_of_nothing),
     ("recbole.data.dataset.dataset", preloaded_weights),
     ("recbole.data.interaction", interaction_index),
     ("recbole.evaluator.collector", collector_counts),

@@ -52,6 +52,29 @@ BREAKS = {
         "d.pd.read_csv(io.StringIO('a\\n1'), delimiter='\\t', engine='python')",
         "text in lists",
     ),
+    "remapped_categories": (
+        ("recbole", (1, 2)),
+        "import pandas, recbole.data.dataset.dataset as d; from recbole.utils import FeatureType\n"
+        "data = object.__new__(d.Dataset); data.field2id_token, data.field2token_id = {}, {}\n"
+        "fast = pandas.factorize\n"
+        "def factorize(values):\n"
+        "    if values.dtype == object and len(values) > 2: raise RuntimeError('a text for each row')\n"
+        "    return fast(values)\n"
+        "d.pd.factorize = factorize\n"
+        "feat = pandas.DataFrame({'a': pandas.Categorical(['x', 'y', 'x'])})\n"
+        "data._remap([(feat, 'a', FeatureType.TOKEN)]); assert feat['a'].tolist() == [1, 2, 1]",
+        "a text for each row",
+    ),
+    "filter_of_nothing": (
+        ("recbole", (1, 2)),
+        "from collections import defaultdict; import recbole.data.dataset.dataset as d\n"
+        "def count(rows): raise RuntimeError('counted row by row')\n"
+        "d.Counter = count\n"
+        "data = object.__new__(d.Dataset); data.uid_field, data.iid_field = 'user_id', 'item_id'\n"
+        "data.inter_feat = d.pd.DataFrame({'user_id': ['a'], 'item_id': ['b']})\n"
+        "data.config = defaultdict(lambda: '[0,inf)'); data._filter_by_inter_num()",
+        "counted row by row",
+    ),
     "preloaded_weights": (
         ("torch", (2, 0)),
         "import numpy, torch; from recbole.data.dataset.dataset import Dataset; data = object.__new__(Dataset)\n"

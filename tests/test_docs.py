@@ -154,7 +154,7 @@ def test_multimodal_baselines(reader):
 @pytest.mark.slow
 def test_extract(reader, monkeypatch):
     pytest.importorskip("av", reason="av (extra 'extract') is not installed")
-    monkeypatch.setattr("recbole_mm.features.sentence_encoder.load_encoder", lambda name: Lengths())
+    monkeypatch.setattr("recbole_mm.features.sentence_encoder.load_encoder", lambda name, device: Lengths())
     opened = reader("extract")
     planted_as("my")
     for name in ("text", "audio"):

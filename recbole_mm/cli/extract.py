@@ -13,6 +13,7 @@ from recbole_mm.errors import InputError, when_stopped
 if TYPE_CHECKING:
     from recbole_mm.extract.fields import Extracted, Field, Output
 
+_TEXTS_AT_A_TIME = 32
 HELP = "make vector files from summaries and trailers"
 
 
@@ -37,6 +38,18 @@ def add_arguments(parser: argparse.ArgumentParser, typed: list[str]) -> None:
             metavar="NAME_OR_FOLDER",
             help=f"pretrained transformers model for --{kind} (default: statistics)",
         )
+    parser.add_argument("--device", metavar="NAME", help="where encoders compute: cpu, cuda, cuda:1 (default: a GPU)")
+    parser.add_argument(
+        "--batch-size",
+        type=int,
+        metavar="N",
+        help="texts, pictures or windows of sound encoded at once (default: 32 texts, 16)",
+    )
+    parser.add_argument(
+        "--shard",
+        metavar="i/n",
+        help="compute the i-th of n shares alone, counted from 0; --shard left out: all, and write",
+    )
     parser.add_argument("--seconds", type=float, help="use only the first seconds of each media file")
     parser.add_argument("--raw", action="store_true", help="audio and video numbers in their units, not standardised")
     parser.add_argument(
@@ -50,6 +63,7 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         InputError: wrong input, or nothing of a field could be used (other fields are written nevertheless).
     """
+    from recbole_mm.data.shards import ALL
     from recbole_mm.extract.fields import Output, extract_field
 
     output = Output(options.out or Path("dataset") / options.dataset, options.dataset, options.npz, options.force)
@@ -57,7 +71,7 @@ def run(options: argparse.Namespace) -> int:
     for wanted in _fields(options, output):
         try:
             with when_stopped(lambda: "finished movies are kept; the same command goes on with the others"):
-                extracted = extract_field(wanted, output)
+                extracted = extract_field(wanted, output, options.shard or ALL)
         except InputError as error:
             failures.append(str(error))
         except OSError as error:
@@ -82,8 +96,19 @@ def _fields(options: argparse.Namespace, output: Output) -> list[Field]:
     for kind in ("audio", "video"):
         if getattr(options, f"{kind}_encoder") and not getattr(options, kind):
             raise InputError(f"--{kind}-encoder belongs to {kind}: give --{kind}=FOLDER, or leave it out")
+    encoders = options.texts or options.audio_encoder or options.video_encoder
+    for name, value in (("device", options.device), ("batch-size", options.batch_size)):
+        if value is not None and not encoders:
+            raise InputError(f"--{name} belongs to encoders: give --texts, --audio-encoder or --video-encoder too")
+    if options.batch_size is not None and options.batch_size < 1:
+        raise InputError(f"--batch-size={options.batch_size}: must be at least 1")
+    from recbole_mm.data.shards import ALL, parse_shard
+    from recbole_mm.extract.device import check_device
     from recbole_mm.extract.sources import check_known
 
+    parse_shard(options.shard or ALL)
+    if encoders:
+        options.device = check_device(options.device)
     fields = [make(options) for name, make in _MAKERS.items() if getattr(options, name)]
     for wanted in fields:
         output.check(wanted.name)
@@ -101,12 +126,13 @@ def _texts(options: argparse.Namespace) -> Field:
     genres = genre_names(options.genres, options.genre_field) if options.genres else []
     sources, note = read_texts(options.texts, genres)
     name = options.text_encoder or PACKAGED
-    encoder = load_encoder(name)
+    encoder = load_encoder(name, options.device)
+    batch_size = options.batch_size or _TEXTS_AT_A_TIME
 
     def encode(texts: list[str]):
-        return encoder.encode(texts, batch_size=32, show_progress_bar=False)
+        return encoder.encode(texts, batch_size=batch_size, show_progress_bar=False)
 
-    field = Field("text", sources, {"encoder": name}, encode, batch_size=32, notes=[note])
+    field = Field("text", sources, {"encoder": name}, encode, batch_size=batch_size, notes=[note])
     if name == PACKAGED:
         field.encoder = embedding_encoder(encode(["a"]).shape[1], genres)
     return field
@@ -137,9 +163,9 @@ def _media(options: argparse.Namespace, name: str, suffixes, compute, settings: 
     sources = media_files(getattr(options, name), name, suffixes)
     scaling = None
     if named := getattr(options, f"{name}_encoder"):
-        from recbole_mm.extract.pretrained import ENCODERS
+        from recbole_mm.extract.pretrained import BATCH_SIZE, ENCODERS
 
-        encoder = ENCODERS[name](named)
+        encoder = ENCODERS[name](named, options.device, options.batch_size or BATCH_SIZE)
         compute, settings, columns = encoder.vector, encoder.settings, None  # all in one unit, as a text's: not scaled
     elif options.scale_from:
         scaling = read_scaling(options.scale_from / f"{name}.scaling.csv", columns)
@@ -158,11 +184,12 @@ _MAKERS = {"audio": _audio, "video": _video, "texts": _texts}
 
 
 def _print(extracted: Extracted) -> None:
-    kept = extracted.movies - extracted.computed
-    print(
-        f"{extracted.path}: {extracted.movies:,} movies, {extracted.dimension} numbers each "
-        f"({extracted.computed:,} computed, {kept:,} kept from before)"
-    )
+    came = f"({extracted.computed:,} computed, {extracted.movies - extracted.computed:,} kept from before)"
+    if extracted.path is None:
+        remedy = "when all shards are done, the same command without --shard writes the vectors"
+        print(f"{extracted.name}: {extracted.movies:,} movies of this shard {came}; {remedy}")
+    else:
+        print(f"{extracted.path}: {extracted.movies:,} movies, {extracted.dimension} numbers each {came}")
     for note in extracted.notes:
         print(f"  {note}")
     if extracted.skipped:

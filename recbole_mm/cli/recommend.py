@@ -109,10 +109,11 @@ def _to_everybody(options: argparse.Namespace) -> int:
         raise InputError(f"--{others[0]} cannot be given with --{'all' if options.all else 'users'}; leave one out")
     if options.out is None:
         raise InputError("--all and --users write files; give --out=FOLDER")
-    from recbole_mm.inference.bulk import Job, parse_shard, recommend_to_all
+    from recbole_mm.data.shards import ALL, parse_shard
+    from recbole_mm.inference.bulk import Job, recommend_to_all
     from recbole_mm.inference.load import load
 
-    shard = options.shard or "0/1"
+    shard = options.shard or ALL
     parse_shard(shard)
     size = BATCH_SIZE if options.batch_size is None else options.batch_size
     job = Job.of(options.checkpoint, options.users, options.k, size, options.format or "csv")

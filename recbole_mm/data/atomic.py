@@ -12,7 +12,9 @@ import numpy as np
 import pandas as pd
 
 from recbole_mm.compat import MISSING_NUMBERS
-from recbole_mm.data.lines import check_lines, line_of_row, not_readable
+from recbole_mm.data.cache import cached_table
+from recbole_mm.data.columns import Reading, Table, read_table
+from recbole_mm.data.lines import line_of_row, not_readable
 from recbole_mm.errors import InputError, nearest
 
 logger = logging.getLogger(__name__)
@@ -32,10 +34,12 @@ class AtomicFiles:
     Attributes:
         inter: path and number of rows of each .inter file.
         ids: for ``user`` and ``item``, the ids in the order of the file; absent where there is no file.
+        tables: of .inter files all of whose columns are read here, so that RecBole need not read them again.
     """
 
     inter: dict[Path, int]
     ids: dict[str, list[str]]
+    tables: dict[Path, Table]
 
 
 def check_atomic_files(config) -> AtomicFiles:
@@ -61,9 +65,12 @@ def check_atomic_files(config) -> AtomicFiles:
         types[config["TIME_FIELD"]] = "float"
     if config["split_by"] == "label":
         types[config["split_field"]] = "token"
-    parts, found = config["benchmark_filename"], AtomicFiles({}, {})
+    parts, found = config["benchmark_filename"], AtomicFiles({}, {}, {})
     for path in [folder / f"{dataset}.{part}.inter" for part in parts] if parts else [folder / f"{dataset}.inter"]:
-        found.inter[path] = _check_file(path, config, "inter", types)
+        table, is_whole = _check_file(path, config, "inter", types)
+        found.inter[path] = table.lines.rows
+        if is_whole:
+            found.tables[path] = table
         if config["split_by"] == "label":
             _check_parts(path, config, config["split_field"])
     for source, id_field in (("item", item), ("user", user)):
@@ -98,12 +105,22 @@ def _encoding(config) -> str:
     return config["encoding"] or "utf-8"
 
 
-def _check_file(path: Path, config, source: str, types: dict[str, str]) -> int:
-    """Number of rows of one file, whose header, lines and numbers are right."""
+def _check_file(path: Path, config, source: str, types: dict[str, str]) -> tuple[Table, bool]:
+    """A table of one file, whose header, lines and numbers are right, and whether it has all that a run reads of it.
+
+    Of .user and .item files only the numbers are read here: they are small, and hold lists of words.
+    """
     fields = _check_header(path, config, source, types)
     names, ids = list(fields), (config["USER_ID_FIELD"], config["ITEM_ID_FIELD"])
-    id_columns = {names.index(name): name for name in types if name in ids}
-    lines = check_lines(path, config["field_separator"], _encoding(config), len(names), id_columns)
+    wanted = _loaded(config, source) or names
+    left_out = set((config["unload_col"] or {}).get(source) or ())
+    read = [name for name in names if name in types or (name in wanted and name not in left_out)]
+    numbers = [name for name in names if name in read and fields[name] == "float"]
+    words = [name for name in names if name in read and fields[name] == "token" and source == "inter"]
+    columns = [name for name in names if name in numbers or name in words]
+    reading = Reading(config["field_separator"], _encoding(config), fields, columns, [n for n in types if n in ids])
+    table = cached_table(path, reading, config["ratings_cache"]) if source == "inter" else read_table(path, reading)
+    lines = table.lines
     if lines.quoted:
         logger.warning(
             "%s: values that look written by a CSV writer: %d, first line %d; quotation marks are read as they are, so "
@@ -112,16 +129,12 @@ def _check_file(path: Path, config, source: str, types: dict[str, str]) -> int:
             lines.quoted,
             lines.first_quoted,
         )
-    wanted = _loaded(config, source) or names
-    left_out = set((config["unload_col"] or {}).get(source) or ())
-    numbers = [name for name in names if fields[name] == "float" and name in wanted and name not in left_out]
-    numbers += [name for name, kind in types.items() if kind == "float" and name not in numbers]
     if numbers:
-        _check_numbers(path, config, fields, [name for name in names if name in numbers], source)
+        _check_numbers(path, config, fields, table, numbers, source)
     for name in names:
         if fields[name] == "float_seq" and name in wanted and name not in left_out:
             _check_number_lists(path, config, name)
-    return lines.rows
+    return table, columns == read
 
 
 def _check_header(path: Path, config, source: str, types: dict[str, str]) -> dict[str, str]:
@@ -173,30 +186,26 @@ def _rule(config, source: str, field: str) -> _Numbers:
     return _Numbers(-_FLOAT32_MAX, _FLOAT32_MAX, False, "must be a number or empty; correct it or leave it empty")
 
 
-def _check_numbers(path: Path, config, fields: dict[str, str], names: list[str], source: str) -> None:
+def _check_numbers(path: Path, config, fields: dict[str, str], table: Table, names: list[str], source: str) -> None:
     """Each number is what its field needs. RecBole would replace missing ones by the mean."""
-    rules, start, missing = {name: _rule(config, source, name) for name in names}, 0, dict.fromkeys(names, 0)
+    rules = {name: _rule(config, source, name) for name in names}
     columns = [list(fields).index(name) for name in names]
     options: dict[str, Any] = _reading(config) | {"usecols": columns, "header": 0, "names": list(fields)}
-    as_numbers: dict[str, Any] = {"float_precision": "round_trip", "na_values": list(MISSING_NUMBERS)}
-    numbers: Any = pd.read_csv(path, dtype=np.float64, chunksize=_ROWS_AT_A_TIME, **as_numbers, **options)
-    while True:
-        try:
-            chunk = next(numbers)
-        except StopIteration:
-            break
-        except (ValueError, OverflowError) as error:
-            raise _no_number(path, config, options, rules) from error
-        for name, rule in rules.items():
-            values = chunk[name].to_numpy()
-            wrong = rule.wrong(values)
-            if wrong.any():
-                raise _wrong_number(path, config, options, name, rule, start + int(np.argmax(wrong)))
-            missing[name] += int(np.isnan(values).sum())
-        start += len(chunk)
-    for name, number in missing.items():
+    if not table.columns.keys() >= rules.keys():
+        raise _no_number(path, config, options, rules)
+    first_wrong = {}
+    for name, rule in rules.items():
+        wrong = rule.wrong(table.columns[name])
+        if wrong.any():
+            first_wrong[name] = int(np.argmax(wrong))
+    if first_wrong:
+        name = min(first_wrong, key=lambda name: first_wrong[name])
+        raise _wrong_number(path, config, options, name, rules[name], first_wrong[name])
+    for name in names:
+        number = int(np.isnan(table.columns[name]).sum())
         if number and name != config["TIME_FIELD"]:
-            logger.warning("%s: %d of %d rows have no %s; they take the mean of the others", path, number, start, name)
+            rows = table.lines.rows
+            logger.warning("%s: %d of %d rows have no %s; they take the mean of the others", path, number, rows, name)
 
 
 def _check_number_lists(path: Path, config, name: str) -> None:

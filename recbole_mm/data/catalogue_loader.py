@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from recbole.data.dataloader import AbstractDataLoader, FullSortEvalDataLoader
 from recbole.data.dataset import Dataset
@@ -32,7 +33,7 @@ class CatalogueLoader(FullSortEvalDataLoader):
         positive = self._pairs([dataset])
         seen = self._pairs(history)
         self.positive = _Sets(positive, dataset.user_num, dataset.item_num)
-        self.history = _Sets(seen[~torch.isin(seen, positive)], dataset.user_num, dataset.item_num)
+        self.history = _Sets(_without(seen, positive), dataset.user_num, dataset.item_num)
         self.uid_list = self.positive.sizes.nonzero().squeeze(1)
         self.user_df = dataset.join(Interaction({self.uid_field: self.uid_list}))
         self.sample_size = len(self.uid_list)
@@ -51,7 +52,8 @@ class CatalogueLoader(FullSortEvalDataLoader):
     def _pairs(self, parts: Sequence[Dataset]) -> Tensor:
         """Each (user, item) of the parts once, as the number user · item_num + item, ascending."""
         rows = [_pair_numbers(part.inter_feat, self.uid_field, self.iid_field, part.item_num) for part in parts]
-        return torch.cat(rows).sort().values.unique_consecutive() if rows else torch.empty(0, dtype=torch.long)
+        # numpy sorts whole numbers several times faster than torch.
+        return torch.from_numpy(np.sort(torch.cat(rows).numpy())).unique_consecutive()
 
     def collate_fn(self, index) -> tuple[Interaction, tuple[Tensor, Tensor], Tensor, Tensor]:
         """Users of a batch, (row, item) of their history, and rows and items of their positives."""
@@ -63,6 +65,15 @@ class CatalogueLoader(FullSortEvalDataLoader):
 
 def _pair_numbers(rows: Any, uid_field: str, iid_field: str, item_num: int) -> Tensor:
     return rows[uid_field] * item_num + rows[iid_field]
+
+
+def _without(pairs: Tensor, others: Tensor) -> Tensor:
+    """Those of ``pairs`` that are not in ``others``; both are ascending."""
+    places = torch.searchsorted(pairs, others).clamp_(max=max(len(pairs) - 1, 0))
+    kept = torch.ones(len(pairs), dtype=torch.bool)
+    if len(pairs):
+        kept[places[pairs[places] == others]] = False
+    return pairs[kept]
 
 
 class _Sets:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from recbole_mm.data.catalogue_loader import CatalogueLoader
 from recbole_mm.data.labels import HeldOutLabels
-from recbole_mm.data.row_groups import places_of_runs
+from recbole_mm.data.row_groups import places_of_runs, stable_order
 from recbole_mm.data.splits import Split
 
 Phase = Literal["valid", "test"]
@@ -57,7 +57,8 @@ class RatingDataLoader(TrainDataLoader):
         self.by_user = None
         if config["batches_of"] == "users":
             users = dataset.inter_feat[dataset.uid_field]
-            self.by_user = UserRows(users.argsort(stable=True), users.bincount(minlength=dataset.user_num))
+            order = stable_order(users.numpy(), dataset.user_num)
+            self.by_user = UserRows(torch.from_numpy(order), users.bincount(minlength=dataset.user_num))
 
     def __iter__(self) -> Iterator[Interaction]:
         rows = self.rows

@@ -5,8 +5,9 @@ A row has exactly the columns of the header. Nothing is quoted: a quotation mark
 
 from __future__ import annotations
 
+import codecs
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import numpy as np
 
 from recbole_mm.errors import InputError
 
-_BLOCK_BYTES = 1 << 22
+_BLOCK_BYTES = 1 << 23
 _NEWLINE, _SPACE = 10, 32
 
 
@@ -33,12 +34,36 @@ class Lines:
     first_quoted: int
 
 
-def check_lines(path: Path, separator: str, encoding: str, columns: int, ids: Mapping[int, str]) -> Lines:
+@dataclass(frozen=True)
+class Rows:
+    """Rows of a file that are right: value j of row i is ``text[starts[i, j] : ends[i, j]]``.
+
+    Attributes:
+        text: whole lines.
+        encoding: of the text. The bytes of each value can be decoded alone.
+        starts, ends: int [rows, columns].
+    """
+
+    text: bytes
+    encoding: str
+    starts: np.ndarray
+    ends: np.ndarray
+
+
+def check_lines(
+    path: Path,
+    separator: str,
+    encoding: str,
+    columns: int,
+    ids: Mapping[int, str],
+    take: Callable[[Rows], None] = lambda rows: None,
+) -> Lines:
     """Check that each row has as many columns as the header and that no id is empty.
 
     Args:
         columns: of the header.
         ids: column -> name of the fields that must not be empty.
+        take: gets the rows of each block, in the order of the file.
 
     Raises:
         InputError: naming file and line: another number of columns, an empty id, a NUL byte, a carriage return inside
@@ -48,12 +73,15 @@ def check_lines(path: Path, separator: str, encoding: str, columns: int, ids: Ma
     if len(mark) != 1 or mark in b'\r\n"':
         raise InputError(f"option 'field_separator' is {separator!r}, but must be one character such as a tab (\\t)")
     rows = quoted = first_quoted = 0
-    first_line = 1
+    first_line, encoding_of_blocks = 1, "utf-8" if _is_transcoded(encoding) else encoding
     for block in _blocks(path, encoding):
         block = _check_characters(block, path, first_line)
         body = block if first_line > 1 else block[block.index(b"\n") + 1 :]
         body_line = first_line + (first_line == 1)
-        rows += _check_rows(body, path, body_line, mark, columns, ids)
+        found_rows = _check_rows(body, path, body_line, mark, columns, ids)
+        if found_rows:
+            rows += len(found_rows[1])
+            take(Rows(found_rows[0], encoding_of_blocks, *found_rows[1:]))
         found = [match.start() for match in _csv_quoted(mark).finditer(body)] if b'""' in body else []
         if found and not quoted:
             first_quoted = body_line + body.count(b"\n", 0, found[0])
@@ -78,8 +106,8 @@ def line_of_row(path: Path, encoding: str, row: int, separator: str) -> int:
 
 
 def _blocks(path: Path, encoding: str) -> Iterator[bytes]:
-    """Whole lines of a file, each block ending with a line break; UTF-8 where the encoding does not contain ASCII."""
-    if "\t\n0".encode(encoding) != b"\t\n0":
+    """Whole lines of a file, each block ending with a line break; transcoded to UTF-8 where its values need that."""
+    if _is_transcoded(encoding):
         yield from _transcoded(path, encoding)
         return
     line = 1
@@ -94,6 +122,12 @@ def _blocks(path: Path, encoding: str) -> Iterator[bytes]:
                 raise not_readable(path, encoding, f"line {line}: {error.reason}") from error
             yield block
             line += block.count(b"\n")
+
+
+def _is_transcoded(encoding: str) -> bool:
+    """Whether lines and values cannot be found by bytes: the encoding does not contain ASCII, or has shift states."""
+    name = codecs.lookup(encoding).name
+    return name.startswith(("iso2022", "utf-7", "hz")) or "\t\n0".encode(encoding) != b"\t\n0"
 
 
 def _transcoded(path: Path, encoding: str) -> Iterator[bytes]:
@@ -130,10 +164,10 @@ def _check_characters(block: bytes, path: Path, first_line: int) -> bytes:
 
 def _check_rows(
     block: bytes, path: Path, lines: int | list[int], mark: bytes, columns: int, ids: Mapping[int, str]
-) -> int:
-    """Number of rows of a block; ``lines`` is the line of its first row, or of each row."""
+) -> tuple[bytes, np.ndarray, np.ndarray] | None:
+    """The rows of a block and where their values start and end; ``lines`` is the line of its first row, or of each."""
     if not block:
-        return 0
+        return None
     characters = np.frombuffer(block, np.uint8)
     ends = np.flatnonzero((characters == _NEWLINE) | (characters == mark[0]))
     is_row_end = characters[ends] == _NEWLINE
@@ -144,7 +178,7 @@ def _check_rows(
         kept = [row for row, text in enumerate(texts) if text.strip(blank)]
         if len(kept) < len(texts):
             block = b"".join(texts[row] + b"\n" for row in kept)
-            return _check_rows(block, path, [_line(lines, row) for row in kept], mark, columns, ids) if kept else 0
+            return _check_rows(block, path, [_line(lines, row) for row in kept], mark, columns, ids) if kept else None
         for row, text in enumerate(texts):
             if text.count(mark) + 1 != columns:
                 raise InputError(
@@ -161,7 +195,7 @@ def _check_rows(
         if empty.any():
             line = _line(lines, int(np.argmax(empty)))
             raise InputError(f"{path}: line {line}: {name} is empty; give the id or remove the row")
-    return rows
+    return block, starts, ends
 
 
 def _line(lines: int | list[int], row: int) -> int:

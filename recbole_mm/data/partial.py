@@ -1,54 +1,132 @@
-"""Vectors computed so far, one line for each movie, so that an interrupted computation continues where it stopped."""
+"""Vectors computed so far, in files of a folder, so that a stopped computation goes on and several share the work."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
+from time import monotonic
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from recbole_mm.files import writing
+from recbole_mm.errors import InputError
+from recbole_mm.files import UnreadableArrays, make_folder, read_arrays, writing
+
+ROWS = 1_024  # vectors in a file
+SECONDS = 30.0  # what is computed is in a file after this time
+
+
+class _Place(NamedTuple):
+    part: Path
+    row: int
 
 
 class PartialResults:
-    """A file of JSON lines: the settings, then one line for each finished source.
+    """The finished vectors of a folder: files ``part-….npz`` of up to 1,024 vectors each, written aside and renamed.
 
-    A result is used while the source's fingerprint and the settings are the same. Other settings start a new file.
-    A line that an interruption cut is dropped.
+    A vector is used while the source's fingerprint and the settings are the same. A file is named by a checksum of what
+    it holds, so that processes which share the work write into one folder, or into several that are copied together.
+    Only ids are read at the start; vectors stay on the disk. A damaged file is passed over: its vectors are computed
+    again.
+
+    As a context it writes at the end of the block, also when that is stopped, what is in no file yet.
 
     Args:
-        path: the file; it need not exist.
+        folder: it need not exist.
         settings: everything that the numbers depend on besides the sources; JSON values.
+
+    Raises:
+        InputError: the folder cannot be made.
     """
 
-    def __init__(self, path: Path, settings: dict) -> None:
-        self.path = path
-        self._finished: dict[str, tuple[str, np.ndarray]] = {}
-        lines = path.read_text("utf-8").splitlines() if path.is_file() else []
-        valid_lines = [json.dumps(settings)]
-        if lines[:1] == valid_lines:
-            for line in lines[1:]:
-                try:
-                    item_id, fingerprint, values = json.loads(line)
-                except (ValueError, TypeError):
-                    continue
-                self._finished[item_id] = (fingerprint, np.array(values))
-                valid_lines.append(line)
-        if lines != valid_lines:
-            with writing(path) as temporary:
-                temporary.write_text("\n".join(valid_lines) + "\n", "utf-8")
+    def __init__(self, folder: Path, settings: dict) -> None:
+        make_folder(folder)
+        self.folder = folder
+        self._settings = json.dumps(settings)
+        self._places: dict[tuple[str, str], _Place] = {}
+        self._foreign: list[Path] = []
+        self._rows: list[tuple[str, str, np.ndarray]] = []  # of the file that grows
+        self._in_file, self._growing, self._since = 0, None, monotonic()
+        self._read = lru_cache(maxsize=16)(_vectors_of)
+        for path in sorted(folder.glob("part-*.npz")):
+            self._index(path)
 
-    def get(self, item_id: str, fingerprint: str) -> np.ndarray | None:
-        """The vector [d] of a finished source; None if there is none or the source has changed since."""
-        of, values = self._finished.get(item_id, (None, None))
-        return values if of == fingerprint else None
+    def _index(self, path: Path) -> None:
+        try:
+            arrays = read_arrays(path, ("settings", "item_id", "fingerprint"))
+            ids, fingerprints = (arrays[name].astype(str).tolist() for name in ("item_id", "fingerprint"))
+        except (KeyError, UnreadableArrays, ValueError):
+            self._foreign.append(path)
+            return
+        if str(arrays["settings"]) != self._settings or len(ids) != len(fingerprints):
+            self._foreign.append(path)
+            return
+        self._places.update((key, _Place(path, row)) for row, key in enumerate(zip(ids, fingerprints)))
 
-    def add(self, item_id: str, fingerprint: str, values: np.ndarray) -> None:
-        """Save the vector [d] of a source to the file."""
-        self._finished[item_id] = (fingerprint, values)
-        with open(self.path, "a", encoding="utf-8") as handle:
-            handle.write(json.dumps([item_id, fingerprint, values.tolist()]) + "\n")
+    def has(self, item_id: str, fingerprint: str) -> bool:
+        """Whether the vector of a source is there."""
+        return (item_id, fingerprint) in self._places
+
+    def add(self, item_ids: Sequence[str], fingerprints: Sequence[str], values: np.ndarray) -> None:
+        """Take the vectors [n, d] of n sources. They are in a file at the latest after `SECONDS` and the next call."""
+        self._rows += zip(item_ids, fingerprints, np.asarray(values), strict=True)
+        if len(self._rows) >= ROWS or monotonic() - self._since >= SECONDS:
+            self.flush()
+
+    def __enter__(self) -> PartialResults:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.flush()
+
+    def flush(self) -> None:
+        """Write what is in no file yet."""
+        if len(self._rows) > self._in_file:
+            ids, fingerprints, values = (list(column) for column in zip(*self._rows, strict=True))
+            content = json.dumps([self._settings, ids, fingerprints])
+            path = self.folder / f"part-{hashlib.sha256(content.encode()).hexdigest()[:20]}.npz"
+            with writing(path) as temporary, temporary.open("wb") as file:
+                texts = {"settings": self._settings, "item_id": ids, "fingerprint": fingerprints}
+                arrays: dict[str, Any] = {name: np.array(text, str) for name, text in texts.items()}
+                np.savez(file, vectors=np.stack(values), **arrays)
+            self._index(path)
+            if self._growing is not None and self._growing != path:
+                self._growing.unlink(missing_ok=True)  # its vectors are in the new file too
+            self._growing, self._in_file = path, len(self._rows)
+            if len(self._rows) >= ROWS:
+                self._rows, self._in_file, self._growing = [], 0, None
+        self._since = monotonic()
+
+    def blocks(self, sources: Sequence[tuple[str, str]], size: int = 4_096) -> Iterator[np.ndarray]:
+        """The vectors of (item_id, fingerprint) that are there, in this order, [at most size, d] at a time.
+
+        Raises:
+            InputError: a file is damaged.
+        """
+        self.flush()
+        for start in range(0, len(sources), size):
+            places = [self._places[source] for source in sources[start : start + size]]
+            yield np.stack([self._read(place.part)[place.row] for place in places])
+
+    def remove_foreign(self) -> None:
+        """Remove files that are damaged or of other settings."""
+        while self._foreign:
+            self._foreign.pop().unlink(missing_ok=True)
+
+
+def _vectors_of(path: Path) -> np.ndarray:
+    try:
+        arrays = read_arrays(path, ("item_id", "vectors"))
+        vectors = arrays["vectors"]
+        if vectors.ndim == 2 and len(vectors) == len(arrays["item_id"]):
+            return vectors
+        reason = "wrong shape"
+    except (KeyError, UnreadableArrays) as error:
+        reason = str(error)
+    raise InputError(f"{path}: is damaged ({reason}); remove it, and the same command computes its vectors again")
 
 
 def text_fingerprint(text: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
+from scipy.sparse import csr_matrix
 from torch import Tensor
 
 
@@ -13,23 +14,37 @@ def rows_by_ratio(keys: np.ndarray, cuts: Callable[[int], Sequence[int]]) -> lis
     """Split each group of rows like RecBole's `split_by_ratio`: groups are in the order of their first rows.
 
     Args:
-        keys: group of each row, integer [n].
+        keys: group of each row, a number from 0 on, integer [n].
         cuts: size of a group -> start positions of its second part and of each later part.
 
     Returns:
         Row numbers of each part.
     """
-    _, first, group, sizes = np.unique(keys, return_index=True, return_inverse=True, return_counts=True)
-    by_appearance = np.argsort(first)
-    rank = np.empty_like(by_appearance)
-    rank[by_appearance] = np.arange(len(rank))
-    rows = np.argsort(rank[group], kind="stable")
-    sizes = sizes[by_appearance]
+    all_sizes = np.bincount(keys)
+    first = np.empty(len(all_sizes), np.int64)
+    first[keys[::-1]] = np.arange(len(keys))[::-1]  # of the rows of a group the first is written last
+    groups = np.flatnonzero(all_sizes)
+    by_appearance = groups[np.argsort(first[groups])]
+    rank = np.empty(len(all_sizes), np.int64)
+    rank[by_appearance] = np.arange(len(by_appearance))
+    rows = stable_order(rank[keys], len(by_appearance))
+    sizes = all_sizes[by_appearance]
     place = np.arange(len(keys)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     distinct_sizes, index = np.unique(sizes, return_inverse=True)
     starts = np.array([cuts(int(size)) for size in distinct_sizes]).reshape(len(distinct_sizes), -1)[index]
     part = (place[:, None] >= np.repeat(starts, sizes, axis=0)).sum(axis=1)
     return [rows[part == number] for number in range(starts.shape[1] + 1)]
+
+
+def stable_order(keys: np.ndarray, groups: int) -> np.ndarray:
+    """The rows by group, those of one group in their order: a stable argsort in linear time, int64 [n].
+
+    Args:
+        keys: group of each row, from 0 to ``groups`` - 1, integer [n].
+    """
+    rows = np.arange(len(keys))
+    # Rows of a sparse matrix are gathered by counting.
+    return csr_matrix((np.ones(len(keys), bool), (keys, rows)), (groups, len(keys))).indices.astype(np.int64)
 
 
 def places_of_runs(starts: Tensor, sizes: Tensor) -> Tensor:

@@ -21,21 +21,19 @@ def fit_texts(
     """`fit_text` of recbole_mm.features.encoders, resumed where an interrupted call stopped.
 
     Args:
-        kept: file of the embeddings computed so far; the one that ``recbole-mm extract`` would keep for these texts.
+        kept: folder of the embeddings computed so far; the one that ``recbole-mm extract`` would keep for these texts.
     """
     masked = mask_genres(texts, genres)
-    kept.parent.mkdir(parents=True, exist_ok=True)
     partial = PartialResults(kept, {"encoder": PACKAGED})
     sources = [(item_id, text_fingerprint(text), text) for item_id, text in zip(item_ids, masked, strict=True)]
-    to_do = [source for source in sources if partial.get(*source[:2]) is None]
+    to_do = [source for source in sources if not partial.has(*source[:2])]
     if to_do:
         encoder = load_encoder()
-    with tqdm(total=len(to_do), desc="text", unit=" texts", disable=None if to_do else True) as bar:
+    with partial, tqdm(total=len(to_do), desc="text", unit=" texts", disable=None if to_do else True) as bar:
         for start in range(0, len(to_do), _TEXTS_AT_A_TIME):
             batch = to_do[start : start + _TEXTS_AT_A_TIME]
             vectors = encoder.encode([text for *_, text in batch], batch_size=_TEXTS_AT_A_TIME, show_progress_bar=False)
-            for (item_id, fingerprint, _), vector in zip(batch, vectors, strict=True):
-                partial.add(item_id, fingerprint, np.asarray(vector))
+            partial.add([item_id for item_id, *_ in batch], [of for _, of, _ in batch], vectors)
             bar.update(len(batch))
-    embeddings = np.array([partial.get(*source[:2]) for source in sources])
+    embeddings = np.concatenate(list(partial.blocks([source[:2] for source in sources])))
     return fit_embedded(embeddings, max_components, genres)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,14 @@ import numpy as np
 from tqdm import tqdm
 
 from recbole_mm.data.partial import PartialResults
+from recbole_mm.data.shards import ALL, parse_shard
+from recbole_mm.data.vector_stream import streaming_npz
 from recbole_mm.data.vectors import write_vectors, write_vectors_npz
 from recbole_mm.errors import InputError
 from recbole_mm.extract.decode import MediaError
 from recbole_mm.extract.scaling import Scaling
 from recbole_mm.extract.sources import Source, Sources
+from recbole_mm.extract.trailer import how
 from recbole_mm.features.encoders import FieldEncoder, encoder_path
 
 _DECIMALS = 5
@@ -30,7 +33,8 @@ class Field:
         sources: texts or files of the movies.
         settings: everything that the numbers depend on besides the sources.
         compute: from the contents of n sources to their vectors [n, d]; may raise MediaError.
-        batch_size: sources given to ``compute`` at a time; after a MediaError the whole batch is skipped.
+        batch_size: sources given to ``compute`` at a time, and the unit that shards share; after a MediaError the whole
+            batch is skipped.
         columns: names of the numbers, if their units differ and they must be scaled; else None.
         scaling: of an earlier run, used instead of the scaling of these movies.
         encoder: from a movie's text to its vector, kept beside the vectors; None if there is none.
@@ -76,7 +80,8 @@ class Output:
     def check(self, name: str) -> None:
         """Raises InputError if writing would overwrite vectors from elsewhere, or leave the field in two forms."""
         path = self.path(name)
-        if path.is_file() and not (self.kept / f"{name}.jsonl").is_file() and not self.force:
+        made_here = (self.kept / name).is_dir() or (self.kept / f"{name}.jsonl").is_file()  # of versions before 0.4
+        if path.is_file() and not made_here and not self.force:
             raise InputError(
                 f"{path}: holds vectors of field '{name}' that recbole-mm extract did not make; choose another folder "
                 "(--out), or add --force to replace them"
@@ -89,10 +94,13 @@ class Output:
 
 @dataclass(frozen=True)
 class Extracted:
-    """The result for a field: movies with a vector, number computed in this call, (name, reason) of skipped sources."""
+    """The result for a field: movies with a vector, number computed in this call, (name, reason) of skipped sources.
+
+    ``path`` is None for a shard, which writes no vector file.
+    """
 
     name: str
-    path: Path
+    path: Path | None
     movies: int
     dimension: int
     computed: int
@@ -100,57 +108,88 @@ class Extracted:
     notes: list[str]
 
 
-def extract_field(wanted: Field, output: Output) -> Extracted:
+def extract_field(wanted: Field, output: Output, shard: str = ALL) -> Extracted:
     """Compute the missing vectors, and write the vector file of all usable sources.
+
+    Args:
+        shard: i/n computes the batches of sources whose number leaves the rest i, and writes no vector file. When the
+            shards are done, a call for all finds their vectors in the folder and writes the file.
 
     Raises:
         InputError: no source could be used, or there is only one movie to scale.
         OSError: the folder cannot be written.
     """
-    output.kept.mkdir(parents=True, exist_ok=True)
-    partial = PartialResults(output.kept / f"{wanted.name}.jsonl", wanted.settings)
-    to_do = [source for source in wanted.sources.usable if partial.get(source.item_id, source.fingerprint) is None]
-    broken = _compute(wanted, to_do, partial)
+    mine, number = parse_shard(shard)
+    partial = PartialResults(output.kept / wanted.name, wanted.settings)
+    batches = [
+        wanted.sources.usable[start : start + wanted.batch_size]
+        for start in range(0, len(wanted.sources.usable), wanted.batch_size)
+    ][mine::number]
+    with partial:
+        computed, broken = _compute(wanted, batches, partial)
     skipped = [*wanted.sources.skipped, *broken]
-
-    usable = [source for source in wanted.sources.usable if partial.get(source.item_id, source.fingerprint) is not None]
-    if not usable:
+    usable = [source for batch in batches for source in batch if partial.has(source.item_id, source.fingerprint)]
+    if not usable and broken:
         raise InputError(
             f"field '{wanted.name}': none of {len(broken)} files can be used; the first, {broken[0][0]}, {broken[0][1]}"
         )
-    encoder = wanted.encoder
-    values = np.array([partial.get(source.item_id, source.fingerprint) for source in usable])
-    if wanted.columns is not None:
-        values, encoder = _scaled(wanted, values, output.kept / f"{wanted.name}.scaling.csv")
-    item_ids = [source.item_id for source in usable]
-    path = output.path(wanted.name)
-    if output.npz:
-        write_vectors_npz(path, item_ids, values)
+    if number > 1:
+        return Extracted(wanted.name, None, len(usable), 0, computed, skipped, wanted.notes)
+    dimension = _write(wanted, output, [source.item_id for source in usable], partial.blocks(_keys(usable)))
+    partial.remove_foreign()
+    return Extracted(wanted.name, output.path(wanted.name), len(usable), dimension, computed, skipped, wanted.notes)
+
+
+def _keys(sources: list[Source]) -> list[tuple[str, str]]:
+    return [(source.item_id, source.fingerprint) for source in sources]
+
+
+def _write(wanted: Field, output: Output, item_ids: list[str], blocks: Iterator[np.ndarray]) -> int:
+    """Write vector file and encoder; returns the length of a vector. The npz form does not hold all in memory."""
+    path, encoder = output.path(wanted.name), wanted.encoder
+    if output.npz and wanted.columns is None:
+        with streaming_npz(path) as stream:
+            for block in blocks:
+                if not np.isfinite(block).all():
+                    raise InputError(f"cannot write {path}: field '{wanted.name}' holds inf or nan; leave those out")
+                stream.append(item_ids[len(stream.item_ids) :][: len(block)], block)
+            dimension = stream.shape[1]
     else:
-        write_vectors(path, wanted.name, item_ids, values, decimals=_DECIMALS)
+        values = np.concatenate(list(blocks))
+        if wanted.columns is not None:
+            values, encoder = _scaled(wanted, values, output.kept / f"{wanted.name}.scaling.csv")
+        if output.npz:
+            write_vectors_npz(path, item_ids, values)
+        else:
+            write_vectors(path, wanted.name, item_ids, values, decimals=_DECIMALS)
+        dimension = values.shape[1]
     if encoder is not None:
         encoder.save(encoder_path(output.folder, output.dataset, wanted.name))
     else:  # what an earlier call has left does not belong to these vectors
         encoder_path(output.folder, output.dataset, wanted.name).unlink(missing_ok=True)
-    computed = len(to_do) - len(broken)
-    return Extracted(wanted.name, path, *values.shape, computed, skipped, wanted.notes)
+    return dimension
 
 
-def _compute(wanted: Field, to_do: list[Source], partial: PartialResults) -> list[tuple[str, str]]:
-    """Add the vectors of ``to_do`` to ``partial``; returns (name, reason) of sources that cannot be used."""
-    broken = []
-    with tqdm(total=len(to_do), desc=wanted.name, unit=" movies", disable=None if to_do else True) as bar:
-        for start in range(0, len(to_do), wanted.batch_size):
-            batch = to_do[start : start + wanted.batch_size]
+def _compute(wanted: Field, batches: list[list[Source]], partial: PartialResults) -> tuple[int, list[tuple[str, str]]]:
+    """Add missing vectors to ``partial``; returns how many, and (name, reason) of sources that cannot be used."""
+    computed, broken = 0, []
+    to_do = [
+        missing
+        for batch in batches
+        if (missing := [source for source in batch if not partial.has(source.item_id, source.fingerprint)])
+    ]
+    total = sum(map(len, to_do))
+    with tqdm(total=total, desc=wanted.name, unit=" movies", disable=None if to_do else True) as bar:
+        for batch in to_do:
             try:
                 vectors = wanted.compute([source.content for source in batch])
             except MediaError as error:
                 broken += [(source.name, str(error)) for source in batch]
             else:
-                for source, vector in zip(batch, vectors, strict=True):
-                    partial.add(source.item_id, source.fingerprint, np.asarray(vector))
+                partial.add(*zip(*_keys(batch), strict=True), vectors)
+                computed += len(batch)
             bar.update(len(batch))
-    return broken
+    return computed, broken
 
 
 def _scaled(wanted: Field, values: np.ndarray, path: Path) -> tuple[np.ndarray, FieldEncoder]:
@@ -163,4 +202,4 @@ def _scaled(wanted: Field, values: np.ndarray, path: Path) -> tuple[np.ndarray, 
             )
         scaling = Scaling.of(values)
     scaling.write(path, wanted.columns)
-    return scaling.apply(values), scaling.encoder()
+    return scaling.apply(values), scaling.encoder(how(wanted.name, wanted.settings))

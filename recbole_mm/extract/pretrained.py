@@ -22,7 +22,7 @@ WINDOW_SECONDS = 10
 SHORTEST_SECONDS = 0.3  # a shorter rest of sound is left out: networks need a minimum length
 PICTURES = 64  # at most, evenly spaced, from one picture a second
 PICTURE_HEIGHT = 360  # pixels; the aspect ratio stays, and the network's processor resizes again
-_BATCH = 16  # pictures encoded at a time
+BATCH_SIZE = 16  # pictures or windows encoded at a time
 
 _TRAINING_ONLY = ("masked_spec_embed", "mask_token")  # missing from many published weights, not used here
 
@@ -32,6 +32,8 @@ class AudioEncoder:
 
     Args:
         name: a folder with the model, or its name on the Hugging Face hub, which needs a network the first time.
+        device: of torch, where the network computes.
+        batch_size: windows encoded at a time.
 
     Attributes:
         settings: everything that the numbers depend on besides the file.
@@ -40,10 +42,11 @@ class AudioEncoder:
         InputError: the library is missing, there is no such model, or the model does not encode sound.
     """
 
-    def __init__(self, name: str) -> None:
-        self._network = _Network("--audio-encoder", name, "AutoFeatureExtractor", "audio_model")
+    def __init__(self, name: str, device: str = "cpu", batch_size: int = BATCH_SIZE) -> None:
+        self._network = _Network("--audio-encoder", name, "AutoFeatureExtractor", "audio_model", device)
+        self._batch_size = batch_size
         self.settings = {"version": 1, "window_seconds": WINDOW_SECONDS, **self._network.settings}
-        self._network.check("sound", lambda: self._window(np.zeros(self._rate, np.float32)))
+        self._network.check("sound", lambda: self._windows([np.zeros(self._rate, np.float32)]))
 
     def vector(self, path: Path, seconds: float | None = None) -> np.ndarray:
         """float64 [hidden size]; windows are weighted by their length. Only the first ``seconds`` are used.
@@ -51,11 +54,19 @@ class AudioEncoder:
         Raises:
             MediaError: the sound cannot be decoded or is shorter than 0.3 s.
         """
-        total, samples = 0.0, 0
-        for window in _windows(sound(path, self._rate, seconds), WINDOW_SECONDS * self._rate):
-            if len(window) >= SHORTEST_SECONDS * self._rate:
-                total = total + self._window(window) * len(window)
-                samples += len(window)
+        total, samples, waiting, length = 0.0, 0, [], WINDOW_SECONDS * self._rate
+        for window in _windows(sound(path, self._rate, seconds), length):
+            if len(window) < SHORTEST_SECONDS * self._rate:
+                continue
+            samples += len(window)
+            if len(window) < length:  # the last one: alone, since shorter ones would be padded
+                total = total + self._windows([window]) * len(window)
+                continue
+            waiting.append(window)
+            if len(waiting) == self._batch_size:
+                total, waiting = total + self._windows(waiting) * length, []
+        if waiting:
+            total = total + self._windows(waiting) * length
         if not samples:
             raise MediaError(f"has less than {SHORTEST_SECONDS} s of sound")
         return _finite(total / samples)
@@ -64,9 +75,10 @@ class AudioEncoder:
     def _rate(self) -> int:
         return self._network.processor.sampling_rate
 
-    def _window(self, samples: np.ndarray) -> np.ndarray:
-        inputs = self._network.processor(samples, sampling_rate=self._rate, return_tensors="pt")
-        return self._network.hidden_mean(self._network.run(inputs))[0]
+    def _windows(self, windows: list[np.ndarray]) -> np.ndarray:
+        """Sum of the vectors of windows of one length, [hidden size]."""
+        inputs = self._network.processor(windows, sampling_rate=self._rate, return_tensors="pt")
+        return self._network.hidden_mean(self._network.run(inputs)).sum(axis=0)
 
 
 class VideoEncoder:
@@ -76,7 +88,8 @@ class VideoEncoder:
     vector is the mean of the last hidden states.
 
     Args:
-        name: as for `AudioEncoder`.
+        name, device: as for `AudioEncoder`.
+        batch_size: pictures encoded at a time.
 
     Attributes:
         settings: everything that the numbers depend on besides the file.
@@ -85,8 +98,9 @@ class VideoEncoder:
         InputError: the library is missing, there is no such model, or the model does not encode pictures.
     """
 
-    def __init__(self, name: str) -> None:
-        self._network = _Network("--video-encoder", name, "AutoImageProcessor", "vision_model")
+    def __init__(self, name: str, device: str = "cpu", batch_size: int = BATCH_SIZE) -> None:
+        self._network = _Network("--video-encoder", name, "AutoImageProcessor", "vision_model", device)
+        self._batch_size = batch_size
         self.settings = {"version": 1, "pictures": PICTURES, "height": PICTURE_HEIGHT, **self._network.settings}
         black = np.zeros((PICTURE_HEIGHT, PICTURE_HEIGHT, 3), np.uint8)
         self._network.check("pictures", lambda: self._pictures([black]))
@@ -101,7 +115,8 @@ class VideoEncoder:
         chosen = evenly_spaced(frames, PICTURES)
         if not chosen:
             raise MediaError("has no pictures")
-        batches = [self._pictures(chosen[start : start + _BATCH]) for start in range(0, len(chosen), _BATCH)]
+        starts = range(0, len(chosen), self._batch_size)
+        batches = [self._pictures(chosen[start : start + self._batch_size]) for start in starts]
         return _finite(np.concatenate(batches).mean(axis=0))
 
     def _pictures(self, frames: list[np.ndarray]) -> np.ndarray:
@@ -109,7 +124,7 @@ class VideoEncoder:
         pooled = getattr(output, "pooler_output", None) if self._network.has_pooler else None
         if pooled is None:
             return self._network.hidden_mean(output)
-        return pooled.flatten(1).double().numpy()
+        return pooled.flatten(1).cpu().double().numpy()
 
 
 ENCODERS = {"audio": AudioEncoder, "video": VideoEncoder}  # field -> its encoder
@@ -123,9 +138,11 @@ class _Network:
         name: of the model, or its folder.
         processor: the library's class that loads the processor.
         part: attribute with the half that is used of a model with two inputs, such as CLIP or CLAP.
+        device: of torch.
     """
 
-    def __init__(self, option: str, name: str, processor: str, part: str) -> None:
+    def __init__(self, option: str, name: str, processor: str, part: str, device: str) -> None:
+        self._device = device
         self._asked = f"{option}={name}"
         try:
             import transformers
@@ -156,20 +173,20 @@ class _Network:
         digest = _digest(model, missing, self.processor)
         if getattr(model.config, "is_encoder_decoder", False):
             model = model.get_encoder()
-        self._model = getattr(model, part, model).float().eval()
+        self._model = getattr(model, part, model).float().eval().to(device)
         self.settings = {"encoder": name, "weights": digest}
 
     @torch.no_grad()
     def run(self, inputs: dict[str, torch.Tensor]) -> Any:
         """The model's output for the processor's output."""
-        return self._model(**inputs)
+        return self._model(**{name: value.to(self._device) for name, value in inputs.items()})
 
     @staticmethod
     def hidden_mean(output: Any) -> np.ndarray:
         """Mean of the last hidden states, [n, steps, d] or [n, d, height, width], as float64 [n, d]."""
         hidden = output.last_hidden_state
         mean = hidden.mean(dim=1) if hidden.dim() == 3 else hidden.flatten(2).mean(dim=2)
-        return mean.double().numpy()
+        return mean.cpu().double().numpy()
 
     def check(self, what: str, trial: Callable[[], np.ndarray]) -> None:
         """Raises InputError if the trial fails, so that a wrong model is found before the first file."""

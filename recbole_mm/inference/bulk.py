@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from recbole_mm.data.shards import ALL, parse_shard
 from recbole_mm.errors import InputError
 from recbole_mm.files import make_folder, write_text, writing
 from recbole_mm.inference.histories_file import read_people
@@ -65,22 +66,8 @@ class Done:
     people: int = 0
 
 
-def parse_shard(text: str) -> tuple[int, int]:
-    """(i, n) of ``i/n``.
-
-    Raises:
-        InputError: not of this form, or i is not from 0 to n - 1.
-    """
-    parts = text.split("/")
-    if len(parts) == 2 and all(part.isascii() and part.isdigit() and len(part) < 10 for part in parts):
-        shard, number = map(int, parts)
-        if shard < number:
-            return shard, number
-    raise InputError(f"shard: '{text}', but must be such as 0/4, 1/4, 2/4 or 3/4")
-
-
 def recommend_to_all(
-    recommender: Recommender, folder: str | Path, job: Job, people: str | Path | None = None, shard: str = "0/1"
+    recommender: Recommender, folder: str | Path, job: Job, people: str | Path | None = None, shard: str = ALL
 ) -> Done:
     """Write the files of one shard: columns user_id, rank, item_id, score and, if the model predicts ratings, rating.
 

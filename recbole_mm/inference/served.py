@@ -18,7 +18,8 @@ from recbole_mm.features.encoders import FieldEncoder, encoder_path, load_field_
 from recbole_mm.inference.lookup import Movies, Users
 
 # Options that name places on the machine of the training; no use of the model needs them.
-_PLACES = {"data_path", "checkpoint_dir", "result_file", "predictions_file", "resume", "evaluate", "config_files"}
+_PLACES = {"data_path", "checkpoint_dir", "result_file", "predictions_file", "ratings_cache"}
+_PLACES |= {"resume", "evaluate", "config_files"}
 
 
 @dataclass(frozen=True)

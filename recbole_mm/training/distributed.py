@@ -45,8 +45,8 @@ LONGEST_WAIT = timedelta(hours=1)
 SECONDS_BEHIND = 1.0
 # Options that may differ between hosts.
 OF_HOST = {
-    *("checkpoint_dir", "data_path", "gpu_id", "log_wandb", "predictions_file", "result_file", "resume"),
-    *("show_progress", "state", "use_gpu", "worker"),
+    *("checkpoint_dir", "data_path", "gpu_id", "log_wandb", "predictions_file", "ratings_cache", "result_file"),
+    *("resume", "show_progress", "state", "use_gpu", "worker"),
 }
 
 T = TypeVar("T")

@@ -26,7 +26,7 @@ RUNNING_OPTIONS = {
     *("train_batch_size", "eval_batch_size", "worker", "gpu_id", "use_gpu", "data_path", "checkpoint_dir"),
     *("metrics", "topk", "valid_metric", "metric_decimal_place", "loss_decimal_place", "eval_args"),
     *("result_file", "predictions_file", "resume", "evaluate", "config_files", "show_progress", "state"),
-    *("log_wandb", "wandb_project", "save_last"),
+    *("log_wandb", "wandb_project", "save_last", "ratings_cache"),
     *processes.OPTIONS,
 }
 """Options that may change then: how a model is run. Every other option says what its weights mean."""

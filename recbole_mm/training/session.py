@@ -20,9 +20,11 @@ import torch
 from recbole.data.dataset import Dataset
 from recbole.utils import init_logger, init_seed
 
+from recbole_mm.compat import read_before
 from recbole_mm.config.config import Config
 from recbole_mm.config.processes import of_several, process_count
 from recbole_mm.data.atomic import AtomicFiles, check_atomic_files
+from recbole_mm.data.columns import frames_of
 from recbole_mm.data.dataloader import EvaluationData, data_preparation
 from recbole_mm.data.dataset import dataset_class_of, read_modalities
 from recbole_mm.data.imputation import impute
@@ -249,7 +251,9 @@ def prepare_data(config: Config, refit: bool | None = None) -> tuple[Dataset, Sp
     with _input_errors_of_recbole(config), warnings.catch_warnings():
         # RecBole on pandas 2: deprecated, not broken (pandas 3 is excluded).
         warnings.filterwarnings("ignore", category=FutureWarning, module=r"recbole\.")
-        dataset = dataset_class_of(config)(config)
+        with read_before(frames_of(files.tables)):
+            dataset = dataset_class_of(config)(config)
+        files.tables.clear()  # gives the memory back
         if config.reads_vectors and not config.is_multitask:
             dataset.modalities = read_modalities(dataset)
         check_loaded(dataset, config, files)

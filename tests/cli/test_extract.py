@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -91,7 +96,16 @@ def test_raw_numbers_and_a_scale_from_before(planted, trailers, tmp_path):
         (["--video=trailers", "--scale-from=x"], "video.scaling.csv: no such file"),
         (["--video=trailers", "--genres=planted.item"], "--genres and --text-encoder belong to texts"),
         (["--audio=trailers"], "planted.audio: holds vectors of field 'audio' that recbole-mm extract did not make"),
-        (["--video=trailers", "--out=file/below"], "cannot write to file"),
+        (["--video=trailers", "--device=cpu"], "--device belongs to encoders: give --texts, --audio-encoder or"),
+        (["--video=trailers", "--batch-size=4"], "--batch-size belongs to encoders"),
+        (["--texts=movies.csv", "--batch-size=0"], "--batch-size=0: must be at least 1"),
+        (["--texts=movies.csv", "--device=abacus"], "--device=abacus: cannot be used here"),
+        (["--texts=movies.csv", "--device=cuda:99"], "--device=cuda:99: cannot be used here"),
+        (["--video=trailers", "--shard=2/2"], "shard: '2/2', but must be such as 0/4"),
+        (
+            ["--video=trailers", "--out=file/below"],
+            "file/below/extract.planted/video: cannot be written (Not a dir",
+        ),
         (["--video=strangers"], "--video: none of 1 item ids (first: 'YT_123' of YT_123.mp4) is in"),
         (["--video=broken"], "field 'video': none of 1 files can be used; the first, m1.mp4, cannot be decoded"),
     ],
@@ -132,7 +146,7 @@ class Letters:
 
 @pytest.fixture
 def letters(monkeypatch) -> None:
-    monkeypatch.setattr("recbole_mm.features.sentence_encoder.load_encoder", lambda name: Letters())
+    monkeypatch.setattr("recbole_mm.features.sentence_encoder.load_encoder", lambda name, device: Letters())
 
 
 def test_texts_without_genre_words(planted, texts, letters, capsys):
@@ -165,3 +179,49 @@ def test_sentences_with_the_packaged_model(planted, texts, capsys):
     assert first @ same > 0.99 and first @ other < 0.5
     assert main([*command, "--text-encoder=nothing/there"]) == 2
     assert "sentence encoder 'nothing/there' cannot be loaded" in capsys.readouterr().err
+
+
+KILLED = """
+import sys, time
+import numpy as np
+from recbole_mm.cli.main import main
+from recbole_mm.data import partial
+from recbole_mm.features import sentence_encoder
+
+class Slow:
+    def encode(self, texts, **_):
+        if sys.argv[1] == "slow":
+            time.sleep(0.3)
+        return np.array([[len(text), text.count("o")] for text in texts], np.float32)
+
+partial.SECONDS = 0
+sentence_encoder.load_encoder = lambda name, device: Slow()
+options = ["--texts=many.csv", "--dataset=planted", "--out=out", "--npz", "--batch-size=2", *sys.argv[2:]]
+sys.exit(main(["extract", *options]))
+"""
+
+
+def test_a_shard_that_is_killed_goes_on_and_the_shards_equal_one_run(planted):
+    rows = [(f"m{item}", f"A story about the number {item} " + "oh " * item) for item in range(40)]
+    pd.DataFrame(rows, columns=["item_id", "text"]).to_csv("many.csv", index=False)
+    command = [sys.executable, "-c", KILLED]
+    subprocess.run([*command, "quick", "--device=cpu"], check=True)
+    one = Path("out/planted.text.npz").read_bytes()
+    shutil.rmtree("out")
+
+    kept = Path("out/extract.planted/text")
+    with subprocess.Popen([*command, "slow", "--shard=0/2"]) as process:
+        deadline = time.monotonic() + 120
+        while not list(kept.glob("part-*.npz")) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.kill()
+    before = {name for path in kept.glob("part-*.npz") for name in np.load(path)["item_id"].tolist()}
+    assert process.returncode == -signal.SIGKILL and 0 < len(before) < 20
+    done = [
+        subprocess.run([*command, "quick", *more], check=True, capture_output=True, text=True).stdout
+        for more in (["--shard=0/2"], ["--shard=1/2"], [])
+    ]
+    assert f"text: 20 movies of this shard ({20 - len(before)} computed, {len(before)} kept from before)" in done[0]
+    assert "text: 20 movies of this shard (20 computed, 0 kept from before)" in done[1]
+    assert "40 movies, 2 numbers each (0 computed, 40 kept from before)" in done[2]
+    assert Path("out/planted.text.npz").read_bytes() == one

@@ -223,6 +223,13 @@ RUNNING = Section(
             "slower.",
         ),
         Option(
+            "ratings_cache",
+            default="auto",
+            kinds=("str", "none"),
+            help="Folder where a large .inter file is kept parsed for the next start; auto: .recbole-mm-cache beside "
+            "the data, or the user's folder of caches; ~: nowhere.",
+        ),
+        Option(
             "result_file",
             default=None,
             kinds=("str", "none"),

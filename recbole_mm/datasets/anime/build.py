@@ -83,7 +83,7 @@ def build(folder: Path, source: Path | None = None, force: bool = False) -> None
         )
     items = items[items.index.isin(set(kept["movieId"].astype(str)))]
     genres = sorted({genre for of_one in items["genres"] for genre in of_one})
-    vectors = _vectors(items, genres, folder / f"extract.{DATASET}" / "text.jsonl")
+    vectors = _vectors(items, genres, folder / f"extract.{DATASET}" / "text")
     with replacing_folder(folder) as temporary:
         write_ratings(temporary / f"{DATASET}.inter", items.index, [kept], timestamps=False)
         titles = zip(items.index, items["name"], items["year"], items["genres"])

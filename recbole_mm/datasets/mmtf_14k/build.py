@@ -130,7 +130,7 @@ def build(
         movies = _movies(release, movielens)
         _check_own(folder, [*(OF_TEXTS if texts else ()), *(OF_METADATA if metadata else ())])
         links = movielens.find("links.csv") or tree.find("links.csv")
-        kept = folder / f"extract.{DATASET}" / "text.jsonl"
+        kept = folder / f"extract.{DATASET}" / "text"
         made = content_fields(movies, texts, metadata, links, kept)
         fields.update({name: field.blocks for name, field in made.items()})
         paths |= {name: str(texts if name in OF_TEXTS else metadata) for name in made}

@@ -13,6 +13,7 @@ from scipy.sparse import csr_matrix
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from recbole_mm.data.row_groups import stable_order
 from recbole_mm.model.catalogue import Catalogue
 from recbole_mm.model.sharing import shared_copy
 from recbole_mm.model.users import Users
@@ -90,7 +91,7 @@ def fit_regression(
         prior = sample.next_prior(prior, weights, covariance, spread, item_bias, variance)
     if sample is not rows:
         for _ in range(2):  # the movies' biases from all rows, and then the users again
-            weights, _, _ = rows.posterior(prior, item_bias)
+            weights = rows.weights(prior, item_bias)
             item_bias, _ = rows.item_bias(prior, weights)
     weights[rows.counts == 0] = prior.mean
     return Fit(prior, weights, item_bias)
@@ -115,7 +116,7 @@ class _Rows(NamedTuple):
 
     @classmethod
     def of(cls, users: np.ndarray, items: np.ndarray, centred: np.ndarray, inputs: np.ndarray, user_num: int) -> _Rows:
-        order = np.argsort(users, kind="stable")
+        order = stable_order(users, user_num)
         counts = np.bincount(users, minlength=user_num)
         return cls(users[order], items[order], centred[order], inputs, counts, counts.cumsum())
 
@@ -139,26 +140,42 @@ class _Rows(NamedTuple):
         return grams
 
     def posterior(
-        self, prior: Prior, item_bias: np.ndarray, grams: list[np.ndarray] | None = None
+        self, prior: Prior, item_bias: np.ndarray, grams: list[np.ndarray]
     ) -> tuple[np.ndarray, np.ndarray, float]:
         """Posterior means of w_u, [U, k]; the sum of their covariances, [k, k]; the sum over rows of cᵀ cov c."""
-        left = csr_matrix(
-            (self.centred - item_bias[self.items], (self.users, self.items)), (len(self.counts), len(self.inputs))
-        )
-        moments = left @ self.inputs / prior.noise + prior.precision @ prior.mean  # [U, k]
+        moments = self._moments(prior, item_bias)
         weights, total, spread = np.zeros_like(moments), np.zeros_like(prior.precision), 0.0
-        for number, part in enumerate(self.parts()):
-            gram = self.grams(part) if grams is None else grams[number]
+        for part, gram in zip(self.parts(), grams, strict=True):
             covariances = np.linalg.inv(gram / prior.noise + prior.precision)
             weights[part] = np.einsum("uij,uj->ui", covariances, moments[part])
             total += covariances.sum(axis=0)
             spread += float(np.vdot(covariances, gram))
         return weights, total, spread
 
+    def weights(self, prior: Prior, item_bias: np.ndarray) -> np.ndarray:
+        """Posterior means of w_u alone, [U, k]: equations are solved, no matrix is inverted."""
+        moments = self._moments(prior, item_bias)
+        weights = np.zeros_like(moments)
+        for part in self.parts():
+            factors = torch.linalg.cholesky(torch.from_numpy(self.grams(part) / prior.noise + prior.precision))
+            weights[part] = torch.cholesky_solve(torch.from_numpy(moments[part])[..., None], factors)[..., 0].numpy()
+        return weights
+
+    def _moments(self, prior: Prior, item_bias: np.ndarray) -> np.ndarray:
+        """Right sides of the equations for w_u, [U, k]."""
+        left = self._matrix(self.centred - item_bias[self.items])
+        return left @ self.inputs / prior.noise + prior.precision @ prior.mean
+
+    def _matrix(self, values: np.ndarray) -> csr_matrix:
+        """The rows' values as a matrix, [U, N]; a pair that is there twice has their sum."""
+        return csr_matrix((values, (self.users, self.items)), (len(self.counts), len(self.inputs)))
+
     def item_bias(self, prior: Prior, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Posterior mean and variance of b_m, [N] each."""
         shrunk = np.bincount(self.items, minlength=len(self.inputs)) + prior.noise / prior.item_variance
-        sums = np.bincount(self.items, self.centred - self._fitted(weights), minlength=len(self.inputs))
+        # The sum over a movie's rows of w_u · c_m is (the sum of their w_u) · c_m.
+        fitted = np.einsum("ij,ij->i", self._matrix(np.ones(len(self.items))).T @ weights, self.inputs)
+        sums = np.bincount(self.items, self.centred, minlength=len(self.inputs)) - fitted
         return sums / shrunk, prior.noise / shrunk
 
     def next_prior(
