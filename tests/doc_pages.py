@@ -35,8 +35,10 @@ else:
     import tomli as tomllib  # pytest brings it there
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-COMMAND = re.compile(r"(pip|python3?|torchrun|pytest|cp|recbole-mm) ")
+OF_THE_SITE = ("index.md", "contributing.md", "changes.md")  # they show other pages, and have no words of their own
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+PAGES += [page for page in sorted((ROOT / "docs").glob("*.md")) if page.name not in OF_THE_SITE]
+COMMAND = re.compile(r"(pip|python3?|torchrun|pytest|cp|sphinx-build|recbole-mm) ")
 # What they measure takes minutes; that their options exist is checked.
 MEASUREMENTS = ("builtin_models", "epochs", "full_size", "loading", "recbole_parity", "serving", "start", "synthetic")
 
@@ -96,6 +98,7 @@ class Reader:
         self.namespace: dict = {"__name__": "__docs__"}
         self.commands: dict[str, Callable[[list[str]], None]] = {
             "pip install": check_requirements,
+            "sphinx-build": lambda arguments: None,  # tests/docs/test_site.py builds it
             "pytest": lambda arguments: None,  # .ci/run runs it: test_readme_and_ci_run_the_same_command
             "python run_recbole_mm.py": lambda arguments: self.main(["run", *arguments]),
             "torchrun": self.torchrun,
@@ -221,7 +224,12 @@ def _shorten(monkeypatch: pytest.MonkeyPatch) -> None:
         return out / f"{suite}.md"
 
     monkeypatch.setattr(session, "run", run)
+
+    def from_cells(suite: str, dataset: str, out: Path) -> Path:
+        return plan(suite, dataset, out, 1, False, [], 0, ())
+
     monkeypatch.setattr(suites, "run_suite", plan)
+    monkeypatch.setattr(suites, "write_from_cells", from_cells)
     # The committed tables may hold rows that failed when they were made; the command then has another status.
     monkeypatch.setattr("recbole_mm.benchmark.table.failures_of", lambda path: [])
     monkeypatch.setattr(html, "write_html", lambda out, dataset: out / "report.html")

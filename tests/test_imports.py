@@ -26,8 +26,8 @@ LAYERS = (
     ("interchange",),
     ("training",),
     ("inference",),
-    ("serve",),
-    ("extract", "tuning", "demo", "report"),
+    ("serve", "extract"),
+    ("tuning", "demo", "report"),
     ("benchmark", "measure"),
     ("cli",),
 )

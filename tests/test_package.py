@@ -104,7 +104,7 @@ def test_versions_agree() -> None:
 @pytest.mark.slow
 def test_wheel_holds_properties_and_vectors_and_no_generated_file(tmp_path: Path) -> None:
     checkout = tmp_path / "checkout"
-    for folder in ("recbole_mm", "properties", "dataset", "tests"):
+    for folder in ("recbole_mm", "properties", "dataset", "docs", "tests"):
         shutil.copytree(ROOT / folder, checkout / folder, ignore=shutil.ignore_patterns("__pycache__"))
     for file in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / file, checkout)
@@ -135,7 +135,7 @@ def test_wheel_holds_properties_and_vectors_and_no_generated_file(tmp_path: Path
         f"{name}/{name}.{field}{end}" for name in fields for field in fields[name] for end in ("", ".encoder.npz")
     }
     assert {name.removeprefix("recbole_mm/dataset/") for name in vectors} == expected
-    assert not [name for name in names if name.startswith("tests/")]
+    assert not [name for name in names if name.startswith(("docs/", "tests/"))]
 
 
 def test_version_is_the_latest_of_the_changelog_and_that_of_the_citation() -> None:

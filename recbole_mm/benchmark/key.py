@@ -77,6 +77,8 @@ def key_of(cell: Cell) -> str:
         "versions": {name: version for name, version in versions().items() if name != "recbole-mm"},
         "package": _package_of(model),
     }
+    if cell.parts:
+        parts["parts"] = [key_of(part) for part in cell.parts]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,10 +27,13 @@ class Refused:
     wrong: dict[tuple[str, str], str]
 
 
-def check_rows(cells: Sequence[Cell]) -> Refused:
+def check_rows(cells: Sequence[Cell], kept: Collection[str] = ()) -> Refused:
     """Rows that cannot run; all are told before anything runs, and the others run.
 
     The data are read once, by the first row that has to run and can: what is wrong with the files is wrong for all.
+
+    Args:
+        kept: names of cells that need no run.
 
     Raises:
         InputError: no row can run; or the data cannot be read.
@@ -39,7 +42,7 @@ def check_rows(cells: Sequence[Cell]) -> Refused:
     first: Config | None = None
     errors: list[InputError] = []
     rows = {(cell.row, cell.protocol): cell for cell in cells}
-    todo = {(cell.row, cell.protocol) for cell in cells if not cell.done}
+    todo = {(cell.row, cell.protocol) for cell in cells if not cell.done and cell.file.stem not in kept}
     for place, cell in rows.items():
         try:
             config = Config(arguments=cell.arguments())

@@ -23,10 +23,11 @@ import pandas as pd
 from tqdm import tqdm
 
 from recbole_mm.benchmark.cell import Cell
+from recbole_mm.benchmark.kept import Kept, keep, read_kept, write_kept
 from recbole_mm.benchmark.key import data_folder, make_cell
 from recbole_mm.benchmark.rows import check_rows, left_out_lines
 from recbole_mm.benchmark.runner import run_cells
-from recbole_mm.benchmark.table import read_table, write_results
+from recbole_mm.benchmark.table import Failure, read_table, user_totals_of, write_results
 from recbole_mm.benchmark.values import HOME, adapted, protocol_of, tune_rows
 from recbole_mm.config.schema import Schema
 from recbole_mm.config.sources import given_options, read_packaged
@@ -60,8 +61,9 @@ def run_suite(
     """Run the cells of a suite that are not there yet and write its table.
 
     Results of runs are kept in ``out/runs``, under a name that changes with all that the numbers depend on (key.py): an
-    interrupted suite goes on where it stopped, and what has changed runs again. A cell that fails is shown as failed,
-    with its reason, and stops no other.
+    interrupted suite goes on where it stopped, and what has changed runs again. The numbers of finished runs are also
+    in ``out/cells``, small enough to be committed (kept.py): with them a suite goes on from another checkout. A cell
+    that fails is shown as failed, with its reason, and stops no other.
 
     Args:
         suite: name of a file of properties/benchmark.
@@ -101,7 +103,8 @@ def run_suite(
     rows = _rows(plan, dataset)
     plan = _for_dataset(plan, dataset, rows)
     cells = _cells_of(rows, plan, dataset, out / "runs")
-    refused = check_rows(cells)
+    kept = read_kept(out)
+    refused = check_rows(cells, kept)
     rows = [one for one in rows if (one[0], one[2]) not in refused.by_data]
     if tune_trials:
         plan = {**plan, "tune": tune_trials}
@@ -109,34 +112,74 @@ def run_suite(
         rows = tune_rows(possible, dataset, tune_trials, out / "tuned", tune)
     cells = _cells_of(rows, plan, dataset, out / "runs")
     make_folder(out / "runs")
-    failures = _run_all(cells, refused.wrong, plan.get("workers", workers), suite)
-    return _write_tables(suite, dataset, out, plan, cells, failures, left_out_lines(refused.by_data))
+    try:
+        reasons = _run_all(cells, kept, refused.wrong, plan.get("workers", workers), suite)
+    finally:  # also when it is stopped
+        finished = _finished(cells, kept)
+        if finished and not quick:
+            write_kept(out, suite, list(finished.values()))
+    numbers: list[Kept | Failure] = []
+    for cell in cells:
+        place, reason = (cell.row, cell.protocol, cell.seed, cell.file.stem), reasons[cell.file]
+        if reason is None and place in finished:
+            numbers.append(finished[place])
+        else:
+            numbers.append(Failure(*place, reason or "its result is gone"))
+    return _write_tables(suite, dataset, out, plan, numbers, left_out_lines(refused.by_data))
 
 
-def _write_tables(
-    suite: str,
-    dataset: str,
-    out: Path,
-    plan: Mapping,
-    cells: Sequence[Cell],
-    failures: Sequence[str | None],
-    foot: str,
-) -> Path:
-    """Write the tables of finished runs, with ``foot`` below; returns the markdown file."""
+def write_from_cells(suite: str, dataset: str, out: Path) -> Path:
+    """Write the tables of a suite again from ``out/cells`` alone, without data and runs; returns the markdown file.
+
+    Failed runs, and rows that the data do not allow, are not in them.
+
+    Raises:
+        InputError: there are no cells of the suite, or they are damaged.
+    """
+    kept = list(read_kept(out, suite).values())
+    if not kept:
+        raise InputError(f"{out / 'cells'}: has no cells of suite '{suite}'; leave --from_cells out to run the suite")
+    plan = _read_plan(suite, dataset)
+    rows = [(cell.row, {}, cell.protocol) for cell in kept]
+    return _write_tables(suite, dataset, out, _for_dataset(plan, dataset, rows), kept, "")
+
+
+def _finished(cells: Sequence[Cell], kept: Mapping[str, Kept]) -> dict[tuple[str, str, int, str], Kept]:
+    """Row, protocol, seed and name -> numbers of the finished cells, from those that were kept or from their runs."""
+    found = {}
+    for cell in cells:
+        name = cell.file.stem
+        if name in kept or (cell.done and cell.damage() is None):
+            found[cell.row, cell.protocol, cell.seed, name] = kept[name].of(cell) if name in kept else keep(cell)
+    return found
+
+
+def _texts(
+    suite: str, dataset: str, plan: Mapping, numbers: Sequence[Kept | Failure], foot: str = ""
+) -> dict[str, str]:
+    """Files of a suite's tables: name -> text."""
     part = plan.get("part", "test")
-    table = read_table(cells, failures, part)
+    table = read_table(numbers, part)
     texts = {f"{suite}.csv": table.to_csv(index=False), f"{suite}.tex": latex(table, plan)}
     text = markdown(suite, dataset, table, plan)
-    if part == "test" and "rows_of" not in plan:  # what runs keep of pairs and users is of the test part
-        tests = significance(_predictions(cells, failures), _baselines(cells) or [plan.get("against", "")])
+    if part == "test" and "rows_of" not in plan:  # what is kept of users is of the test part
+        tests = significance(user_totals_of(numbers), _baselines(numbers) or [plan.get("against", "")])
         texts[f"{suite}.tests.csv"] = tests.table.to_csv(index=False)
         text += tests.markdown
     if "against" in plan:
         text += differences(table, plan)
-    text += foot
+    return {**texts, f"{suite}.md": text + foot}
+
+
+def _write_tables(
+    suite: str, dataset: str, out: Path, plan: Mapping, numbers: Sequence[Kept | Failure], foot: str
+) -> Path:
+    """Write the tables of finished runs, with ``foot`` below; returns the markdown file."""
+    texts = _texts(suite, dataset, plan, numbers, foot)
     path = out / f"{suite}.md"
+    text, table = texts[path.name], read_table(numbers, plan.get("part", "test"))
     try:
-        for name, content in {**texts, path.name: text}.items():
+        for name, content in texts.items():
             write_text(out / name, content)
         write_results(out)
     except InputError as error:
@@ -235,11 +278,16 @@ def _prepare_data(plan: Mapping, dataset: str) -> None:
 
 
 def _run_all(
-    cells: Sequence[Cell], refused: Mapping[tuple[str, str], str], workers: int, suite: str
-) -> list[str | None]:
+    cells: Sequence[Cell],
+    kept: Mapping[str, Kept],
+    refused: Mapping[tuple[str, str], str],
+    workers: int,
+    suite: str,
+) -> dict[Path, str | None]:
     """Why each cell failed, None for those that did not; suites name some cells twice, which run once."""
     places = {cell.file: (cell.row, cell.protocol) for cell in cells}
     reasons: dict[Path, str | None] = {file: refused[place] for file, place in places.items() if place in refused}
+    reasons |= {cell.file: None for cell in cells if cell.file not in reasons and cell.file.stem in kept}
     todo = list({cell.file: cell for cell in cells if cell.file not in reasons}.values())
 
     def kept() -> str:
@@ -251,21 +299,11 @@ def _run_all(
         for cell, reason in bar:
             reasons[cell.file] = reason
             bar.set_postfix(failed=sum(reason is not None for reason in reasons.values()))
-    return [reasons[cell.file] for cell in cells]
+    return reasons
 
 
-def _predictions(cells: Sequence[Cell], failures: Sequence[str | None]) -> dict[str, dict[str, list[Path]]]:
-    """Protocol -> row -> files with the predictions of its runs, for rows without a failure."""
-    broken = {cell.row for cell, failure in zip(cells, failures) if failure is not None}
-    found: dict[str, dict[str, list[Path]]] = {}
-    for cell in cells:
-        if cell.row not in broken and cell.tool == "run":
-            found.setdefault(cell.protocol, {}).setdefault(cell.row, []).append(cell.predictions)
-    return found
-
-
-def _baselines(cells: Sequence[Cell]) -> list[str]:
-    return sorted({cell.row for cell in cells if cell.options["model"] not in MODELS})
+def _baselines(numbers: Sequence[Kept | Failure]) -> list[str]:
+    return sorted({cell.row for cell in numbers if isinstance(cell, Kept) and cell.model not in MODELS})
 
 
 def _check_bands(bands: Mapping[str, Mapping[str, Sequence[float]]], table: pd.DataFrame, path: Path) -> None:

@@ -1,67 +1,76 @@
-"""From the results of cells to the lines of a table."""
+"""From the numbers of cells to the lines of a table."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
-from recbole_mm.benchmark.cell import Cell
+from recbole_mm.benchmark.kept import Kept
 from recbole_mm.errors import InputError
 from recbole_mm.files import write_text
+from recbole_mm.report.significance import UserTotals
 
 
-def read_table(cells: Sequence[Cell], failures: Sequence[str | None], part: str) -> pd.DataFrame:
+class Failure(NamedTuple):
+    """A cell without numbers, and why."""
+
+    row: str
+    protocol: str
+    seed: int
+    cell: str
+    reason: str
+
+
+def read_table(cells: Sequence[Kept | Failure], part: str) -> pd.DataFrame:
     """The lines of all cells, with their place in the table and the day on which they ran.
 
     Args:
-        failures: for each cell the reason why it failed, or None.
         part: ``valid`` or ``test``.
     """
     lines = []
-    for cell, failure in zip(cells, failures):
-        place = {"protocol": cell.protocol, "seed": cell.seed, "failure": failure, "cell": cell.file.stem}
-        if failure is not None:
-            lines.append({"row": cell.row, **place})
-            continue
-        ran = datetime.fromtimestamp(cell.file.stat().st_mtime)  # the date of the run, not of the table
-        lines += [{"row": line.pop("row"), **place, **line, "date": f"{ran:%Y-%m-%d}"} for line in lines_of(cell, part)]
+    for cell in cells:
+        place = {"protocol": cell.protocol, "seed": cell.seed, "failure": None, "cell": cell.cell}
+        if isinstance(cell, Failure):
+            lines.append({"row": cell.row, **place, "failure": cell.reason})
+        else:
+            lines += [{"row": line.pop("row"), **place, **line, "date": cell.date} for line in lines_of(cell, part)]
     return pd.DataFrame(lines)
 
 
-def lines_of(cell: Cell, part: str) -> Iterable[dict[str, Any]]:
-    """Lines of the table that a done cell has: one, or one for each thing that its tool tried.
+def lines_of(cell: Kept, part: str) -> Iterable[dict[str, Any]]:
+    """Lines of the table that a cell has: one, or one for each thing that its tool tried.
+
+    A ``bucket`` (of movies, say) is a part of the protocol: rows are compared within it.
 
     Args:
         part: ``valid`` or ``test``.
     """
-    result = json.loads(cell.file.read_text(encoding="utf-8"))
-    for line in result.get("lines", [result]):
-        row = f"{cell.row}: {line['row']}" if "row" in line else cell.row
-        yield {"row": row, **line[part], **_cost({**result, **line}), "machine": result.get("machine")}
+    for line in cell.lines:
+        costs = {name: value for name, value in line.items() if name not in ("row", "bucket", "valid", "test")}
+        place = {"row": f"{cell.row}: {line['row']}" if "row" in line else cell.row}
+        if "bucket" in line:
+            place["protocol"] = f"{cell.protocol}, {line['bucket']}"
+        yield {**place, **line[part], **costs}
 
 
-def _cost(result: dict[str, Any]) -> dict[str, Any]:
-    if "seconds" not in result:
-        return {}
-    history, best = result["history"], result["best_epoch"]
-    statistics = next((epoch.get("statistics", {}) for epoch in history if epoch["epoch"] == best), {})
-    seconds = result["seconds"]
-    return {
-        **statistics,
-        "parameters": result["parameters"],
-        "epochs": result["epochs"],
-        "epoch_seconds": seconds["epoch"],
-        "fit_seconds": round(seconds["build"] + seconds["fit"], 3),
-        "peak_mb": result["peak_rss_mb"],
-        "pairs_per_second": result["throughput"].get("pairs"),
-        "users_per_second": result["throughput"].get("users"),
-        "versions": json.dumps(result["versions"]),
-    }
+def user_totals_of(
+    cells: Sequence[Kept | Failure],
+) -> dict[str, dict[str, dict[tuple[str, int], dict[str, UserTotals]]]]:
+    """Protocol -> row -> run -> metric -> what each user adds, for rows without a failure."""
+    broken = {cell.row for cell in cells if isinstance(cell, Failure)}
+    found: dict[str, dict[str, dict[tuple[str, int], dict[str, UserTotals]]]] = {}
+    for cell in cells:
+        if isinstance(cell, Failure) or cell.row in broken:
+            continue
+        buckets = {line["bucket"] for line in cell.lines if "bucket" in line}
+        for line, metrics in cell.users.items():
+            protocol = f"{cell.protocol}, {line}" if line in buckets else cell.protocol
+            row = cell.row if line in ("", *buckets) else f"{cell.row}: {line}"
+            found.setdefault(protocol, {}).setdefault(row, {})[cell.protocol, cell.seed] = dict(metrics)
+    return found
 
 
 def write_results(out: Path) -> None:

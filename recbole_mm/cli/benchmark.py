@@ -33,6 +33,11 @@ def add_arguments(parser: argparse.ArgumentParser, typed: list[str]) -> None:
         metavar="N",
         help="first choose the values of each row, on the validation part, from N trials each",
     )
+    parser.add_argument(
+        "--from_cells",
+        action="store_true",
+        help="write the suite's tables again from OUT/cells alone: no data, no runs",
+    )
     parser.add_argument("--quick", action="store_true", help="the suite's short form; checks its bands")
 
 
@@ -46,10 +51,15 @@ def run(options: argparse.Namespace) -> int:
         InputError: whatever `run_suite` refuses.
     """
     from recbole_mm.benchmark.rows import failed_rows
-    from recbole_mm.benchmark.suites import run_suite, suite_names
+    from recbole_mm.benchmark.suites import run_suite, suite_names, write_from_cells
     from recbole_mm.benchmark.table import failures_of
 
     out = options.out or Path("results") / options.dataset
+    if options.from_cells:
+        kept = sorted(path.stem for path in (out / "cells").glob("*.jsonl"))
+        for suite in kept if kept and options.suite == "all" else [options.suite]:
+            print(write_from_cells(suite, options.dataset, out).read_text(encoding="utf-8"))
+        return 0
     failures: list[tuple[str, str]] = []
     for suite in suite_names() if options.suite == "all" else [options.suite]:
         try:

@@ -7,15 +7,13 @@ from functools import lru_cache
 from threading import Lock
 from typing import Any, NamedTuple
 
+from recbole_mm.demo.new_movie import NewMovieReader
 from recbole_mm.errors import InputError
-from recbole_mm.features.encoders import CONTENTS
-from recbole_mm.inference.projection import two_dimensions
+from recbole_mm.inference.projection import Projection, directions
 from recbole_mm.inference.recommender import Recommender
 from recbole_mm.inference.rows import recommendation_rows
 
 RECOMMENDED, GENRES, SIMILAR = 10, 5, 5
-MAX_SUMMARY = 5_000
-A_TEXT = CONTENTS["text"]
 NEW = "a movie that does not exist"
 MAX_MOVIES = 1_000
 _CACHED = 8  # combinations of modalities whose encoded movies stay in memory
@@ -42,6 +40,7 @@ class Answers:
         self._using = lru_cache(_CACHED)(recommender.using)
         self._model_lock, self._map_lock = Lock(), Lock()
         self._map: dict[str, Any] | None = None
+        self._projection: Projection | None = None
         movies = recommender.movies
         self._movies = {
             "item_id": movies["item_id"].tolist(),
@@ -50,18 +49,18 @@ class Answers:
         }
         self._allowed = {name: set(self._movies["item_id"]) for name in ("liked", "disliked")}
         self._allowed["modalities"] = set(recommender.modalities)
-        self._of_summary = [name for name, content in recommender.raw_content.items() if content == A_TEXT]
+        self._reader = NewMovieReader(recommender.encoders)
         self.recommend({})  # encodes the movies now, so that the first visitor does not wait for it
 
     def catalogue(self) -> dict[str, Any]:
         """Names of model, dataset and modalities, the rating scale [lowest, highest] (null without
-        predicted ratings), whether `new_movie` can read summaries, and the movies by column.
+        predicted ratings), what `new_movie` can read, and the movies by column.
         """
         return {
             **self._recommender.about,
             "modalities": self._recommender.modalities,
             "rating_scale": self._recommender.rating_scale,
-            "takes_summary": bool(self._of_summary),
+            **self._reader.about,
             "movies": self._movies,
         }
 
@@ -82,11 +81,12 @@ class Answers:
 
     def _compute_map(self) -> dict[str, Any]:
         with self._model_lock:
-            vectors = self._recommender.movie_embeddings().to_numpy()
+            vectors = directions(self._recommender.movie_embeddings().to_numpy())
             genres = [""] * len(vectors)
             if self._recommender.predicts_genres:
                 genres = self._recommender.genres(self._movies["item_id"]).idxmax(axis=1).tolist()
-        x, y = two_dimensions(vectors).round(2).T.tolist()
+        self._projection = Projection.of(vectors)
+        x, y = self._projection.positions.round(2).T.tolist()
         return {"x": x, "y": y, "genre": genres}
 
     def recommend(self, question: Any) -> dict[str, Any]:
@@ -121,59 +121,56 @@ class Answers:
                 "genres": [{"genre": genre, "probability": float(value)} for genre, value in genres.items()],
             }
 
+    def trailer(self, content: bytes) -> dict[str, Any]:
+        """What `new_movie` takes as ``trailer`` of a video's file, and why some of it could not be read.
+
+        The file is decoded by another process and forgotten; see `recbole_mm.extract.trailer`.
+        """
+        return self._reader.trailer(content)
+
     def new_movie(self, question: Any) -> dict[str, Any]:
-        """What the model says of a movie that is in no catalogue, from ``summary``; the movie is forgotten at once.
+        """What the model says of a movie that is in no catalogue; the movie is forgotten at once.
+
+        Args:
+            question: besides the person, ``summary``, a text, or ``trailer``, as from `trailer`, or both.
 
         Returns:
             read and not_read (modalities made of the summary, and those whose encoder is not installed here), genres,
-            rating, place (the movie's place among all by score), similar movies, and the person's own movies that are
-            most similar; similarities are cosines.
+            rating, place (the movie's place among all by score), similar movies, the person's own movies that are
+            most similar (similarities are cosines), and the position on the map, null before the map is computed.
         """
+        person = self._read(question)
+        given = self._reader.read(question.get("summary"), question.get("trailer"))
         with self._model_lock:
-            recommender, liked, disliked = self._read(question)
-            summary = question.get("summary")
-            if not isinstance(summary, str) or not summary.strip() or len(summary) > MAX_SUMMARY:
-                raise InputError(f"summary: must be a text of at most {MAX_SUMMARY:,} characters")
-            recommender = copy.copy(recommender)
-            item, read = self._add(recommender, summary)
+            liked, disliked = person.liked, person.disliked
+            full = copy.copy(self._recommender)
+            (item,) = full.add_movies({"title": [NEW], **{name: [vector] for name, vector in given.vectors.items()}})
+            recommender = full.using(person.recommender.modalities)
             similar = recommender.similar_movies(item, k=len(self._allowed["liked"]))
             scores = recommender.recommend_for(liked, disliked, k=len(recommender.movies))
             rated = recommender.predict_for(item, liked, disliked)["rating"].item() if recommender.rates else None
             genres = recommender.genres(item).iloc[0].nlargest(GENRES) if recommender.predicts_genres else {}
-            own = similar[similar["item_id"].isin([*liked, *disliked])].head(SIMILAR)
-            columns = ["item_id", "title", "similarity"]
-            return {
-                "read": read,
-                "not_read": [name for name in self._of_summary if name not in read],
-                "genres": [{"genre": genre, "probability": float(value)} for genre, value in genres.items()],
-                "rating": rated,
-                "place": int(scores["rank"][scores["item_id"] == item].item()),
-                "of": len(scores),
-                "similar": similar.head(SIMILAR)[columns].to_dict("records"),
-                "own": own[columns].to_dict("records"),
-            }
-
-    def _add(self, recommender: Recommender, summary: str) -> tuple[str, list[str]]:
-        """Id of the movie of a summary, added to ``recommender``, and the modalities made of it."""
-        content: dict[str, list] = {}
-        problem: Exception = InputError("no encoder of texts was kept with the vectors of this data set")
-        for name in self._of_summary:
-            column = {f"{name}_raw": [summary]}
-            try:
-                copy.copy(recommender).add_movies({"title": [NEW], **column})
-            except InputError as error:
-                problem = error
-            else:
-                content |= column
-        if not content:
-            raise InputError(f"summary: no modality can be made of it here ({problem})")
-        (item,) = recommender.add_movies({"title": [NEW], **content})
-        return item, [name.removesuffix("_raw") for name in content]
+            position = None
+            if self._projection is not None:  # the map is of all modalities
+                position = self._projection.place(directions(full.movie_embeddings().to_numpy())[-1]).round(2).tolist()
+        own = similar[similar["item_id"].isin([*liked, *disliked])].head(SIMILAR)
+        columns = ["item_id", "title", "similarity"]
+        return {
+            "read": given.of_summary,
+            "not_read": given.not_of_summary,
+            "genres": [{"genre": genre, "probability": float(value)} for genre, value in genres.items()],
+            "rating": rated,
+            "place": int(scores["rank"][scores["item_id"] == item].item()),
+            "of": len(scores),
+            "similar": similar.head(SIMILAR)[columns].to_dict("records"),
+            "own": own[columns].to_dict("records"),
+            "position": position,
+        }
 
     def _read(self, question: Any) -> Person:
         if not isinstance(question, dict):
             raise InputError("a question must be a JSON object")
-        known = [*self._allowed, "item", "summary"]
+        known = [*self._allowed, "item", "summary", "trailer"]
         if unknown := sorted(set(question) - set(known)):
             raise InputError(f"'{unknown[0][:40]}' is no key of a question; keys: {', '.join(known)}")
         lists = {"liked": [], "disliked": [], "modalities": self._recommender.modalities, **question}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from flask import Flask, Response
+from flask import Flask, Response, abort, request
 from plotly.offline import get_plotlyjs
 
 from recbole_mm.demo.answers import Answers
+from recbole_mm.demo.new_movie import MAX_TRAILER
 from recbole_mm.inference.recommender import Recommender
 from recbole_mm.serve.http import protect, question
 
@@ -25,7 +26,8 @@ def create_app(recommender: Recommender, trusted_hosts: Collection[str] | None =
         InputError: the model is not of this package.
     """
     app, answers = Flask(__name__), Answers(recommender)
-    protect(app, MAX_BYTES, trusted_hosts, stored={"plotly"})  # that file of megabytes is always the same
+    # Plotly's file of megabytes is always the same.
+    protect(app, MAX_BYTES, trusted_hosts, stored={"plotly"}, larger={"trailer": MAX_TRAILER})
     app.add_url_rule("/", "page", lambda: app.send_static_file("page.html"))
     app.add_url_rule("/api/catalogue", "catalogue", answers.catalogue)
     app.add_url_rule("/api/map", "map", answers.map)
@@ -41,6 +43,13 @@ def create_app(recommender: Recommender, trusted_hosts: Collection[str] | None =
     @app.post("/api/new")
     def new() -> dict:
         return answers.new_movie(question())
+
+    @app.post("/api/trailer")
+    def trailer() -> dict:
+        # A form of another site cannot send this type, and the browser asks before a script of another site does.
+        if request.content_type != "application/octet-stream":
+            abort(415, "a trailer must be sent as application/octet-stream")
+        return answers.trailer(request.get_data())
 
     @app.get("/plotly.js")
     def plotly() -> Response:

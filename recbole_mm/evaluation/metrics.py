@@ -1,8 +1,8 @@
 """Metrics as functions; `recbole_mm.evaluation.families` says which belong together.
 
-rmse, mae                                                       RecBole's classes, over all pairs of a part at once
-rated_ndcg@k                                                    only over the movies of a part that the user rated
-genre_map, genre_macro_f1, genre_micro_f1, genre_macro_auc      scikit-learn, over the movies held out
+- rmse, mae: RecBole's classes, over all pairs of a part at once
+- rated_ndcg@k: only over the movies of a part that the user rated
+- genre_map, genre_macro_f1, genre_micro_f1, genre_macro_auc: scikit-learn, over the movies held out
 """
 
 from __future__ import annotations

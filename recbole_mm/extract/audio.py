@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from scipy.fft import dct, rfft
@@ -29,7 +30,7 @@ COLUMNS = [f"mfcc_{i}_{what}" for what in ("mean", "deviation", "delta_deviation
 SETTINGS = {"version": 1, "rate": RATE, "window": WINDOW, "hop": HOP, "bands": BANDS}
 
 
-def audio_statistics(path: Path, seconds: float | None = None) -> np.ndarray:
+def audio_statistics(path: Path | BinaryIO, seconds: float | None = None) -> np.ndarray:
     """Mean and standard deviation of each coefficient, and standard deviation of its delta; `COLUMNS`, float64 [60].
 
     A delta is the slope of the line fitted to nine consecutive windows (librosa.feature.delta).

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -15,6 +16,9 @@ VIDEO_SUFFIXES = (
     *(".flv", ".wmv", ".ogv", ".3gp"),
 )
 AUDIO_SUFFIXES = (*VIDEO_SUFFIXES, ".wav", ".mp3", ".flac", ".ogg", ".opus", ".m4a", ".aac", ".wma")
+
+# What FFmpeg takes a file for is decided by its content. Playlists, which name other files, are not among these.
+_FORMATS = "mov,mp4,matroska,webm,avi,mpeg,mpegts,mpegvideo,flv,asf,ogg,3gp,wav,mp3,flac,aac"
 
 # A file is truncated if at most this part of its stated length can be decoded. The decoder reports no error then.
 _TRUNCATED = 0.8
@@ -37,7 +41,17 @@ def require_av() -> None:
         ) from None
 
 
-def sound(path: Path, rate: int, seconds: float | None = None) -> Iterator[np.ndarray]:
+def stated_seconds(file: Path | BinaryIO) -> float:
+    """Length of a media file as its header states it, in seconds; 0 where it states none.
+
+    Raises:
+        MediaError: the file cannot be decoded.
+    """
+    with _open(file) as container:
+        return (container.duration or 0) / 1e6
+
+
+def sound(path: Path | BinaryIO, rate: int, seconds: float | None = None) -> Iterator[np.ndarray]:
     """The best sound track, mean of its channels, resampled, as float32 blocks [n] in -1..1.
 
     Args:
@@ -68,7 +82,7 @@ def sound(path: Path, rate: int, seconds: float | None = None) -> Iterator[np.nd
 
 
 def pictures(
-    path: Path, rate: float, width: int | None, height: int, seconds: float | None = None
+    path: Path | BinaryIO, rate: float, width: int | None, height: int, seconds: float | None = None
 ) -> Iterator[tuple[float, np.ndarray]]:
     """The best video track, at most ``rate`` pictures a second, scaled: (second, uint8 RGB [height, width, 3]).
 
@@ -102,16 +116,17 @@ def pictures(
 
 
 @contextmanager
-def _open(path: Path):
+def _open(file: Path | BinaryIO):
     """An open container. PyAV's errors inside the block become a MediaError."""
     import av
 
     try:
         # Local files only: a playlist named like a media file must not fetch anything.
-        options = {"protocol_whitelist": "file"}
+        options = {"protocol_whitelist": "file", "format_whitelist": _FORMATS}
         # Titles in old files are often not UTF-8. They are not used here, but PyAV before 19 refuses such a file.
         lenient = {} if int(av.__version__.partition(".")[0]) >= 19 else {"metadata_errors": "ignore"}
-        with av.open(f"file:{path.resolve()}", options=options, **lenient) as container:
+        source = f"file:{file.resolve()}" if isinstance(file, Path) else file
+        with av.open(source, options=options, **lenient) as container:
             for stream in container.streams.video:
                 # The header of an AVI file states the number of frames; FFmpeg corrects the duration to the real one.
                 if stream.frames and stream.duration and stream.average_rate:

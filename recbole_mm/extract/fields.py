@@ -18,6 +18,7 @@ from recbole_mm.errors import InputError
 from recbole_mm.extract.decode import MediaError
 from recbole_mm.extract.scaling import Scaling
 from recbole_mm.extract.sources import Source, Sources
+from recbole_mm.extract.trailer import how
 from recbole_mm.features.encoders import FieldEncoder, encoder_path
 
 _DECIMALS = 5
@@ -201,4 +202,4 @@ def _scaled(wanted: Field, values: np.ndarray, path: Path) -> tuple[np.ndarray, 
             )
         scaling = Scaling.of(values)
     scaling.write(path, wanted.columns)
-    return scaling.apply(values), scaling.encoder()
+    return scaling.apply(values), scaling.encoder(how(wanted.name, wanted.settings))

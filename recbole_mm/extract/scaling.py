@@ -29,14 +29,22 @@ class Scaling:
 
     def apply(self, values: np.ndarray) -> np.ndarray:
         """Standardised values [n, d], within ±5; 0 in a column that is constant."""
-        varying = self.deviation > 1e-9 * np.abs(self.mean)
+        varying = self._varying
         scaled = (values - self.mean) / np.where(varying, self.deviation, 1)
         return np.where(varying, scaled, 0).clip(-_LIMIT, _LIMIT)
 
-    def encoder(self) -> FieldEncoder:
-        """What `apply` does, as an encoder that can be kept beside the vectors."""
-        varying = self.deviation > 1e-9 * np.abs(self.mean)
-        return scaling_encoder(self.mean, np.where(varying, self.deviation, np.inf), _LIMIT)
+    def encoder(self, extracted: str = "") -> FieldEncoder:
+        """What `apply` does, as an encoder that can be kept beside the vectors.
+
+        Args:
+            extracted: how the numbers were computed, from `recbole_mm.extract.trailer.how`.
+        """
+        return scaling_encoder(self.mean, np.where(self._varying, self.deviation, np.inf), _LIMIT, extracted)
+
+    @property
+    def _varying(self) -> np.ndarray:
+        """Columns whose differences are more than rounding, and that an encoder's single precision can divide by."""
+        return self.deviation > np.maximum(1e-9 * np.abs(self.mean), np.finfo(np.float32).tiny)
 
     def write(self, path: Path, names: list[str]) -> None:
         """Write columns name, mean, deviation as csv."""

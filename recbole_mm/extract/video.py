@@ -7,6 +7,7 @@ visual features, Journal on Data Semantics 5, 2016. docs/extract.md lists the di
 from __future__ import annotations
 
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -32,7 +33,7 @@ COLUMNS = [
 SETTINGS = {"version": 1, "rate": RATE, "width": WIDTH, "height": HEIGHT}
 
 
-def video_statistics(path: Path, seconds: float | None = None) -> np.ndarray:
+def video_statistics(path: Path | BinaryIO, seconds: float | None = None) -> np.ndarray:
     """Shots, colour variance, motion and lighting key, in the order of `COLUMNS`; float64 [7].
 
     Args:

@@ -131,12 +131,14 @@ class FieldEncoder:
         sentence_encoder: of content ``text``: the name of the model. A file can name none but the packaged one: what a
             name on a hub loads is not for a data file to decide.
         genres: whose names are masked or left out besides those of MovieLens.
+        extracted: of content ``numbers`` that `recbole-mm extract` computed from media files: how, as JSON text.
     """
 
     content: str
     components: NumberComponents | TermComponents
     sentence_encoder: str = ""
     genres: tuple[str, ...] = ()
+    extracted: str = ""
 
     def __call__(self, raw: Sequence[Any]) -> np.ndarray:
         """Vectors float64 [n, k] of n movies.
@@ -178,6 +180,7 @@ class FieldEncoder:
             "content": np.array(self.content),
             "sentence_encoder": np.array(self.sentence_encoder),
             "genres": np.array(self.genres, dtype=np.str_),
+            **({"extracted": np.array(self.extracted)} if self.extracted else {}),
         }
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **about, **self.components.arrays())
@@ -218,7 +221,8 @@ def field_encoder_of(content: bytes, name: str, remedy: str) -> FieldEncoder:
         if content == "text" and str(arrays["sentence_encoder"]) != PACKAGED:
             raise ValueError(f"sentence encoder '{str(arrays['sentence_encoder'])[:60]}' is not {PACKAGED}")
         genres = tuple(map(str, arrays["genres"].tolist()))
-        return FieldEncoder(content, kind.from_arrays(arrays), str(arrays["sentence_encoder"]), genres)
+        components, extracted = kind.from_arrays(arrays), str(arrays.get("extracted", ""))
+        return FieldEncoder(content, components, str(arrays["sentence_encoder"]), genres, extracted)
     except (UnreadableArrays, KeyError, ValueError, TypeError, IndexError, MemoryError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{name}: is not an encoder of recbole-mm ({reason}); {remedy}") from None
@@ -275,11 +279,12 @@ def embedding_encoder(size: int, genres: Sequence[str] = ()) -> FieldEncoder:
     return FieldEncoder("text", NumberComponents(rotation, 1.0), PACKAGED, tuple(genres))
 
 
-def scaling_encoder(mean: np.ndarray, deviation: np.ndarray, limit: float) -> FieldEncoder:
+def scaling_encoder(mean: np.ndarray, deviation: np.ndarray, limit: float, extracted: str = "") -> FieldEncoder:
     """The encoder of standardised numbers within ± ``limit``; a deviation [d] of inf makes a column 0."""
     finite = np.where(np.isfinite(deviation), deviation, 1.0)
     low, high = mean - limit * finite, mean + limit * finite
-    return FieldEncoder("numbers", NumberComponents(Rotation(low, high, mean, deviation, np.eye(len(mean))), 1.0))
+    components = NumberComponents(Rotation(low, high, mean, deviation, np.eye(len(mean))), 1.0)
+    return FieldEncoder("numbers", components, extracted=extracted)
 
 
 def fit_words(texts: Sequence[str], components: int, genres: Sequence[str] = ()) -> tuple[FieldEncoder, np.ndarray]:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from recbole_mm.errors import InputError
 from recbole_mm.evaluation.metrics import GENRE_THRESHOLD
+from recbole_mm.features.encoders import FieldEncoder
 from recbole_mm.inference.lookup import Movies, one_or_many
 from recbole_mm.inference.new_movies import read_new_movies
 from recbole_mm.inference.scoring import device_of
@@ -56,9 +57,14 @@ class MovieModel:
         return self._data.portable_options
 
     @property
+    def encoders(self) -> Mapping[str, FieldEncoder]:
+        """From raw content of a movie to its vector, for each modality whose encoder was kept."""
+        return self._data.encoders
+
+    @property
     def raw_content(self) -> dict[str, str]:
         """What `add_movies` takes as raw content of each modality whose encoder was kept."""
-        return {name: encoder.describe() for name, encoder in self._data.encoders.items()}
+        return {name: encoder.describe() for name, encoder in self.encoders.items()}
 
     @property
     def movies(self) -> pd.DataFrame:
@@ -109,7 +115,7 @@ class MovieModel:
                 year, or where a year is missing).
         """
         self._only_ours("a movie that nobody has rated")
-        new = read_new_movies(table, self._movies, self.dimensions, self._data.encoders)
+        new = read_new_movies(table, self._movies, self.dimensions, self.encoders)
         vectors = {name: torch.from_numpy(values) for name, values in new.vectors.items()}
         self._full = variants.with_movies(self._full, vectors)
         self._data = self._data.with_movies(self._movies.extended(new.tokens, new.titles, new.years))

@@ -105,7 +105,10 @@ def _encode(cells: list, titles: list[str], column: str, encoder: FieldEncoder, 
             raise InputError(f"add_movies: '{column}' of '{titles[row]}' {error}") from None
     if not rows:
         return
-    vectors = encoder([cells[row] for row in rows])
+    try:
+        vectors = encoder([cells[row] for row in rows])
+    except InputError as error:  # what the encoder needs is not installed
+        raise InputError(f"add_movies: '{column}' for '{name}': {error}") from None
     if vectors.shape[1] != values.shape[1]:
         raise InputError(
             f"add_movies: the encoder of '{name}' makes {vectors.shape[1]} values, but the model takes "

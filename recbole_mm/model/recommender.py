@@ -36,7 +36,7 @@ class MultitaskRecommender(GeneralRecommender):
     the tasks.
 
     Args:
-        config: options of the run; see properties/model/*.yaml for the model's own.
+        config: options of the run; see ``properties/model`` for the model's own.
         dataset: the **training** part of a `MultimodalDataset`. Users, mean rating, rating scale and the
             standardisation of the vectors come from its rows and its movies only.
 

@@ -27,6 +27,7 @@ BASELINES = {
     "GenreRidge": "recbole_mm.model.baselines.genre_ridge:GenreRidge",
     "SVDpp": "recbole_mm.model.baselines.svdpp:SVDpp",
     "HierarchicalRegression": "recbole_mm.model.baselines.hierarchical_regression:HierarchicalRegression",
+    "GaussianProcess": "recbole_mm.model.baselines.gaussian_process:GaussianProcess",
     "BayesianFM": "recbole_mm.model.baselines.bayesian_fm:BayesianFM",
     "KernelRidge": "recbole_mm.model.baselines.content_ranking:KernelRidge",
     "ContentEASE": "recbole_mm.model.baselines.content_ranking:ContentEASE",

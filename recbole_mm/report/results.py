@@ -24,7 +24,10 @@ COSTS = (
     *("parameters", "epochs", "epoch_seconds", "fit_seconds"),
     *("peak_mb", "pairs_per_second", "users_per_second"),
 )
-ORDER = ("rating", "ranking", "cold-item", "genre", "modalities", "missing", "ladder", "sweep", "ablation", "cost")
+ORDER = (
+    *("rating", "ranking", "cold-item", "genre", "modalities", "missing"),
+    *("ladder", "tail", "sweep", "ablation", "cost"),
+)
 LOWER_IS_BETTER = re.compile(r"(.*_)?(rmse|mae)")
 HIGHER_IS_BETTER = re.compile(r"genre_.*|(.*_)?(recall|mrr|ndcg|hit|precision|map|auc|gauc|itemcoverage)(@\d+)?")
 

@@ -6,15 +6,13 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from pathlib import Path
 
 import pandas as pd
 from tabulate import tabulate
 
-from recbole_mm.report.significance import Comparison, compare, units
+from recbole_mm.report.significance import DRAWS, PAIRED, Comparison, RunKey, UserTotals, compare
 
 SHOWN = ("rmse", "mae", "recall@10", "ndcg@10", "genre_map", "genre_macro_auc")  # columns, unless a suite names its own
-PAIRED = ("rmse", "recall@10", "ndcg@10")
 FOLD = re.compile(r"u[1-5]")
 
 
@@ -110,22 +108,28 @@ def differences(table: pd.DataFrame, plan: Mapping) -> str:
     return f"\nDifference from {reference} under the same seed, mean ± standard deviation over seeds.\n\n{text}\n"
 
 
-def significance(predictions: Mapping[str, Mapping[str, Sequence[Path]]], baselines: Sequence[str]) -> Tests:
+def significance(
+    totals: Mapping[str, Mapping[str, Mapping[RunKey, Mapping[str, UserTotals]]]], baselines: Sequence[str]
+) -> Tests:
     """Each row against the best baseline of each metric, under each protocol; all folds together are one protocol.
 
     Args:
-        predictions: protocol -> row -> ``predictions_file`` of its runs.
+        totals: protocol -> row -> run -> metric -> what each user adds.
         baselines: candidates for the reference.
     """
-    protocols = [protocol for protocol, rows in predictions.items() if any(rows.values())]
-    by_name: dict[str, dict[str, list[Path]]] = {}
+    protocols = [protocol for protocol, rows in totals.items() if any(rows.values())]
+    by_name: dict[str, dict[str, dict[RunKey, Mapping[str, UserTotals]]]] = {}
     for protocol, name in zip(protocols, _protocol_names(pd.Series(protocols, dtype=str))):
-        for row, files in predictions[protocol].items():
-            by_name.setdefault(name, {}).setdefault(row, []).extend(files)
+        for row, runs in totals[protocol].items():
+            by_name.setdefault(name, {}).setdefault(row, {}).update(runs)
     tests: list[tuple[str, Comparison]] = []
     for name, rows in by_name.items():
         for metric in PAIRED:
-            values = {row: per_unit for row, files in rows.items() if (per_unit := units(files, metric)) is not None}
+            values = {
+                row: {run: metrics[metric] for run, metrics in runs.items()}
+                for row, runs in rows.items()
+                if all(metric in metrics for metrics in runs.values())
+            }
             tests += [(name, test) for test in compare(values, baselines, metric)]
     columns = ["protocol", *(column.name for column in fields(Comparison))]
     table = pd.DataFrame([{"protocol": name, **asdict(test)} for name, test in tests], columns=columns)
@@ -133,15 +137,17 @@ def significance(predictions: Mapping[str, Mapping[str, Sequence[Path]]], baseli
         return Tests(table, "")
     lines = []
     for name, test in tests:
-        numbers = f"{test.difference:+.4f}", f"{test.effect:+.3f}", f"{test.p:.2g}", test.units
+        interval = f"{test.low:+.4f} to {test.high:+.4f}"
+        numbers = f"{test.difference:+.4f}", interval, f"{test.effect:+.3f}", f"{test.p:.2g}", test.units
         lines.append([test.row, name, test.metric, test.reference, *numbers, test.verdict])
-    headers = ["row", "protocol", "metric", "against", "difference", "effect (d_z)", "p (Holm)", "pairs or users"]
+    headers = ["row", "protocol", "metric", "against", "difference", "95 %", "effect (d_z)", "p (Holm)", "users"]
     reference = f"{baselines[0]}" if len(baselines) == 1 else "the best baseline of each metric"
     return Tests(
         table,
-        f"\nAgainst {reference}: paired t-tests on the same users, for rmse on squared errors of "
-        f"the same ratings, after averaging over seeds and folds (recbole_mm/report/significance.py).\n\n"
-        f"{_github([*headers, 'verdict'], lines)}\n",
+        f"\nAgainst {reference}: difference of the mean over runs, and its 95 % interval from {DRAWS:,} draws of users "
+        f"with replacement. Paired t-test over users, where all ratings of a user are one unit; p after Holm's "
+        f"correction over the rows; effect: the difference in standard deviations from user to user "
+        f"(recbole_mm/report/significance.py).\n\n{_github([*headers, 'verdict'], lines)}\n",
     )
 
 

@@ -182,4 +182,8 @@ def _table(movies: list[dict], recommender: Recommender) -> dict[str, list]:
     }
     for name in recommender.dimensions:
         columns[name] = [movie.get("vectors", {}).get(name) for movie in movies]
+    for name in ("summary", *(f"{modality}_raw" for modality in recommender.encoders)):
+        cells = [movie.get(name) for movie in movies]
+        if any(cell is not None for cell in cells):
+            columns[name] = cells
     return columns

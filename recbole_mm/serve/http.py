@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,7 +21,13 @@ HEADERS = {
 NOT_STORED = {"Cache-Control": "no-store"}
 
 
-def protect(app: Flask, max_bytes: int, trusted_hosts: Collection[str] | None, stored: Collection[str] = ()) -> None:
+def protect(
+    app: Flask,
+    max_bytes: int,
+    trusted_hosts: Collection[str] | None,
+    stored: Collection[str] = (),
+    larger: Mapping[str, int] | None = None,
+) -> None:
     """Limits, headers and JSON errors for an application.
 
     Args:
@@ -29,14 +35,22 @@ def protect(app: Flask, max_bytes: int, trusted_hosts: Collection[str] | None, s
         trusted_hosts: names and addresses allowed in a request's Host header, without port; any by default. They
             refuse requests of another site whose name was changed to this machine's address (DNS rebinding).
         stored: endpoints whose answers a browser may keep.
+        larger: endpoints whose requests may be larger, and how large.
     """
-    app.config.update(MAX_CONTENT_LENGTH=max_bytes)
+    larger = larger or {}
+    app.config.update(MAX_CONTENT_LENGTH=max([max_bytes, *larger.values()]))
     app.json.sort_keys = False
 
     @app.before_request
     def check_host() -> None:
         if trusted_hosts is not None and urlsplit(f"//{request.host}").hostname not in trusted_hosts:
             abort(400, f"this server does not accept the host name '{request.host}'")
+
+    @app.before_request
+    def check_size() -> None:
+        most = larger.get(request.endpoint or "", max_bytes)
+        if (request.content_length or 0) > most:
+            abort(413, f"the request has {request.content_length:,} bytes, but at most {most:,} are read")
 
     @app.errorhandler(InputError)
     def wrong_input(error: InputError) -> tuple[dict, int]:

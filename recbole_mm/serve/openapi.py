@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from recbole_mm import __version__
+from recbole_mm.features.encoders import CONTENTS, FieldEncoder
 from recbole_mm.inference.recommender import Recommender
 
 MAX_PEOPLE, MAX_MOVIES, MAX_K, MAX_NEW, MAX_TEXT = 1_000, 1_000, 1_000, 100, 500
 MAX_ROWS = 100_000
 """Movies in one answer, over all people."""
 MAX_PAGE, MAX_REASONED = 1_000, 10
+MAX_CONTENT, MAX_NAMES, MAX_KINDS = 20_000, 1_000, 50
+"""Of a movie's raw content: characters of a text, names, kinds of names."""
 
 _NUMBER, _TEXT = {"type": "number"}, {"type": "string"}
 _YEAR = {"type": "integer", "minimum": -9_999, "maximum": 9_999, "nullable": True}
@@ -35,6 +38,33 @@ def _answer(properties: dict[str, Any]) -> dict[str, Any]:
 
 def _rows(properties: dict[str, Any]) -> dict[str, Any]:
     return {"type": "array", "items": _answer(properties)}
+
+
+def _contents(recommender: Recommender) -> dict[str, dict[str, Any]]:
+    """Schemas of ``F_raw`` for each modality F with an encoder, and of ``summary``: what `add_movies` takes."""
+    schemas = {f"{name}_raw": _content(encoder) for name, encoder in recommender.encoders.items()}
+    of_summary = [name for name, one in recommender.encoders.items() if CONTENTS[one.content] == CONTENTS["text"]]
+    if of_summary:
+        what = f"a text, for all modalities that are made of one and are not given otherwise: {', '.join(of_summary)}"
+        schemas["summary"] = {"type": "string", "maxLength": MAX_CONTENT, "nullable": True, "description": what}
+    return schemas
+
+
+def _content(encoder: FieldEncoder) -> dict[str, Any]:
+    """The schema of a movie's raw content for one encoder."""
+    text, name = ({"type": "string", "maxLength": most} for most in (MAX_CONTENT, MAX_TEXT))
+    names = _list(name, MAX_NAMES)
+    by_kind = {
+        "type": "object",
+        "additionalProperties": {"oneOf": [name, names]},
+        "maxProperties": MAX_KINDS,
+    }
+    schemas = {"text": text, "words": text, "names": names, "keywords": names, "metadata": by_kind}
+    if encoder.content == "numbers":
+        size = encoder.components.size
+        schemas["numbers"] = _list({"type": "number"}, size, size)
+    what = f"raw content, of which the vector is made: {encoder.describe()}"
+    return {**schemas[encoder.content], "nullable": True, "description": what}
 
 
 def question_schemas(recommender: Recommender) -> dict[str, dict[str, Any]]:
@@ -65,8 +95,9 @@ def question_schemas(recommender: Recommender) -> dict[str, dict[str, Any]]:
             for field, dimension in recommender.dimensions.items()
         }
     )
-    vectors["description"] = "raw vectors, as in the files of the data set; a modality left out is missing"
-    new_movie = _object({"title": name, "year": _YEAR, "item_id": name, "vectors": vectors}, ("title",))
+    vectors["description"] = "vectors, as in the files of the data set; a modality left out is missing"
+    given = {"title": name, "year": _YEAR, "item_id": name, "vectors": vectors, **_contents(recommender)}
+    new_movie = _object(given, ("title",))
     k = {"type": "integer", "minimum": 1, "maximum": MAX_K, "default": 10}
     reasons = {
         "type": "boolean",

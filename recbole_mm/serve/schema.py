@@ -23,11 +23,17 @@ def check(value: Any, schema: Mapping[str, Any], place: str) -> None:
 
     Args:
         schema: of the keys type, nullable, enum, properties, required, additionalProperties, maxProperties, items,
-            minItems, maxItems, maxLength, minimum and maximum.
+            minItems, maxItems, maxLength, minimum and maximum; or oneOf, schemas of different types.
         place: name of the value in messages.
     """
     if value is None and schema.get("nullable"):
         return
+    if "oneOf" in schema:
+        kinds = [one["type"] for one in schema["oneOf"]]
+        fitting = [one for one in schema["oneOf"] if isinstance(value, _KINDS[one["type"]])]
+        if not fitting:
+            raise InputError(f"{place}: must be of type {' or '.join(kinds)}")
+        return check(value, fitting[0], place)
     kind = schema["type"]
     if not isinstance(value, _KINDS[kind]) or (isinstance(value, bool) and kind != "boolean"):
         raise InputError(f"{place}: must be {'an' if kind[0] in 'aeio' else 'a'} {kind}")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from recbole_mm.benchmark.kept import keep
 from recbole_mm.benchmark.key import make_cell
 from recbole_mm.benchmark.runner import run_cell
 from recbole_mm.benchmark.table import lines_of
@@ -12,7 +13,7 @@ def test_what_a_tool_tried_are_lines_of_the_table(planted, tmp_path):
         given.pop("protocol")
         cell = make_cell(tool, planted.name, given, "ranking", 1, tmp_path)
         assert run_cell(cell) is None
-        lines = {line["row"]: line for line in lines_of(cell, "test")}
+        lines = {line["row"]: line for line in lines_of(keep(cell), "test")}
         if tool == "logistic":
             assert set(lines) == {"logistic: text", "logistic: audio", "logistic: all"}
             assert lines["logistic: all"]["genre_map"] > 0.9
@@ -26,7 +27,7 @@ def test_rivals_lose_their_vectors_at_test_time(planted, tmp_path):
     for model in ("VBPR", "FREEDOM"):
         cell = make_cell(model, planted.name, {**given, "model": model}, "ranking", 1, tmp_path)
         assert run_cell(cell) is None
-        lines = {line["row"].removeprefix(f"{model}: "): line["mrr@10"] for line in lines_of(cell, "test")}
+        lines = {line["row"].removeprefix(f"{model}: "): line["mrr@10"] for line in lines_of(keep(cell), "test")}
         assert len(lines) == 1 + 4 * 3 and len(set(lines.values())) > 3
     cell = make_cell("BPR", planted.name, {**given, "model": "BPR"}, "ranking", 1, tmp_path)
     assert "BPR has no vectors that can be taken away after training" in run_cell(cell)

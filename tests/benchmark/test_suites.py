@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -9,6 +10,7 @@ import pytest
 import yaml
 
 from recbole_mm.benchmark import suites
+from recbole_mm.benchmark.kept import read_kept
 from recbole_mm.cli.main import main
 from recbole_mm.config.config import Config
 from recbole_mm.errors import InputError
@@ -56,9 +58,41 @@ def test_a_suite_is_a_table_of_cached_runs_and_a_failed_cell_stops_no_other(suit
     times = {file: file.stat().st_mtime_ns for file in files}
     test = json.loads(files[0].read_text())["test"]
     files[0].unlink()
+    shutil.rmtree(out / "cells")
     suites.run_suite("small", suite.name, out)
     assert json.loads(files[0].read_text())["test"] == test
     assert all(file.stat().st_mtime_ns == times[file] for file in files[1:])
+
+
+def test_a_suite_goes_on_from_the_cells_of_another_checkout_and_its_tables_are_those_of_cells_alone(
+    own_rows, suite, tmp_path, monkeypatch
+):
+    first, other = tmp_path / "first", tmp_path / "other"
+    path = tmp_path / "properties" / "benchmark" / "small.yaml"
+    plan = {**yaml.safe_load(path.read_text()), "protocols": ["u1", "u2"]}
+    path.write_text(yaml.safe_dump({**plan, "protocols": ["u1"]}))
+    suites.run_suite("small", suite.name, first, config_files=[own_rows])
+    shutil.copytree(first / "cells", other / "cells")
+    path.write_text(yaml.safe_dump(plan))
+    suites.read_packaged.__globals__["_read_once"].cache_clear()
+    suites.run_suite("small", suite.name, other, config_files=[own_rows])
+    ran = {file.stem for file in (other / "runs").glob("*.json")}
+    assert len(ran) == 2 and all("-u2-" in name for name in ran)  # what was in the cells has not run again
+    lines = pd.read_csv(other / "small.csv")
+    assert len(lines) == 4 and lines["failure"].isna().all() and (lines["fit_seconds"] > 0).all()
+
+    written = {name: (other / name).read_text() for name in ("small.csv", "small.tests.csv", "small.tex", "small.md")}
+    bare = tmp_path / "bare"
+    shutil.copytree(other / "cells", bare / "cells")
+    shutil.rmtree(suite.folder)  # no data, no runs
+    assert main(["benchmark", "--from_cells", f"--dataset={suite.name}", "--suite=all", f"--out={bare}"]) == 0
+    again = {name: (bare / name).read_text() for name in written}
+    assert again.pop("small.md").split("\n\n", 2)[2] == written.pop("small.md").split("\n\n", 2)[2]  # but the command
+    assert again == written
+    tests = pd.read_csv(bare / "small.tests.csv")
+    assert list(tests["row"]) == ["ours"] and (tests["low"] < tests["high"]).all()
+    by_run = {row: runs.groupby("protocol")["rmse"].mean().mean() for row, runs in lines.groupby("row")}
+    assert tests["difference"][0] == pytest.approx(by_run["ours"] - by_run["builtin"], abs=1e-4)
 
 
 @pytest.mark.slow
@@ -68,6 +102,19 @@ def test_costs_are_of_another_suites_rows_and_are_not_tested(suite, tmp_path):
     text = suites.run_suite("cost", suite.name, tmp_path / "results").read_text()
     assert "epoch_seconds" in text and "bad failed" in text and "rmse" not in text
     assert not (tmp_path / "results" / "cost.tests.csv").exists()
+
+
+def test_a_suite_that_is_stopped_keeps_the_numbers_of_what_has_finished(own_rows, suite, tmp_path, monkeypatch):
+    run_cells = suites.run_cells
+
+    def stopped(cells, workers):
+        yield next(run_cells(cells, 1))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(suites, "run_cells", stopped)
+    with pytest.raises(KeyboardInterrupt, match="1 of 2 runs are kept"):
+        suites.run_suite("small", suite.name, tmp_path / "results", config_files=[own_rows])
+    assert len(read_kept(tmp_path / "results", "small")) == 1
 
 
 def test_unknown_suite_is_an_error_with_the_nearest_name(tmp_path):
@@ -92,6 +139,11 @@ def test_the_short_form_has_fewer_runs_and_fails_outside_its_bands(suite, tmp_pa
 def test_a_suite_without_a_short_form_says_so(suite, tmp_path):
     with pytest.raises(InputError, match="'small' has no short form"):
         suites.run_suite("small", suite.name, tmp_path, quick=True)
+
+
+def test_without_cells_there_is_nothing_to_write(suite, tmp_path):
+    with pytest.raises(InputError, match="cells: has no cells of suite 'small'"):
+        suites.write_from_cells("small", suite.name, tmp_path)
 
 
 PLANS = [("ml-100k-mm", name) for name in suites.suite_names()]

@@ -200,7 +200,8 @@ def test_deep_nesting_is_refused(client):
 def test_an_unknown_key_is_refused_with_the_known_ones(client, path):
     response = client.post(path, json={"item": "m1", "likes": ["m4"]})
     assert response.status_code == 400
-    assert response.json["error"] == "'likes' is no key of a question; keys: liked, disliked, modalities, item, summary"
+    keys = "liked, disliked, modalities, item, summary, trailer"
+    assert response.json["error"] == f"'likes' is no key of a question; keys: {keys}"
 
 
 def test_answers_are_not_stored(client):

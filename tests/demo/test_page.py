@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from threading import Thread
 
 import pytest
+from clips import gradient, write_media
+from trailers import clip
 
 pytest.importorskip("flask", reason="the extra 'demo' is not installed")
 pytest.importorskip("waitress", reason="the extra 'demo' is not installed")
@@ -39,12 +41,12 @@ def errors() -> list[str]:
 
 
 @pytest.fixture
-def page(address, errors) -> Iterator[playwright.Page]:
+def page(request, address, errors) -> Iterator[playwright.Page]:
     """The page, loaded. At the end: nothing was asked of another host, and neither error nor alert was seen."""
     asked = []
     with playwright.sync_playwright() as started:
         browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        page = browser.new_page(viewport={"width": 1400, "height": 1000})
+        page = browser.new_page(**getattr(request, "param", {"viewport": {"width": 1400, "height": 1000}}))
         page.set_default_timeout(60_000)
         playwright.expect.set_options(timeout=60_000)
         page.on("request", lambda request: asked.append(request.url))
@@ -149,9 +151,10 @@ def test_the_placeholder_is_a_movie_of_the_data(page):
 
 def test_a_summary_of_a_movie_that_does_not_exist(page):
     """What the server says is shown, as text; the answers themselves are tested beside the server."""
-    page.evaluate("document.querySelector('#invent').hidden = false")
+    playwright.expect(page.locator("#map .scatterlayer path.point").first).to_be_visible()
+    page.evaluate("for (const id of ['invent', 'invent-by-text']) document.getElementById(id).hidden = false")
     answer = {
-        **{"read": ["text"], "not_read": ["audio"], "rating": 4.26, "place": 3, "of": 91},
+        **{"read": ["text"], "not_read": ["audio"], "rating": 4.26, "place": 3, "of": 91, "position": [0.0, 0.0]},
         "genres": [{"genre": "<b>Drama</b>", "probability": 0.8}],
         "similar": [{"item_id": "m4", "title": "x", "similarity": 0.9}],
         "own": [],
@@ -169,7 +172,15 @@ def test_a_summary_of_a_movie_that_does_not_exist(page):
     playwright.expect(page.locator("#invented-own")).to_have_text("You have chosen no movie yet.")
     playwright.expect(page.locator("#invented-read")).to_contain_text("Read from the summary: plot summary.")
     playwright.expect(page.locator("#invented-read")).to_contain_text("not installed: trailer sound.")
-    assert asked == [{"liked": [], "disliked": [], "modalities": ["text", "audio"], "summary": "A dog learns to fly."}]
+    wanted = {"liked": [], "disliked": [], "modalities": ["text", "audio"], "summary": "A dog learns to fly."}
+    assert asked == [wanted]
+    mark = page.locator("#map .scatterlayer .trace").last.locator("path.point")
+    playwright.expect(mark).to_have_count(1)
+    mark.hover(force=True)
+    playwright.expect(page.locator("#map .hoverlayer")).to_contain_text("The new movie<b>Drama</b>")
+    with page.expect_response("**/api/new"):
+        page.locator("#recommended li").first.get_by_label("I like it").click()
+    assert len(asked) == 2 and len(asked[1]["liked"]) == 1, "another choice, another answer"
     for width in (390, 1400):
         page.set_viewport_size({"width": width, "height": 900})
         assert page.evaluate("document.documentElement.scrollWidth") <= width
@@ -202,3 +213,97 @@ def test_a_refusal_is_shown_as_text(page, errors):
     page.keyboard.press("Enter")
     playwright.expect(page.get_by_role("alert")).to_have_text("<b>no</b>")
     assert len(errors) == 1 and "400" in errors.pop()
+
+
+# ---------------------------------------------------------------------- a phone, by touch
+
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+
+
+@pytest.mark.parametrize("page", [PHONE], indirect=True)
+def test_reasons_on_a_phone_by_touch(page):
+    """A sheet at the bottom; what can be touched is 44 pixels high; the page behind stays where it is."""
+    page.locator("#recommended .title").nth(3).tap()
+    dialog = page.get_by_role("dialog")
+    playwright.expect(dialog).to_be_visible()
+    box = dialog.bounding_box()
+    assert box["x"] == 0 and box["width"] == 390 and box["y"] + box["height"] == pytest.approx(844, abs=1)
+    behind = page.evaluate("scrollY")
+    swipe(page, box["y"] + box["height"] - 40, -300)
+    assert page.evaluate("scrollY") == behind
+    close = page.get_by_role("button", name="Close")
+    assert min(close.bounding_box()[side] for side in ("width", "height")) >= 44
+    like = dialog.get_by_label("I like it")
+    assert min(like.bounding_box()[side] for side in ("width", "height")) >= 44
+    close.tap()
+    playwright.expect(dialog).to_be_hidden()
+    page.locator("#recommended .title").nth(3).tap()
+    playwright.expect(dialog).to_be_visible()
+    page.touchscreen.tap(195, 20)  # beside the sheet
+    playwright.expect(dialog).to_be_hidden()
+
+
+@pytest.mark.parametrize("page", [PHONE], indirect=True)
+def test_a_finger_on_the_map_scrolls_the_page_and_selects_a_movie(page):
+    playwright.expect(page.locator("#map .scatterlayer path.point").first).to_be_visible()
+    page.evaluate("document.querySelector('#places').scrollIntoView({block: 'center'})")
+    before, middle = page.evaluate("scrollY"), page.locator("#map").bounding_box()
+    swipe(page, middle["y"] + 150, 150)
+    page.wait_for_function("before => scrollY < before - 50", arg=before)
+    page.evaluate("document.querySelector('#places').scrollIntoView({block: 'center'})")
+    point = page.locator("#map .scatterlayer path.point").first.bounding_box()
+    page.touchscreen.tap(point["x"] + 2, point["y"] + 2)
+    playwright.expect(page.get_by_role("dialog")).to_be_visible()
+
+
+def swipe(page, y: float, by: float, x: float = 195) -> None:
+    """A finger that moves up or down."""
+    session = page.context.new_cdp_session(page)
+    points = [[{"x": x, "y": y + by * step / 10}] for step in range(11)]
+    for kind, touched in [("touchStart", points[0]), *(("touchMove", one) for one in points[1:]), ("touchEnd", [])]:
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": touched})
+        page.wait_for_timeout(16)
+    page.wait_for_timeout(300)
+
+
+# ---------------------------------------------------------------------- a trailer's file
+
+HOSTILE_NAME = "<img src=x onerror=alert(4)> ..;$(id) ü.mp4"
+
+
+@pytest.mark.parametrize("recommender", ["trained"], indirect=True)
+def test_a_trailer_is_sent_without_its_name_and_shown_as_text(page, tmp_path, errors):
+    sent = []
+    page.on("request", lambda request: sent.append(request) if "/api/" in request.url else None)
+    playwright.expect(page.locator("#map .scatterlayer path.point").first).to_be_visible()
+    page.get_by_text("Try a movie that does not exist").click()
+    playwright.expect(page.locator("#invent-by-text")).to_be_hidden()  # no encoder of texts
+
+    path = clip(tmp_path / "clip.mp4", 1, 50)
+    page.set_input_files("#invent-file", {"name": HOSTILE_NAME, "mimeType": "video/mp4", "buffer": path.read_bytes()})
+    page.get_by_role("button", name="What would I say?").click()
+    playwright.expect(page.locator("#invented-genres .name").first).to_have_text("Comedy")
+    playwright.expect(page.locator("#invented-read")).to_have_text(
+        "Read from the trailer: trailer sound, trailer pictures. Everything else is missing."
+    )
+    playwright.expect(page.locator("#map .scatterlayer .trace").last.locator("path.point")).to_have_count(1)
+    for request in sent:
+        assert "onerror" not in request.url + str(request.headers) + (request.post_data or "")[:2000]
+
+    silent = write_media(tmp_path / "silent.mp4", gradient(0, 200, 24)).read_bytes()
+    page.set_input_files("#invent-file", {"name": HOSTILE_NAME, "mimeType": "", "buffer": silent})
+    page.get_by_role("button", name="What would I say?").click()
+    playwright.expect(page.locator("#invented-read")).to_contain_text("No trailer sound: the file has no sound track.")
+
+    page.set_input_files("#invent-file", {"name": HOSTILE_NAME, "mimeType": "video/mp4", "buffer": b"no video"})
+    page.get_by_role("button", name="What would I say?").click()
+    playwright.expect(page.get_by_role("alert")).to_contain_text(f"{HOSTILE_NAME}: the file cannot be decoded")
+    assert "400" in errors.pop()
+
+    page.evaluate("HTMLInputElement.prototype.__defineGetter__('files', () => [{ name: 'x.mp4', size: 99 * 2 ** 20 }])")
+    page.get_by_role("button", name="What would I say?").click()
+    playwright.expect(page.get_by_role("alert")).to_have_text("x.mp4: has 99.0 MB, but at most 64.0 MB are read.")
+    for width in (390, 1300):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.locator("img").count() == 0

@@ -96,6 +96,15 @@ def test_wrong_content_is_refused(content, recommender, table: dict, message: st
     assert len(recommender.movies) == 90
 
 
+def test_an_encoder_that_cannot_run_here_is_named_by_its_column(recommender, monkeypatch) -> None:
+    def not_installed(*_):
+        raise InputError("a module is missing; type: pip install it")
+
+    monkeypatch.setattr("recbole_mm.features.encoders.terms_of", not_installed)
+    with pytest.raises(InputError, match="'summary' for 'text': a module is missing; type: pip install it"):
+        recommender.add_movies({"title": ["A"], "summary": ["robots"]})
+
+
 def test_an_encoder_of_other_vectors_is_refused(planted, content, recommender) -> None:
     fit_words(content["text"], 3)[0].save(encoder_path(planted.folder, "planted", "text"))
     other = load(recommender_checkpoint(planted))

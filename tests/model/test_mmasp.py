@@ -25,7 +25,7 @@ class TestMMASP(ModelContract):
         session.trainer.fit(session.train_data, saved=False)
         epoch = session.trainer.history[-1]
         assert set(epoch["losses"]) == {
-            *("rating", "genre", "genre_linear", "ranking", "discriminator", "orthogonality")
+            *("rating", "implicit", "genre", "genre_linear", "ranking", "discriminator", "orthogonality")
         }
         assert 0.0 <= epoch["statistics"]["discriminator_accuracy"] <= 1.0
 
@@ -54,7 +54,7 @@ class TestMMASP(ModelContract):
             session = open_session("MMASP", planted, tasks=tasks)
             assert session.model.discriminator is None
             losses = session.model.calculate_loss(session.split.train.inter_feat)
-            assert set(losses) - {"rating", "genre", "genre_linear", "ranking"} == terms
+            assert set(losses) - {"rating", "implicit", "genre", "genre_linear", "ranking"} == terms
 
 
 def test_discriminator_itself_learns_at_the_full_rate():

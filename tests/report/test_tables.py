@@ -2,17 +2,19 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pytest
 
+from recbole_mm.report.significance import UserTotals
 from recbole_mm.report.tables import differences, latex, significance, summary
 
 
-def test_rows_are_tested_against_the_best_baseline(tmp_path):
-    users = np.array([b"%d" % user for user in range(50)])
+def test_rows_are_tested_against_the_best_baseline():
     random = np.random.default_rng(0)
-    predictions = {row: [tmp_path / f"{row}.npz"] for row in ("ours", "EASE", "Pop")}
-    for (file,), level in zip(predictions.values(), (0.5, 0.3, 0.1)):
-        np.savez(file, ranked_user=users, **{"ndcg@10": level + random.normal(size=50) * 0.05})
-    tests = significance({"ranking": predictions}, ["EASE", "Pop"])
+    totals = {
+        row: {("ranking", 1): {"ndcg@10": of_users(level + random.normal(size=50) * 0.05)}}
+        for row, level in (("ours", 0.5), ("EASE", 0.3), ("Pop", 0.1))
+    }
+    tests = significance({"ranking": totals}, ["EASE", "Pop"])
     text = tests.markdown
     assert list(tests.table["verdict"]) == ["better", "worse"] and set(tests.table["reference"]) == {"EASE"}
     lines = [[part.strip() for part in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| ")][
@@ -22,7 +24,13 @@ def test_rows_are_tested_against_the_best_baseline(tmp_path):
         ("ours", "ndcg@10", "EASE", "50", "better"),
         ("Pop", "ndcg@10", "EASE", "50", "worse"),
     ]
-    assert significance({"ranking": predictions}, []).markdown == ""
+    low, high = tests.table["low"], tests.table["high"]
+    assert lines[0][5] == f"{low[0]:+.4f} to {high[0]:+.4f}" and (low < tests.table["difference"]).all()
+    assert significance({"ranking": totals}, []).markdown == ""
+
+
+def of_users(values) -> UserTotals:
+    return UserTotals(np.array([b"%d" % user for user in range(10, 10 + len(values))]), values, np.ones(len(values)))
 
 
 def test_differences_are_between_runs_of_one_seed():
@@ -41,20 +49,20 @@ def test_differences_are_between_means_of_folds():
     assert [part.strip() for part in text.splitlines()[-1].split("|")[1:-1]] == ["less", "mean of 2 folds", "+0.0400"]
 
 
-def test_a_protocol_is_tested_by_itself_and_the_folds_together(tmp_path):
-    """The same user and movie are warm under one protocol and cold under another."""
-    pairs = np.array([b"%d" % pair for pair in range(40)])
-    predictions: dict[str, dict[str, list]] = {}
-    for protocol, gain in (("u1", 0.5), ("u2", 0.5), ("cold-item", -0.5)):
+def test_a_protocol_is_tested_by_itself_and_the_folds_together():
+    """The same user has other ratings in each fold."""
+    totals: dict[str, dict[str, dict]] = {}
+    for number, (protocol, gain) in enumerate((("u1", 0.5), ("u2", 0.5), ("cold-item", -0.5))):
         for row, error in (("full", 1.0), ("less", 1.0 + gain)):
-            file = tmp_path / f"{protocol}-{row}.npz"
-            own = pairs if protocol == "cold-item" else np.char.add(pairs, protocol.encode())
-            noise = np.random.default_rng(len(predictions)).normal(size=40) * 0.01
-            np.savez(file, user=own, item=own, rating=np.zeros(40), predicted=error + noise * (row == "less"))
-            predictions.setdefault(protocol, {})[row] = [file]
-    table = significance(predictions, ["full"]).table.set_index("protocol")
+            noise = np.random.default_rng(number).normal(size=40) * 0.01
+            run = {(protocol, 1): {"rmse": of_users(error + noise * (row == "less"))}}
+            totals.setdefault(protocol, {})[row] = run
+    table = significance(totals, ["full"]).table.set_index("protocol")
     assert table["verdict"].to_dict() == {"mean of 2 folds": "worse", "cold-item": "better"}
-    assert table["units"].to_dict() == {"mean of 2 folds": 80, "cold-item": 40}
+    assert table["difference"].to_dict() == pytest.approx(
+        {"mean of 2 folds": 1.5**0.5 - 1, "cold-item": 0.5**0.5 - 1}, abs=0.01
+    )
+    assert table["units"].to_dict() == {"mean of 2 folds": 40, "cold-item": 40}
 
 
 def test_latex_is_the_same_table():

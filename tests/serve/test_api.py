@@ -8,8 +8,10 @@ import pytest
 
 pytest.importorskip("flask", reason="the extra 'serve' is not installed")
 
-from recbole_mm import load
+from recbole_mm import load, run
+from recbole_mm.datasets.vector_files import write_field
 from recbole_mm.errors import InputError
+from recbole_mm.features.encoders import fit_names, fit_numbers, fit_words
 from recbole_mm.inference.rows import plain_rows, recommendation_rows
 from recbole_mm.serve import openapi
 from recbole_mm.serve.api import MAX_BYTES, create_api
@@ -137,6 +139,98 @@ def test_health(ask, recommender):
     health = ask("/health")
     assert health.pop("version")
     assert health == {"status": "ok", "model": "MMASP", "dataset": "planted", "movies": 90, "users": 60}
+
+
+# ---------------------------------------------------------------------- raw content, where encoders were kept
+
+KINDS = ("robots explosion chase", "joke wedding laughter", "tears letter hospital")
+PEOPLE_OF_KINDS = ("Ann Lee", "Bo Berg", "Cy Diaz")
+
+
+@pytest.fixture
+def taught(planted):
+    """A model with an encoder of words, one of metadata and one of numbers."""
+    random = np.random.default_rng(0)
+    texts = [f"{KINDS[kind]} {' '.join(random.choice([f'filler{i}' for i in range(20)], 6))}" for kind in planted.kind]
+    metadata = [{"director": PEOPLE_OF_KINDS[kind], "cast": [f"actor {i % 7}"]} for i, kind in enumerate(planted.kind)]
+    made = {
+        "words": fit_words(texts, 10),
+        "meta": fit_names(metadata, 6, "metadata"),
+        "audio": fit_numbers(np.hstack([planted.text, planted.text**2]), 6),
+    }
+    for name, (encoder, values) in made.items():
+        write_field(planted.folder, "planted", name, planted.tokens, values, encoder)
+    options = planted.options(modalities=list(made), epochs=8, learning_rate=0.03)
+    return load(run("MMASP", "planted", config_dict=options).checkpoint)
+
+
+RAW = [
+    {"title": "A", "summary": "Robots, a chase and an explosion."},
+    {"title": "B", "words_raw": "A joke at the wedding.", "meta_raw": {"director": "Bo Berg", "cast": ["actor 1"]}},
+    {"title": "C", "year": 2026, "audio_raw": [0.1, 0.2, 0.9, 0.1, 0.1, 0.8], "summary": None},
+    {"title": "D", "meta_raw": {"director": ["Cy Diaz"]}, "vectors": {"audio": None}},
+]
+
+
+def test_raw_content_gives_what_python_gives(taught, tmp_path):
+    taught.save(tmp_path / "model.safetensors")
+    client = create_api(load(tmp_path / "model.safetensors"), adds_movies=True).test_client()
+    asked = client.post("/genres", json={"new_movies": RAW})
+    assert asked.status_code == 200 and client.get("/health").json["movies"] == 90, asked.text
+    response = client.post("/movies", json={"movies": RAW})
+    assert (response.status_code, response.json) == (201, {"item_ids": ["A", "B", "C", "D"]}), response.text
+    columns = {name: [movie.get(name) for movie in RAW] for movie in RAW for name in movie if name != "vectors"}
+    taught.add_movies(columns)
+    close(client.get("/movies?offset=90").json["movies"], plain_rows(taught.movies.iloc[90:]))
+    answer = client.post("/predict", json={"people": PEOPLE[:1], "movies": ["A", "B", "C", "D"]}).json
+    close(answer["predictions"], [plain_rows(taught.predict_for(["A", "B", "C", "D"], **PEOPLE[0]))])
+    genres = client.post("/genres", json={"movies": ["A", "B", "C", "D"]}).json["genres"]
+    assert genres == asked.json["genres"]
+    for row, (_, expected) in zip(genres, taught.genres(["A", "B", "C", "D"]).iterrows()):
+        assert row["genres"][0]["genre"] == expected.idxmax()
+        assert row["genres"][0]["probability"] == pytest.approx(expected.max(), rel=1e-5)
+    assert [row["genres"][0]["genre"] for row in genres[:2]] == ["Action", "Comedy"]
+
+
+def test_the_document_has_the_raw_content_of_the_model(taught, recommender):
+    def movie_of(model) -> dict:
+        body = openapi.document(model)["paths"]["/movies"]["post"]["requestBody"]["content"]["application/json"]
+        return body["schema"]["properties"]["movies"]["items"]["properties"]
+
+    found = movie_of(taught)
+    assert set(found) == {"title", "year", "item_id", "vectors", "summary", "words_raw", "meta_raw", "audio_raw"}
+    assert found["audio_raw"]["minItems"] == found["audio_raw"]["maxItems"] == 6
+    assert found["summary"]["description"].endswith("words")
+    assert set(movie_of(recommender)) == {"title", "year", "item_id", "vectors"}, "no encoder was kept"
+    for movie in RAW:
+        check({"movies": [movie]}, openapi.question_schemas(taught)["/movies"], "question")
+
+
+@pytest.mark.parametrize(
+    "given, message",
+    [
+        ({"summary": 3}, r"question.movies\[0\].summary: must be a string"),
+        ({"summary": "x" * 20_001}, "summary: has 20,001 characters, but at most 20,000"),
+        ({"words_raw": " "}, "'words_raw' of 'x' needs a text"),
+        ({"word_raw": "a"}, "'word_raw' is no key; keys are .*Did you mean 'words_raw'"),
+        ({"text_raw": "a"}, "'text_raw' is no key"),
+        ({"trailer": "/etc/passwd"}, "'trailer' is no key"),
+        ({"meta_raw": {"director": 3}}, r"meta_raw\['director'\]: must be of type string or array"),
+        ({"meta_raw": {"director": [3]}}, r"meta_raw\['director'\]\[0\]: must be a string"),
+        ({"meta_raw": "Bo Berg"}, "meta_raw: must be an object"),
+        ({"meta_raw": {str(i): "a" for i in range(51)}}, "meta_raw: has 51 entries, but at most 50"),
+        ({"audio_raw": [1, 2]}, "audio_raw: has 2 entries, but must have from 6 to 6"),
+        ({"audio_raw": ["1"] * 6}, r"audio_raw\[0\]: must be a number"),
+        ({"audio_raw": [0] * 6, "vectors": {"audio": [0.0] * 3}}, "audio"),
+    ],
+)
+def test_raw_content_that_is_none_is_refused(taught, given, message):
+    client = create_api(taught, adds_movies=True).test_client()
+    for path, key in (("/movies", "movies"), ("/genres", "new_movies")):
+        response = client.post(path, json={key: [{"title": "x", **given}]})
+        assert response.status_code == 400, response.text
+        assert re.search(message.replace("question.movies", f"question.{key}"), response.json["error"])
+    assert client.get("/health").json["movies"] == 90
 
 
 # ---------------------------------------------------------------------- the document

@@ -21,7 +21,7 @@ METRICS = {
         *("rated_ndcg@10", "rated_ndcg@10_random"),
     },
 }
-LOSSES = {"rating": {"rating"}, "genre": {"genre", "genre_linear"}, "ranking": {"ranking"}}
+LOSSES = {"rating": {"rating", "implicit"}, "genre": {"genre", "genre_linear"}, "ranking": {"ranking"}}
 CHOOSES = {"rating": "RMSE", "ranking": "NDCG@10", "genre": "genre_map"}
 SUBSETS = [names for size in (1, 2, 3) for names in combinations(TASKS, size)]
 

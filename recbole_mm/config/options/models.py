@@ -93,7 +93,7 @@ RATING_TASK = Section(
         ),
         Option(
             "implicit_size",
-            default=0,
+            default=32,
             range=AT_LEAST_0,
             help="Length of the vectors that say who rated what, in both directions, a term of the rating; 0: no such "
             "term.",
@@ -129,6 +129,13 @@ GENRE_TASK = Section(
             default=True,
             help="Predict genres by a penalised linear map of the movie's vectors; false: from its representation, as "
             "in the paper.",
+        ),
+        Option(
+            "genre_regression_weight",
+            default=0.5,
+            range=FROM_0_TO_1,
+            help="Weight of the regression on content and on who rated the movie, in closed form, in the genre "
+            "probabilities; 0: none.",
         ),
         Option(
             "genre_batch_size",
@@ -308,6 +315,50 @@ HIERARCHICAL_REGRESSION = Section(
     ),
 )
 
+GAUSSIAN_PROCESS = Section(
+    "Kernels",
+    (
+        Option(
+            "user_bias_variance", default=0.2, range=AT_LEAST_0, help="Variance of what a user adds to all ratings."
+        ),
+        Option(
+            "item_bias_variance", default=0.1, range=AT_LEAST_0, help="Variance of what a movie adds to all ratings."
+        ),
+        Option(
+            "interaction_variance",
+            default=1.2,
+            range=AT_LEAST_0,
+            help="Variance of what a user and a movie add together.",
+        ),
+        Option("noise_variance", default=0.65, range=ABOVE_0, help="Variance of the noise of a rating."),
+        Option(
+            "user_corating",
+            default=0.5,
+            range=FROM_0_TO_1,
+            help="Part of the users' kernel that is the cosine of what they rated; the rest of 1 is the user's own.",
+        ),
+        Option(
+            "user_attributes",
+            default=0.0,
+            range=FROM_0_TO_1,
+            help="Part of the users' kernel that is the portion of equal attributes, where the data have some.",
+        ),
+        Option(
+            "item_content",
+            default=0.45,
+            range=FROM_0_TO_1,
+            help="Part of the movies' kernel that is the RBF kernel of the vectors; the rest of 1 is the movie's own.",
+        ),
+        Option(
+            "item_corating",
+            default=0.35,
+            range=FROM_0_TO_1,
+            help="Part of the movies' kernel that is the cosine of who rated them; none for movies that nobody rated.",
+        ),
+        DENSE_LIMIT,
+    ),
+)
+
 BAYESIAN_FM = Section(
     "Factorisation machine",
     (
@@ -372,6 +423,11 @@ MODEL_OPTIONS: dict[str, ModelOptions] = {
         "each user's regression on content with a prior of all users "
         "(recbole_mm/model/baselines/hierarchical_regression.py).",
         (HIERARCHICAL_REGRESSION,),
+    ),
+    "GaussianProcess": ModelOptions(
+        "Gaussian process over users and movies with kernels of content and of who rated what "
+        "(recbole_mm/model/baselines/gaussian_process.py).",
+        (GAUSSIAN_PROCESS,),
     ),
     "BayesianFM": ModelOptions(
         "Bayesian factorisation machine of myfm (recbole_mm/model/baselines/bayesian_fm.py).",

@@ -24,14 +24,18 @@ const marks = () => ({
   recommended: { name: "recommended", size: 17, color: colourOf("--card"), line: { width: 2, color: colourOf("--text") } },
   liked: { name: "you like", size: 17, symbol: "star", color: colourOf("--like") },
   disliked: { name: "you do not like", size: 11, symbol: "x", color: colourOf("--text") },
+  invented: { name: "the new movie", size: 17, symbol: "diamond", color: colourOf("--accent"), line: { width: 2, color: colourOf("--card") } },
 });
+
+// A finger that moves over the map scrolls the page; a mouse moves the map.
+const withFingers = () => matchMedia("(pointer: coarse)").matches;
 
 function layout() {
   const axis = { visible: false, zeroline: false };
   const [card, text, line] = ["--card", "--text", "--line"].map(colourOf);
   return {
     margin: { l: 0, r: 0, t: 0, b: 0 }, paper_bgcolor: card, plot_bgcolor: card, font: { color: text, size: 12, family: getComputedStyle(document.body).fontFamily },
-    xaxis: axis, yaxis: axis, hovermode: "closest", dragmode: "pan",
+    xaxis: axis, yaxis: axis, hovermode: "closest", dragmode: withFingers() ? false : "pan",
     legend: { orientation: "h", y: 0, yanchor: "top", itemsizing: "constant" },
     hoverlabel: { bgcolor: card, bordercolor: line, font: { color: text } },
   };
@@ -45,7 +49,7 @@ function load() {
   });
 }
 
-/** Draw the map; `select` gets the id of a movie when its point is selected. */
+/** Draw the map; `select` gets the id of a movie when its point is selected, null for the new movie. */
 export async function drawMap(where, { x, y, genre }, movies, select) {
   await load();
   const all = [...movies.values()];
@@ -59,7 +63,7 @@ export async function drawMap(where, { x, y, genre }, movies, select) {
   if (others.length) traces.push(trace(others, "other genres", { ...POINT, color: OTHER }));
   for (const { name, ...marker } of Object.values(marks())) traces.push(trace([], name, marker));
   where.replaceChildren();
-  await Plotly.newPlot(where, traces, layout(), { displayModeBar: false, responsive: true, scrollZoom: true });
+  await Plotly.newPlot(where, traces, layout(), { displayModeBar: false, responsive: true, scrollZoom: !withFingers() });
   where.on("plotly_click", (event) => select(event.points[0].customdata[0]));
   matchMedia("(prefers-color-scheme: dark)").onchange = () => {
     Plotly.relayout(where, layout());
@@ -69,11 +73,11 @@ export async function drawMap(where, { x, y, genre }, movies, select) {
 
 const firstMark = (where) => where.data.length - Object.keys(marks()).length;
 
-/** Mark movies: `ids` has the movies of each kind of mark. Recommended movies show their rank. Does nothing before the map is drawn. */
-export function markMap(where, ids, movies) {
+/** Mark movies: `marked` has the movies of each kind of mark. Recommended movies show their rank. Does nothing before the map is drawn. */
+export function markMap(where, marked) {
   if (!where.data) return;
   Object.keys(marks()).forEach((kind, i) => {
-    const { x, y, customdata } = points(ids[kind].map((id) => movies.get(id)));
+    const { x, y, customdata } = points(marked[kind]);
     const ranks = kind === "recommended" ? { mode: "markers+text", text: [x.map((_, k) => String(k + 1))] } : {};
     const changes = { x: [x], y: [y], customdata: [customdata], "textfont.size": 10, ...ranks };
     Plotly.restyle(where, changes, [firstMark(where) + i]);

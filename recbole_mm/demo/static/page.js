@@ -3,13 +3,15 @@ import { drawMap, markMap } from "./map.js";
 
 const LABELS = {
   text: "plot summary", words: "plot words", audio: "trailer sound", avf: "trailer look", mise: "camera work",
-  meta: "cast and crew", facts: "year and awards", ratings: "learned from ratings",
+  video: "trailer pictures", meta: "cast and crew", facts: "year and awards", ratings: "learned from ratings",
 };
 const label = (modality) => LABELS[modality] ?? modality;
 const byId = (id) => document.getElementById(id);
 const MAX_FOUND = 8, MAX_GENRES = 3;
 
 const chosen = { liked: [], disliked: [], off: new Set() };
+// A movie that does not exist: the file that was read, its numbers, and the point on the map.
+const invention = { file: null, trailer: null, point: null, lastRequest: 0 };
 let catalogue, movies, ratings = null, shown = [], lastRequest = 0;
 
 function element(tag, properties = {}, ...children) {
@@ -26,29 +28,30 @@ function refill(list, rows) {
   if (at >= 0) (buttons()[at] ?? buttons().at(-1) ?? byId("search")).focus();
 }
 
-async function ask(path, question) {
-  const options = question && {
-    method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(question),
-  };
+const post = (type, body) => ({ method: "POST", headers: { "Content-Type": type }, body });
+
+async function ask(path, options) {
   const response = await fetch(path, options).catch(() => null);
   if (!response) throw new Error("The server does not answer; is recbole-mm demo still running?");
-  const answer = await response.json();
-  if (!response.ok) throw new Error(answer.error);
+  const answer = await response.json().catch(() => ({ error: `The server answers with status ${response.status}.` }));
+  if (!response.ok || answer.error) throw new Error(answer.error);
   return answer;
 }
+
+const tell = (path, question) => ask(path, post("application/json", JSON.stringify(question)));
 
 const question = () => ({
   liked: chosen.liked, disliked: chosen.disliked,
   modalities: catalogue.modalities.filter((name) => !chosen.off.has(name)),
 });
 
-async function attempt(work) {
+async function attempt(work, where = "problem") {
   try {
     await work();
-    byId("problem").hidden = true;
+    byId(where).hidden = true;
   } catch (error) {
-    byId("problem").textContent = error.message;
-    byId("problem").hidden = false;
+    byId(where).textContent = error.message;
+    byId(where).hidden = false;
   }
 }
 
@@ -210,12 +213,13 @@ async function update() {
   drawFound();
   await attempt(async () => {
     const request = ++lastRequest;
-    const answer = await ask("/api/recommend", question());
+    const answer = await tell("/api/recommend", question());
     if (request !== lastRequest) return; // the visitor has chosen again since
     ratings = answer.ratings;
     drawRecommended(answer.recommendations);
     drawFound();
     drawMarks();
+    if (!byId("invented").hidden) invent(); // other movies, another answer
   });
 }
 
@@ -241,7 +245,7 @@ const signedText = (value) => (value < 0 ? "−" : "+") + Math.abs(value).toFixe
 async function show(id) {
   const movie = movies.get(id);
   await attempt(async () => {
-    const answer = await ask("/api/explain", { ...question(), item: id });
+    const answer = await tell("/api/explain", { ...question(), item: id });
     byId("movie-title").textContent = withYear(movie);
     byId("movie-rating").replaceChildren(answer.rating === null ? "" : `Predicted rating ${answer.rating.toFixed(2)} of ${catalogue.rating_scale[1]}. `);
     const buttons = chooseButtons(movie);
@@ -266,36 +270,77 @@ async function show(id) {
 
 function similarRows(list, rows, hint) {
   const drawn = rows.map((row) => element("li", {},
-    titleButton(movies.get(row.item_id)), element("span", { className: "predicted", textContent: row.similarity.toFixed(2), title: "similarity, at most 1" })));
+    titleButton(movies.get(row.item_id)), element("span", { className: "predicted", textContent: row.similarity.toFixed(2).replace("-", "−"), title: "similarity, at most 1" })));
   byId(list).replaceChildren(...(drawn.length ? drawn : [element("li", { className: "note", textContent: hint })]));
+}
+
+const megabytes = (bytes) => `${(bytes / 2 ** 20).toFixed(1)} MB`;
+
+// The numbers of the chosen file, and why some are missing. A file is sent once; its name is not sent.
+async function readTrailer(file) {
+  if (file === invention.file) return invention.trailer;
+  const most = catalogue.largest_trailer;
+  if (file.size > most) throw new Error(`${file.name}: has ${megabytes(file.size)}, but at most ${megabytes(most)} are read.`);
+  try {
+    invention.trailer = await ask("/api/trailer", post("application/octet-stream", file));
+  } catch (error) {
+    throw new Error(`${file.name}: ${error.message}.`);
+  }
+  invention.file = file;
+  return invention.trailer;
+}
+
+// What was read, what was not, and why: a sentence each.
+function sourcesOf(answer, trailer) {
+  const sentences = [];
+  if (answer.read.length) sentences.push(`Read from the summary: ${answer.read.map(label).join(", ")}.`);
+  if (answer.not_read.length) sentences.push(`Not read, because its encoder is not installed: ${answer.not_read.map(label).join(", ")}.`);
+  if (trailer) sentences.push(`Read from the trailer: ${Object.keys(trailer.numbers).map(label).join(", ")}.`);
+  for (const [name, reason] of Object.entries(trailer?.problems ?? {})) sentences.push(`No ${label(name)}: the file ${reason}.`);
+  return [...sentences, "Everything else is missing."].join(" ");
 }
 
 async function invent() {
   const button = byId("invent-form").querySelector("button");
+  const [summary, file] = [byId("invent-text").value, byId("invent-file").files[0]];
+  if (!summary.trim() && !file) return;
+  const request = ++invention.lastRequest;
   button.disabled = true;
   await attempt(async () => {
-    const answer = await ask("/api/new", { ...question(), summary: byId("invent-text").value });
+    if (file && file !== invention.file) button.textContent = "Reading the trailer…";
+    const trailer = file ? await readTrailer(file) : null;
+    const given = { ...(summary.trim() && { summary }), ...(trailer && { trailer: trailer.numbers }) };
+    const answer = await tell("/api/new", { ...question(), ...given });
+    if (request !== invention.lastRequest) return;
     const place = `It would be number ${answer.place.toLocaleString("en")} of ${answer.of.toLocaleString("en")} in your list.`;
     const rating = answer.rating === null ? "" : `Predicted rating ${answer.rating.toFixed(1)} of ${catalogue.rating_scale[1]}. `;
     byId("invented-rating").textContent = rating + place;
     bars("invented-genres", answer.genres.map((row) => ({ name: row.genre, value: row.probability, text: percent(row.probability) })), 1);
     similarRows("invented-own", answer.own, "You have chosen no movie yet.");
     similarRows("invented-similar", answer.similar, "");
-    const notRead = answer.not_read.length ? ` Not read, because its encoder is not installed: ${answer.not_read.map(label).join(", ")}.` : "";
-    byId("invented-read").textContent = `Read from the summary: ${answer.read.map(label).join(", ")}. Everything else is missing.${notRead}`;
+    byId("invented-read").textContent = sourcesOf(answer, trailer);
     byId("invented").hidden = false;
-  });
+    byId("invented-show").hidden = !answer.position;
+    const [x, y] = answer.position ?? [];
+    invention.point = answer.position && { id: null, title: "The new movie", year: null, genre: answer.genres[0]?.genre ?? "", x, y };
+    drawMarks();
+  }, "invent-problem");
+  button.textContent = "What would I say?";
   button.disabled = false;
 }
 
 byId("invent-form").onsubmit = (event) => {
   event.preventDefault();
-  if (byId("invent-text").value.trim()) invent();
+  invent();
 };
+byId("invented-show").onclick = () => byId("places").scrollIntoView({ behavior: "smooth" });
 
 // ------------------------------------------------------------------ start
 
-const drawMarks = () => markMap(byId("map"), { recommended: shown, liked: chosen.liked, disliked: chosen.disliked }, movies);
+function drawMarks() {
+  const [recommended, liked, disliked] = [shown, chosen.liked, chosen.disliked].map((ids) => ids.map((id) => movies.get(id)));
+  markMap(byId("map"), { recommended, liked, disliked, invented: invention.point ? [invention.point] : [] });
+}
 
 byId("search").oninput = drawFound;
 byId("search").onkeydown = (event) => {
@@ -327,7 +372,11 @@ await attempt(async () => {
   catalogue = await ask("/api/catalogue");
   movies = readMovies(catalogue.movies);
   byId("about").textContent = `${catalogue.model} on ${catalogue.dataset}, ${movies.size.toLocaleString("en")} movies`;
-  byId("invent").hidden = !catalogue.takes_summary;
+  const byFile = catalogue.takes_trailer.length > 0;
+  byId("invent").hidden = !catalogue.takes_summary && !byFile;
+  byId("invent-by-text").hidden = !catalogue.takes_summary;
+  byId("invent-by-file").hidden = !byFile;
+  byId("invent-no-file").textContent = catalogue.why_no_trailer;
   recall();
   drawModalities();
   await update();
@@ -344,6 +393,7 @@ await attempt(async () => {
     await new Promise((wake) => setTimeout(wake, 1000));
     positions = await ask("/api/map");
   }
-  await drawMap(byId("map"), positions, movies, show);
+  await drawMap(byId("map"), positions, movies, (id) => (id === null ? byId("invented").scrollIntoView({ behavior: "smooth" }) : show(id)));
   drawMarks();
+  if (!byId("invented").hidden) await invent(); // now it has a place on the map
 });

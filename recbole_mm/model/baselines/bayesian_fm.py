@@ -14,6 +14,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from recbole_mm.errors import InputError
+from recbole_mm.model.baselines.attributes import one_hot
 from recbole_mm.model.baselines.rating_regressors import RatingRegressor
 from recbole_mm.model.baselines.rating_table import RatingTable
 from recbole_mm.model.closed_form.kernels import rated_matrix
@@ -41,8 +42,8 @@ class BayesianFM(RatingTable):
     def solve(self, users: np.ndarray, items: np.ndarray, centred: np.ndarray, dataset, config) -> np.ndarray:
         myfm = import_myfm()
         rated = rated_matrix(users, items, self.n_users, self.n_items)
-        of_users = [sp.eye(self.n_users), _by_root(rated), *_one_hot(dataset.user_feat, dataset.uid_field, None)]
-        years = _one_hot(dataset.item_feat, dataset.iid_field, [config["year_field"]])
+        of_users = [sp.eye(self.n_users), _by_root(rated), *one_hot(dataset.user_feat, dataset.uid_field)]
+        years = one_hot(dataset.item_feat, dataset.iid_field, [config["year_field"]])
         of_items = [sp.eye(self.n_items), _by_root(rated.T.tocsr()), *years]
         sizes = [block.shape[1] for block in (*of_users, *of_items)]
         blocks: list[Any] = [sp.hstack(parts).tocsr() for parts in (of_users, of_items)]
@@ -77,20 +78,6 @@ def _collapse(block: Any, linear: np.ndarray, factors: np.ndarray) -> tuple[np.n
 def _by_root(rows: sp.csr_matrix) -> sp.csr_matrix:
     """Rows divided by the root of the number of their elements."""
     return sp.diags(1 / np.sqrt(np.maximum(np.diff(rows.indptr), 1))) @ rows
-
-
-def _one_hot(features, id_field: str, names: list[str] | None) -> list[sp.csr_matrix]:
-    """One indicator matrix for each token field, aligned by id; none where there are no fields."""
-    if features is None:
-        return []
-    found = [name for name in features.columns if name != id_field and (names is None or name in names)]
-    columns = [np.asarray(features[name]) for name in found]
-    return [
-        sp.csr_matrix((np.ones(len(codes)), (np.arange(len(codes)), codes)))
-        for column in columns
-        if column.ndim == 1
-        for codes in [np.unique(column, return_inverse=True)[1]]
-    ]
 
 
 def import_myfm() -> Any:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from recbole_mm.data.user_sets import UserSets
-from recbole_mm.model.closed_form.kernels import rated_matrix, rbf_kernel
+from recbole_mm.model.closed_form.kernels import LANDMARKS, Landmarks, rated_matrix, rbf_kernel, ridge_weights
 from recbole_mm.model.content import ContentVectors
 from recbole_mm.model.sharing import shared_copy
 
@@ -128,11 +128,7 @@ def _presence(content: Sequence[ContentVectors], number: int) -> Tensor:
 class ContentRegression(nn.Module):
     """B_·m = (K + κI)⁻¹ K_m        kernel ridge regression of 0/1 on content over the rated movies
 
-    Above ``LANDMARKS`` rated movies K is replaced by its Nyström form from that many of them, L:
-    K_·L (K_L· K_·L + κ K_LL)⁻¹ K_Lm. Its cost is linear in the number of movies.
-
-    Source: Saunders, Gammerman and Vovk, "Ridge Regression Learning Algorithm in Dual Variables", ICML 1998; Smola and
-    Bartlett, "Sparse Greedy Gaussian Process Regression", NIPS 2000, for the second form.
+    Above ``landmarks`` rated movies K is replaced by its Nyström form (`ridge_weights`).
 
     Args:
         content: vectors of all N movies by modality.
@@ -142,51 +138,28 @@ class ContentRegression(nn.Module):
 
     # κ: 1 was best, or close to it, on the validation parts of ml-100k-mm and mmtf-14k-small.
     PENALTY = 1.0
-    LANDMARKS = 2000
 
     solved: Tensor
 
     def __init__(self, content: Sequence[ContentVectors], has_ratings: Tensor, landmarks: int = LANDMARKS) -> None:
         super().__init__()
         rated = torch.nonzero(has_ratings).squeeze(1)
-        chosen = rated
-        if len(rated) > landmarks:
-            order = torch.randperm(len(rated), generator=torch.Generator().manual_seed(0))
-            chosen = rated[order[:landmarks].sort().values]
-        # Sizes depend on N alone: what is left is landmarks without vectors.
-        more = min(len(has_ratings), landmarks) - len(chosen)
-        self._fields, self._limit = len(content), landmarks
-        for k, field in enumerate(content):
-            self.register_buffer(f"values_{k}", F.pad(field.values[chosen], (0, 0, 0, more)), persistent=False)
-            self.register_buffer(f"present_{k}", F.pad(field.present[chosen], (0, more)), persistent=False)
-        towards = rbf_kernel([field.of(rated) for field in content], self._landmarks()).double()  # [W, L]
-        towards = towards[:, : len(chosen)]
-        solved = torch.zeros(len(has_ratings), len(chosen) + more, dtype=torch.double)
-        if len(chosen) == len(rated):
-            towards.diagonal().add_(self.PENALTY)
-            solved[rated, : len(chosen)] = torch.cholesky_inverse(torch.linalg.cholesky(towards))
-        else:
-            among = rbf_kernel(self._landmarks(), self._landmarks()).double()
-            inner = towards.T @ towards + self.PENALTY * among
-            inner.diagonal().add_(1e-6 * inner.diagonal().mean())
-            solved[rated] = torch.linalg.solve(inner, towards.T).T
+        self.landmarks = Landmarks(content, rated, len(has_ratings), landmarks)
+        chosen = len(self.landmarks.ids)
+        fields = self.landmarks.fields()
+        towards = rbf_kernel([field.of(rated) for field in content], fields).double()[:, :chosen]  # [W, L]
+        among = None if chosen == len(rated) else rbf_kernel(fields, fields).double()[:chosen, :chosen]
+        solved = torch.zeros(len(has_ratings), len(self.landmarks), dtype=torch.double)
+        solved[rated, :chosen] = ridge_weights(towards, among, self.PENALTY).T
         self.register_buffer("solved", solved.float(), persistent=False)  # [N, L]
 
     def columns(self, movies: Sequence[ContentVectors]) -> Tensor:
         """B of other movies, [N, m], from their vectors by modality."""
-        return self.solved @ rbf_kernel(self._landmarks(), movies)
+        return self.solved @ rbf_kernel(self.landmarks.fields(), movies)
 
     def with_movies(self, number: int) -> ContentRegression:
         """The same for a catalogue with more movies at its end, which nobody has rated."""
         larger = shared_copy(self)
-        more = min(len(self.solved) + number, self._limit) - self.solved.shape[1]
-        larger.solved = F.pad(self.solved, (0, more, 0, number))
-        for k, field in enumerate(self._landmarks()):
-            setattr(larger, f"values_{k}", F.pad(field.values, (0, 0, 0, more)))
-            setattr(larger, f"present_{k}", F.pad(field.present, (0, more)))
+        larger.landmarks = self.landmarks.for_catalogue(len(self.solved) + number)
+        larger.solved = F.pad(self.solved, (0, len(larger.landmarks) - len(self.landmarks), 0, number))
         return larger
-
-    def _landmarks(self) -> list[ContentVectors]:
-        return [
-            ContentVectors(self.get_buffer(f"values_{k}"), self.get_buffer(f"present_{k}")) for k in range(self._fields)
-        ]

@@ -10,7 +10,10 @@ from recbole_mm.data.dataset import MultimodalDataset
 from recbole_mm.data.labels import MovieLabels, read_genres
 from recbole_mm.evaluation.families import GENRE
 from recbole_mm.model.catalogue import Catalogue
+from recbole_mm.model.closed_form.kernels import rated_matrix
+from recbole_mm.model.closed_form.labels import LabelRegression
 from recbole_mm.model.losses import genre_loss
+from recbole_mm.model.sharing import shared_copy
 from recbole_mm.model.tasks.base import Batch, EncodedCatalogue, Requirement
 from recbole_mm.model.tasks.labels import MovieLabelTask
 
@@ -21,13 +24,18 @@ class GenreTask(MovieLabelTask):
     With ``genre_linear`` genres are predicted by `LinearGenres` instead, which has a loss of its own. The head on c
     then only trains the shared representation.
 
+    A prediction is (1 - w) p + w r, with w = ``genre_regression_weight`` and the closed form r of `LabelRegression`,
+    which has no loss.
+
     Attributes:
         linear: None with ``genre_linear: false``.
+        regression: None with ``genre_regression_weight: 0`` or without vectors.
     """
 
     name, family = "genre", GENRE
 
     linear: LinearGenres | None
+    regression: LabelRegression | None
 
     def __init__(
         self, size: int, catalogue: Catalogue, dataset: MultimodalDataset, config, learned_size: int = 0
@@ -36,6 +44,11 @@ class GenreTask(MovieLabelTask):
         self.linear = None
         if config["genre_linear"]:
             self.linear = LinearGenres(catalogue.vector_size, learned_size, self.targets.shape[1])
+        self.regression, self.regression_weight = None, config["genre_regression_weight"]
+        if self.regression_weight and catalogue.fields():
+            users, items = (dataset.inter_feat[field].numpy() for field in (dataset.uid_field, dataset.iid_field))
+            rated = rated_matrix(users, items, dataset.user_num, dataset.item_num)
+            self.regression = LabelRegression(catalogue.content(), rated, self.targets, self.training_movies)
 
     @classmethod
     def requires(cls) -> tuple[Requirement, ...]:
@@ -62,6 +75,21 @@ class GenreTask(MovieLabelTask):
 
     def logits(self, encoded: EncodedCatalogue, items: Tensor) -> Tensor:
         return super().logits(encoded, items) if self.linear is None else _linear_logits(self.linear, encoded, items)
+
+    def predict(self, encoded: EncodedCatalogue, items: Tensor) -> Tensor:
+        probability = super().predict(encoded, items)
+        if self.regression is None:
+            return probability
+        catalogue = encoded.catalogue
+        closed_form = self.regression(catalogue.content(), catalogue.has_ratings, items)
+        return torch.lerp(probability, closed_form, self.regression_weight)
+
+    def with_catalogue(self, catalogue: Catalogue) -> GenreTask:
+        if self.regression is None:
+            return self
+        larger = shared_copy(self)
+        larger.regression = self.regression.with_movies(len(catalogue) - len(self.regression.from_raters))
+        return larger
 
 
 class LinearGenres(nn.Module):

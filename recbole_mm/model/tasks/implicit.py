@@ -49,8 +49,11 @@ class TwoWayImplicit(nn.Module):
         super().__init__()
         self.history = UserHistories(users, items, user_num, item_num)
 
+        # Drawn apart, so that the rest of the model starts from the same numbers with and without this term.
+        generator = torch.Generator().manual_seed(torch.initial_seed())
+
         def table(rows: int) -> nn.Parameter:
-            return nn.Parameter(torch.randn(rows, size + 1) * INITIAL_SCALE)
+            return nn.Parameter(torch.randn(rows, size + 1, generator=generator) * INITIAL_SCALE)
 
         self.user, self.rater = table(user_num), table(user_num)  # e and x
         self.item, self.rated = table(item_num), table(item_num)  # i and y

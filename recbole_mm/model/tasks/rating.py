@@ -34,14 +34,16 @@ class RatingState(NamedTuple):
 
 
 class RatingTask(Task):
-    """y(u, m) = mu + b_u + MLP[P(u); z(m); P(u)⊙z(m)] + ⟨p_u, q_m⟩        loss: mean squared error on the raw scale
+    """y(u, m) = mu + b_u + MLP[P(u); z(m); P(u)⊙z(m)]        loss: mean squared error on the raw scale
+
+        y + ⟨p_u, q_m⟩ + l_u + l_m                            the same, of the last terms alone: no gradient into y
 
     P(u) is the user's profile (`recbole_mm.model.users.UserProfiles`), in training without the target movie. There is
-    no bias of a movie: its representation says how good it is, for a cold movie too. The last term is there with
-    ``implicit_size`` (`TwoWayImplicit`).
+    no bias of a movie: its representation says how good it is, for a cold movie too. The terms of the second line are
+    there with ``implicit_size`` (`TwoWayImplicit`).
 
-    A prediction is y, clipped to the scale; for a movie without training ratings it is (1 - w) y + w (mu + r), with
-    w = ``regression_weight`` and the closed form r of `UserRegression`, which has no loss.
+    A prediction is the sum, clipped to the scale; for a movie without training ratings it is (1 - w) y + w (mu + r),
+    with w = ``regression_weight`` and the closed form r of `UserRegression`, which has no loss.
 
     Attributes:
         mean_rating: mu, of the training rows.
@@ -93,9 +95,13 @@ class RatingTask(Task):
         targets = F.embedding(items, z)  # [B, m]
         profiles = self.profiles.leave_one_out(encoded.users, z, targets, users, items)  # [B, m]
         predicted = self._baseline(users) + self.head(profiles, targets)
+        losses = {self.name: self.loss_weight * rating_loss(predicted, rating)}
         if self.implicit is not None:
-            predicted = predicted + self.implicit(users, items, encoded.has_identity)
-        return {self.name: self.loss_weight * rating_loss(predicted, rating)}
+            # The term learns what the rest leaves over, and the rest learns as if there were no term: cold movies have
+            # none, and a representation that counts on it predicts them, and ranks them, worse.
+            with_term = predicted.detach() + self.implicit(users, items, encoded.has_identity)
+            losses["implicit"] = self.loss_weight * rating_loss(with_term, rating)
+        return losses
 
     def state(self, encoded: EncodedCatalogue) -> RatingState:
         implicit, regression = self.implicit, self.regression

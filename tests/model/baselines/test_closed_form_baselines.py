@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from conftest import write_atomic
 from model_contract import all_pairs
 from recbole.data.interaction import Interaction
 
@@ -13,8 +14,8 @@ from recbole_mm.config.config import Config
 from recbole_mm.errors import InputError
 from recbole_mm.training.session import prepare_session, run
 
-MODELS = ["HierarchicalRegression", "BayesianFM", "KernelRidge", "ContentEASE", "ContentKNN"]
-RATING = MODELS[:2]
+MODELS = ["HierarchicalRegression", "GaussianProcess", "BayesianFM", "KernelRidge", "ContentEASE", "ContentKNN"]
+RATING = MODELS[:3]
 every_model = pytest.mark.parametrize("name", MODELS)
 
 
@@ -65,6 +66,27 @@ def test_who_rated_a_test_movie_is_not_read(planted, name):
     assert after.isfinite().all() and not torch.allclose(after, before, rtol=1e-2, atol=1e-3)
 
 
+@pytest.mark.parametrize("name", ["HierarchicalRegression", "GaussianProcess", "KernelRidge"])
+def test_more_ratings_of_test_movies_change_nothing_and_of_training_movies_do(planted, name):
+    before, table = scores_by_token(planted, name), planted.ratings
+    in_test = rows_of_the_test_part(planted, name, "cold-item")
+    planted.ratings = with_new_ratings(table, in_test)
+    planted.write()
+    torch.testing.assert_close(scores_by_token(planted, name), before, rtol=1e-4, atol=1e-5)
+    planted.ratings = with_new_ratings(table, ~in_test)
+    planted.write()
+    assert not torch.allclose(scores_by_token(planted, name), before, rtol=1e-2, atol=1e-3)
+
+
+def with_new_ratings(table: pd.DataFrame, rows: np.ndarray) -> pd.DataFrame:
+    """The table and, at its end, ratings of the movies of some rows by users who had not rated them."""
+    movies, users = table.loc[rows, "item_id:token"].unique(), table["user_id:token"].unique()
+    rated = set(zip(table["user_id:token"], table["item_id:token"]))
+    new = [(user, movie, 1.0, 0) for movie in movies for user in users[:30] if (user, movie) not in rated]
+    assert len(new) > 50
+    return pd.concat([table, pd.DataFrame(new, columns=table.columns)], ignore_index=True)
+
+
 def give_to_others(table: pd.DataFrame, rows: np.ndarray) -> None:
     table.loc[rows, "user_id:token"] = np.roll(table.loc[rows, "user_id:token"].to_numpy(), 7)
 
@@ -106,6 +128,60 @@ def test_a_checkpoint_predicts_the_same(planted, name):
 def test_content_predicts_ratings_of_movies_nobody_rated(planted):
     given = options(planted, "HierarchicalRegression", content_components=4)
     assert run("HierarchicalRegression", planted.name, config_dict=given, saved=False).test["rmse"] < 0.8
+
+
+def test_the_process_rates_movies_nobody_rated_from_content(planted):
+    given = options(planted, "GaussianProcess", interaction_variance=3.0, noise_variance=0.3)
+    with_content, without = (
+        run("GaussianProcess", planted.name, config_dict={**given, "item_content": part}, saved=False).test["rmse"]
+        for part in (0.6, 0.0)
+    )
+    assert with_content < 0.6 and without > 1.0
+
+
+def test_who_rated_a_movie_explains_nothing_of_movies_nobody_rated(planted):
+    """Their process has no cosines of movies: what is left of the kernel is as if there were none."""
+    unrated = unrated_movies(planted)
+    both, alone = (
+        scores(planted, "GaussianProcess", item_content=content, item_corating=corating)
+        for content, corating in ((0.4, 0.5), (0.8, 0.0))
+    )
+    torch.testing.assert_close(both[:, unrated], alone[:, unrated])
+    assert not torch.allclose(both[:, ~unrated], alone[:, ~unrated], atol=0.05)
+
+
+def unrated_movies(planted) -> torch.Tensor:
+    """Movies without a training row, bool [N]; [PAD] counts as rated."""
+    train = prepare_session(Config("GaussianProcess", planted.name, config_dict=options(planted, ""))).split.train
+    unrated = torch.ones(train.item_num, dtype=torch.bool)
+    unrated[train.inter_feat["item_id"]] = unrated[0] = False
+    assert unrated.sum() > 5
+    return unrated
+
+
+def test_equal_attributes_bring_users_together(planted):
+    """The attribute is the user's taste, and few ratings are left to learn it from."""
+    tastes = {
+        "user_id:token": [f"u{user}" for user in range(60)],
+        "kind:token": [f"k{taste}" for taste in planted.taste],
+    }
+    write_atomic(planted.folder / "planted.user", tastes)
+    planted.ratings = planted.ratings[:400]
+    planted.write()
+    given = options(planted, "GaussianProcess", protocol="u1", interaction_variance=3.0, user_corating=0.0)
+    given["load_col"]["user"] = ["user_id", "kind"]
+    without, with_attributes = (
+        run("GaussianProcess", planted.name, config_dict={**given, "user_attributes": part}, saved=False).test["rmse"]
+        for part in (0.0, 0.7)
+    )
+    assert with_attributes < without - 0.1
+
+
+def test_parts_of_a_kernel_above_1_are_an_error(planted):
+    with pytest.raises(
+        InputError, match="item_content and item_corating are together 1.2; as parts of one kernel they are at most 1"
+    ):
+        scores(planted, "GaussianProcess", item_content=0.7, item_corating=0.5)
 
 
 def test_the_bayesian_machine_finds_the_planted_ratings(planted):

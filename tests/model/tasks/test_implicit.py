@@ -133,4 +133,17 @@ def test_other_movies_and_people(planted):
 
 
 def test_without_it_nothing_of_it_is_there(planted):
-    assert open_session("MMFS", planted).model.tasks["rating"].implicit is None
+    assert open_session("MMFS", planted, implicit_size=0).model.tasks["rating"].implicit is None
+
+
+def test_the_rest_of_the_model_learns_as_if_there_were_no_term(planted):
+    session, without = (open_session("MMASP", planted, implicit_size=size) for size in (4, 0))
+    model, batch = session.model.train(), next(iter(session.train_data))
+    model.load_state_dict({**model.state_dict(), **without.model.state_dict()})
+    torch.manual_seed(0)
+    losses = model.calculate_loss(batch)
+    losses["implicit"].backward()
+    reached = {name for name, p in model.named_parameters() if p.grad is not None and (p.grad != 0).any()}
+    assert reached and all(name.startswith("tasks.rating.implicit.") for name in reached)
+    torch.manual_seed(0)
+    assert torch.equal(losses["rating"], without.model.train().calculate_loss(batch)["rating"])
