@@ -4,6 +4,8 @@ A suite is a file of properties/benchmark, or of properties/benchmark/<dataset> 
 
     rows        name -> options of `recbole-mm run` (and ``tool``, see cell.py)
     protocols, seeds
+    each_model  in place of rows: rows of every model in ``models``; ``imputed`` has the models with imputed vectors
+    falls       true: also the metrics against the share of missing vectors (recbole_mm/report/falls.py)
     rows_of     in place of rows and protocols: suite -> the protocol under which its rows run (no tests: it has them)
     options     of every row
     part        test by default; an ablation reports valid, so that nothing is chosen by looking at the test part
@@ -23,6 +25,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from recbole_mm.benchmark.cell import Cell
+from recbole_mm.benchmark.each_model import short_form, with_chosen, with_rows
 from recbole_mm.benchmark.kept import Kept, keep, read_kept, write_kept
 from recbole_mm.benchmark.key import data_folder, make_cell
 from recbole_mm.benchmark.rows import check_rows, left_out_lines
@@ -35,6 +38,7 @@ from recbole_mm.datasets.registry import PREPARABLE, prepare
 from recbole_mm.errors import InputError, NotWrittenError, nearest, when_stopped
 from recbole_mm.files import make_folder, write_text
 from recbole_mm.model.registry import MODELS, get_model
+from recbole_mm.report.falls import write_falls
 from recbole_mm.report.tables import differences, latex, markdown, significance
 from recbole_mm.resources import resource_dir
 from recbole_mm.tuning.search import tune
@@ -72,6 +76,7 @@ def run_suite(
         config_files: yaml files of options for every row, the later the stronger; those of a row itself are stronger.
             A data set of the user's own says here what its fields are.
         models: further models, each a row at its defaults; also those of other packages (`recbole_mm.model.outside`).
+            A suite with ``each_model`` has these models alone.
         tune_trials: choose the values of each row first, on the validation part, with this many trials each; 0: do not.
 
     Returns:
@@ -109,7 +114,7 @@ def run_suite(
     if tune_trials:
         plan = {**plan, "tune": tune_trials}
         possible = [one for one in rows if (one[0], one[2]) not in refused.wrong]
-        rows = tune_rows(possible, dataset, tune_trials, out / "tuned", tune)
+        rows = tune_rows(possible, dataset, tune_trials, out / "tuned", tune, plan.get("workers", workers))
     cells = _cells_of(rows, plan, dataset, out / "runs")
     make_folder(out / "runs")
     try:
@@ -125,7 +130,7 @@ def run_suite(
             numbers.append(finished[place])
         else:
             numbers.append(Failure(*place, reason or "its result is gone"))
-    return _write_tables(suite, dataset, out, plan, numbers, left_out_lines(refused.by_data))
+    return _with_falls(_write_tables(suite, dataset, out, plan, numbers, left_out_lines(refused.by_data)), plan)
 
 
 def write_from_cells(suite: str, dataset: str, out: Path) -> Path:
@@ -141,7 +146,14 @@ def write_from_cells(suite: str, dataset: str, out: Path) -> Path:
         raise InputError(f"{out / 'cells'}: has no cells of suite '{suite}'; leave --from_cells out to run the suite")
     plan = _read_plan(suite, dataset)
     rows = [(cell.row, {}, cell.protocol) for cell in kept]
-    return _write_tables(suite, dataset, out, _for_dataset(plan, dataset, rows), kept, "")
+    return _with_falls(_write_tables(suite, dataset, out, _for_dataset(plan, dataset, rows), kept, ""), plan)
+
+
+def _with_falls(path: Path, plan: Mapping) -> Path:
+    """The table, with the pictures that the plan asks for beside it."""
+    if plan.get("falls"):
+        write_falls(path)
+    return path
 
 
 def _finished(cells: Sequence[Cell], kept: Mapping[str, Kept]) -> dict[tuple[str, str, int, str], Kept]:
@@ -192,15 +204,17 @@ def _read_plan(suite: str, dataset: str) -> dict:
     folder = resource_dir("properties") / "benchmark"
     own = folder / dataset / f"{suite}.yaml"
     made_for = dataset if own.is_file() else HOME
-    return {**read_packaged(own if own.is_file() else folder / f"{suite}.yaml"), "made_for": made_for}
+    return with_rows({**read_packaged(own if own.is_file() else folder / f"{suite}.yaml"), "made_for": made_for})
 
 
 def _with_models(plan: Mapping, suite: str, models: Sequence[str]) -> dict:
-    """The plan with a row for each further model."""
+    """The plan with a row for each further model; a suite of rows for each model has those of these models alone."""
     if models and "rows_of" in plan:
         raise InputError(f"--models: suite '{suite}' has the rows of other suites; add models there")
     for name in models:
         get_model(name)
+    if models and "each_model" in plan:
+        return with_chosen(plan, models)
     rows = plan.get("rows", {})
     added = {name if name not in rows else f"{name}, added": {"model": name} for name in models}
     return {**plan, **({"rows": {**rows, **added}} if added else {})}
@@ -221,6 +235,8 @@ def _short_form(plan: Mapping, suite: str) -> dict:
     if "quick" not in plan:
         raise InputError(f"suite '{suite}' has no short form; leave --quick out")
     quick = plan["quick"]
+    if "each_model" in quick:
+        return short_form(plan, quick)
     return {**plan, **quick, "rows": {row: plan["rows"][row] for row in quick["rows"]}}
 
 

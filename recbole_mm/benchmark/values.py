@@ -15,6 +15,7 @@ from typing import Any
 from recbole_mm.config.sources import Given, dataset_options, find_file, write_arguments
 from recbole_mm.errors import InputError
 from recbole_mm.model.registry import MODELS
+from recbole_mm.tuning.search_space import NoSpaceError
 
 HOME = "ml-100k-mm"
 """The data set of the suites that are in no folder of a data set."""
@@ -63,7 +64,7 @@ def takes_values(options: Mapping[str, Any]) -> bool:
     files = str(options.get("config_files", "")).split()
     if any(_TUNED.fullmatch(name) for name in files):
         return True
-    return options.get("tool", "run") == "run" and options["model"] in MODELS and not files
+    return options.get("tool", "run") in ("run", "missing") and options["model"] in MODELS and not files
 
 
 def _own_file(model: str, protocol: str, dataset: str) -> str:
@@ -83,14 +84,18 @@ def tune_rows(
     dataset: str,
     trials: int,
     out: Path,
-    tune: Callable[[Sequence[str], int, Path], Path],
+    tune: Callable[..., Path],
+    workers: int = 1,
 ) -> list[tuple[str, dict, str]]:
     """Rows with the best of ``trials`` trials each, on the validation part; rows without a search space as they are.
+
+    A row keeps the options that make it what it is: its search has the others.
 
     Args:
         rows: label, options and protocol, as of `adapted`.
         out: folder of logs and choices; a search that was interrupted goes on.
         tune: `recbole_mm.tuning.search.tune`.
+        workers: trials at a time.
     """
     found = []
     for row, options, protocol in rows:
@@ -105,10 +110,9 @@ def tune_rows(
             given["config_files"] = " ".join(files)
         print(f"tuning {name}: {trials} trials on the validation part", flush=True)
         try:
-            chosen = tune(write_arguments(given), trials, out / re.sub(r"\W+", "-", name))
-        except InputError as error:
-            if "no search space" not in str(error):
-                raise
+            folder = out / re.sub(r"\W+", "-", name)
+            chosen = tune(write_arguments(given), trials, folder, workers, given_are_fixed=True)
+        except NoSpaceError as error:
             print(f"{name}: is not tuned: {error}", flush=True)
             found.append((row, options, protocol))
             continue

@@ -6,11 +6,13 @@ import html
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from recbole_mm.inference.projection import two_dimensions
 from recbole_mm.report.curves import PANELS, series_of
+from recbole_mm.report.falls import CASES
 from recbole_mm.report.results import COSTS, Line, Run, better, is_ours
 
 COLOURS = ("#4c78a8", "#f58518", "#54a24b", "#e45756", "#72b7b2", "#b279a2", "#d4a72c", "#ff9da6", "#9d755d", "#8c8c8c")
@@ -254,6 +256,43 @@ def warm_and_cold(pairs: Sequence[tuple[str, list[Line]]], metric: str) -> go.Fi
         xaxis={"title": f"{html.escape(metric)}{' (lower is better)' if better(metric) == 'low' else ''}"},
         yaxis={"autorange": "reversed", "automargin": True, "type": "category"},
     )
+    return figure
+
+
+def falls(values: pd.DataFrame) -> go.Figure:
+    """One metric under one protocol against the share of missing vectors: a line for each model and case.
+
+    Args:
+        values: of `recbole_mm.report.falls.read_falls`, for one protocol and one metric.
+    """
+    metric, models = values["metric"].iloc[0], list(values["model"].unique())
+    figure = make_subplots(
+        rows=1, cols=2, shared_yaxes=True, subplot_titles=[f"missing {when}" for when in CASES], horizontal_spacing=0.03
+    )
+    stand_ins = [name for name in values["stand_in"].unique() if name]
+    in_legend: set[str] = set()
+    for (model, when, stand_in), line in values.groupby(["model", "when", "stand_in"], sort=False):
+        line = line.sort_values("share")
+        name = html.escape(f"{model}, {stand_in}" if stand_in else model)
+        symbol = SYMBOLS[1 + stand_ins.index(stand_in) % (len(SYMBOLS) - 1)] if stand_in else SYMBOLS[0]
+        figure.add_scatter(
+            x=line["share"],
+            y=_rounded(line["mean"].to_numpy()),
+            error_y={"type": "data", "array": [_number(one) for one in line["deviation"]], "thickness": 1.3},
+            mode="markers" if stand_in else "lines+markers",
+            marker={"color": COLOURS[models.index(model) % len(COLOURS)], "symbol": symbol, "size": 8},
+            name=name,
+            legendgroup=name,
+            showlegend=name not in in_legend,
+            hovertemplate="%{x} %: %{y:.4f} ± %{error_y.array:.4f}<extra>" + name + "</extra>",
+            row=1,
+            col=1 + CASES.index(when),
+        )
+        in_legend.add(name)
+    figure.update_xaxes(title="vectors that are missing, %", range=[-4, 104])
+    title = f"{html.escape(metric)}{' (lower is better)' if better(metric) == 'low' else ''}"
+    figure.update_yaxes(title=title, row=1, col=1)
+    figure.update_layout(height=440 + 22 * (len(in_legend) // 3 + 1), legend={"y": -0.17, "yanchor": "top"})
     return figure
 
 

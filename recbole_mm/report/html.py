@@ -22,6 +22,7 @@ from plotly.offline import get_plotlyjs
 
 from recbole_mm.files import write_text
 from recbole_mm.report import figures
+from recbole_mm.report.falls import read_falls
 from recbole_mm.report.results import Line, Run, Suite, better, is_ours, read_suites
 from recbole_mm.report.tables import FOLD
 
@@ -108,7 +109,7 @@ def write_html(out: Path, dataset: str) -> Path:
                 "table": metrics_table(suite),
                 "costs": costs_table(suite),
                 "tests": tests_table(suite),
-                "plots": [_bars(suite), _curves(suite, dataset)],
+                "plots": [*_falls(suite), _bars(suite), _curves(suite, dataset)],
             }
             for suite in suites
         ],
@@ -226,6 +227,20 @@ def _curves(suite: Suite, dataset: str) -> Plot:
     )
     command = _command(dataset, suite.name)
     return Plot(f"{suite.name}-curves", "Training curves", text, variants, "" if variants else RUNS_MISSING, command)
+
+
+def _falls(suite: Suite) -> list[Plot]:
+    """Metrics against the share of missing vectors; nothing for a suite without such rows."""
+    found = read_falls(suite.table)
+    variants = {
+        f"{metric}, {protocol}": figures.falls(values)
+        for (protocol, metric), values in found.groupby(["protocol", "metric"], sort=False)
+    }
+    text = (
+        "Each movie loses the vector of each field with the probability on the axis: when a trained model is tested "
+        "(left), or from before training on (right). Single marks are runs with stand-ins, which count as present."
+    )
+    return [Plot(f"{suite.name}-falls", "Missing vectors", text, variants)] if variants else []
 
 
 def _confusion(suites: Sequence[Suite], dataset: str) -> Plot:

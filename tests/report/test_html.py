@@ -172,6 +172,22 @@ def test_lines_that_no_run_of_a_model_made_are_in_the_table_alone(out):
     assert "MMASP: 50 %" not in json.dumps(page.figures["confusion"])
 
 
+def test_missing_vectors_have_a_figure_of_lines(out):
+    rows = {
+        "MMASP, at test time: nothing": 0.9,
+        "MMASP, at test time: all 50%": 1.0,
+        "MMASP, before training 50 %": 0.95,
+    }
+    lines = [{"row": row, "rmse": value, "protocol": "ranking"} for row, value in rows.items()]
+    lines.append({"row": "BM3, before training 50 %, zeros, defaults", "ndcg@10": 0.2, "protocol": "ranking"})
+    write_suite(out, "missing", lines)
+    page = Page(write_html(out, "planted"))
+    rmse, ndcg = page.figures["missing-falls"]
+    assert [(trace["name"], trace["mode"]) for trace in rmse["data"]] == [("MMASP", "lines+markers")] * 2
+    assert [trace["name"] for trace in ndcg["data"]] == ["BM3, defaults, zeros"]
+    assert "rating-falls" not in page.figures
+
+
 def test_costs_are_bars_where_they_are_the_point(out):
     costs = {"parameters": 605800, "epoch_seconds": 0.5, "peak_mb": 560.0, "pairs_per_second": 1e6}
     write_suite(out, "cost", [{"row": "MMFS", "protocol": "u1", "rmse": 0.9, **costs}])
