@@ -100,7 +100,7 @@ def run_suite(
     plan = _read_plan(suite, dataset)
     if quick:
         plan, suite = _short_form(plan, suite), f"{suite}-quick"
-    plan = _with_models(plan, suite, models)
+    plan = {**_with_models(plan, suite, models), "asked_models": list(models)}
     if config_files:
         plan = {**plan, "config_files": [str(name) for name in config_files]}
         _check_config_files(plan, dataset)

@@ -128,6 +128,7 @@ def test_the_short_form_has_fewer_runs_and_fails_outside_its_bands(suite, tmp_pa
     plan["quick"] = {"protocols": ["u1"], "seeds": [1], "rows": ["good"], "bands": {"good": {"rmse": [0.1, 5.0]}}}
     path.write_text(yaml.safe_dump(plan))
     table = suites.run_suite("small", suite.name, tmp_path / "results", quick=True)
+    assert "--suite=small --quick`" in table.read_text()
     assert table.name == "small-quick.md" and len(pd.read_csv(tmp_path / "results" / "small-quick.csv")) == 1
     plan["quick"]["bands"]["good"]["rmse"] = [0.0, 0.01]
     path.write_text(yaml.safe_dump(plan))
@@ -158,7 +159,8 @@ def test_every_suite_of_the_package_can_be_planned(dataset, name, tmp_path):
     assert len({cell.file for cell in cells}) == len(cells), "two rows are the same run"
     assert "against" not in plan or plan["against"] in plan["rows"]
     if "quick" in plan:
-        assert set(plan["quick"]["bands"]) <= set(plan["quick"]["rows"]) <= set(plan["rows"])
+        short = suites._short_form(plan, name)
+        assert set(short.get("bands", {})) <= set(short["rows"]) <= set(plan["rows"])
     for cell in cells:  # options are known and fit
         Config(arguments=cell.arguments())
 
