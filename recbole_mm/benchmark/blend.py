@@ -12,6 +12,7 @@ from recbole_mm.benchmark.cell import Cell
 from recbole_mm.config.config import Config
 from recbole_mm.environment import peak_rss_mb, versions
 from recbole_mm.errors import InputError
+from recbole_mm.evaluation.families import RATING
 from recbole_mm.evaluation.metrics import rating_metrics
 from recbole_mm.files import writing
 from recbole_mm.training.session import Session, prepare_session
@@ -34,7 +35,7 @@ def blend_cell(cell: Cell) -> dict[str, Any]:
     start, evaluating, parameters = perf_counter(), 0.0, 0
     for one in cell.parts:
         config = Config(arguments=one.arguments())
-        if config["refit"] or "rating" not in config["metrics_of"]:
+        if config["refit"] or RATING.name not in config["metrics_of"]:
             raise InputError(
                 f"row '{cell.row}': {one.options['model']} must predict ratings, and without refit; see tool 'blend'"
             )

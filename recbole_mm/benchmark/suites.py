@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pandas as pd
@@ -61,6 +62,7 @@ def run_suite(
     config_files: Sequence[str | Path] = (),
     tune_trials: int = 0,
     models: Sequence[str] = (),
+    only: Sequence[str] = (),
 ) -> Path:
     """Run the cells of a suite that are not there yet and write its table.
 
@@ -78,6 +80,8 @@ def run_suite(
         models: further models, each a row at its defaults; also those of other packages (`recbole_mm.model.outside`).
             A suite with ``each_model`` has these models alone.
         tune_trials: choose the values of each row first, on the validation part, with this many trials each; 0: do not.
+        only: names of rows, ``*`` stands for any text; other rows do not run now. The table has those of them whose
+            runs are all kept.
 
     Returns:
         The table, ``out/<suite>.md``; beside it ``.tex`` is the same in LaTeX, ``.csv`` has one line for each run and
@@ -85,8 +89,8 @@ def run_suite(
 
     Raises:
         InputError: no such suite, no short form of it, a data set that cannot be built or read, an option in
-            ``config_files`` that not every row can take, options that no row can take, or a number of the short form
-            outside its band.
+            ``config_files`` that not every row can take, options that no row can take, a name in ``only`` that no row
+            has, or a number of the short form outside its band.
         NotWrittenError: the runs are done, but a table cannot be written; ``result`` is its text.
     """
     if workers < 1:
@@ -100,12 +104,13 @@ def run_suite(
     plan = _read_plan(suite, dataset)
     if quick:
         plan, suite = _short_form(plan, suite), f"{suite}-quick"
-    plan = _with_models(plan, suite, models)
+    plan = {**_with_models(plan, suite, models), "asked_models": list(models)}
     if config_files:
         plan = {**plan, "config_files": [str(name) for name in config_files]}
         _check_config_files(plan, dataset)
     _prepare_data(plan, dataset)
     rows = _rows(plan, dataset)
+    wanted = _matching([row for row, _, _ in rows], only)
     plan = _for_dataset(plan, dataset, rows)
     cells = _cells_of(rows, plan, dataset, out / "runs")
     kept = read_kept(out)
@@ -113,24 +118,42 @@ def run_suite(
     rows = [one for one in rows if (one[0], one[2]) not in refused.by_data]
     if tune_trials:
         plan = {**plan, "tune": tune_trials}
-        possible = [one for one in rows if (one[0], one[2]) not in refused.wrong]
+        possible = [one for one in rows if (one[0], one[2]) not in refused.wrong and one[0] in wanted]
         rows = tune_rows(possible, dataset, tune_trials, out / "tuned", tune, plan.get("workers", workers))
     cells = _cells_of(rows, plan, dataset, out / "runs")
     make_folder(out / "runs")
     try:
-        reasons = _run_all(cells, kept, refused.wrong, plan.get("workers", workers), suite)
+        asked = [cell for cell in cells if cell.row in wanted]
+        reasons = _run_all(asked, kept, refused.wrong, plan.get("workers", workers), suite)
     finally:  # also when it is stopped
         finished = _finished(cells, kept)
         if finished and not quick:
             write_kept(out, suite, list(finished.values()))
     numbers: list[Kept | Failure] = []
-    for cell in cells:
-        place, reason = (cell.row, cell.protocol, cell.seed, cell.file.stem), reasons[cell.file]
+    places = [(cell, (cell.row, cell.protocol, cell.seed, cell.file.stem)) for cell in cells]
+    later = {cell.row for cell, place in places if cell.row not in wanted and place not in finished}
+    for cell, place in places:
+        if cell.row in later:
+            continue
+        reason = reasons.get(cell.file)
         if reason is None and place in finished:
             numbers.append(finished[place])
         else:
             numbers.append(Failure(*place, reason or "its result is gone"))
-    return _with_falls(_write_tables(suite, dataset, out, plan, numbers, left_out_lines(refused.by_data)), plan)
+    foot = left_out_lines(refused.by_data) + (f"\nNot run: {'; '.join(sorted(later))}.\n" if later else "")
+    return _with_falls(_write_tables(suite, dataset, out, plan, numbers, foot), plan)
+
+
+def _matching(rows: Sequence[str], only: Sequence[str]) -> set[str]:
+    """Rows with a name in ``only``; all of them if it is empty."""
+    if not only:
+        return set(rows)
+    for name in only:
+        if not any(fnmatchcase(row, name) for row in rows):
+            raise InputError(
+                f"--rows: no row is called '{name}'.{nearest(name, rows)} Rows: {'; '.join(dict.fromkeys(rows))}"
+            )
+    return {row for row in rows for name in only if fnmatchcase(row, name)}
 
 
 def write_from_cells(suite: str, dataset: str, out: Path) -> Path:
@@ -306,11 +329,11 @@ def _run_all(
     reasons |= {cell.file: None for cell in cells if cell.file not in reasons and cell.file.stem in kept}
     todo = list({cell.file: cell for cell in cells if cell.file not in reasons}.values())
 
-    def kept() -> str:
+    def progress() -> str:
         done = sum(cell.done for cell in todo)
         return f"{done} of {len(todo)} runs are kept; the same command goes on with the others"
 
-    with when_stopped(kept), closing(run_cells(todo, workers)) as results:
+    with when_stopped(progress), closing(run_cells(todo, workers)) as results:
         bar = tqdm(results, total=len(todo), desc=suite)
         for cell, reason in bar:
             reasons[cell.file] = reason

@@ -27,6 +27,13 @@ def add_arguments(parser: argparse.ArgumentParser, typed: list[str]) -> None:
         "--models", nargs="+", default=[], metavar="NAME", help="further models, a row each, also of other packages"
     )
     parser.add_argument(
+        "--rows",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="run these rows alone, 'MM*' for all that begin so; the others can follow",
+    )
+    parser.add_argument(
         "--tune",
         type=int,
         default=0,
@@ -64,7 +71,7 @@ def run(options: argparse.Namespace) -> int:
     for suite in suite_names() if options.suite == "all" else [options.suite]:
         try:
             files = options.config_files.split()
-            given = (out, options.workers, options.quick, files, options.tune, options.models)
+            given = (out, options.workers, options.quick, files, options.tune, options.models, options.rows)
             path = run_suite(suite, options.dataset, *given)
         except NotInDataError as error:
             if options.suite != "all":

@@ -195,14 +195,14 @@ def _check_numbers(path: Path, config, fields: dict[str, str], table: Table, nam
         raise _no_number(path, config, options, rules)
     first_wrong = {}
     for name, rule in rules.items():
-        wrong = rule.wrong(table.columns[name])
+        wrong = rule.wrong(table.numbers[name])
         if wrong.any():
             first_wrong[name] = int(np.argmax(wrong))
     if first_wrong:
         name = min(first_wrong, key=lambda name: first_wrong[name])
         raise _wrong_number(path, config, options, name, rules[name], first_wrong[name])
     for name in names:
-        number = int(np.isnan(table.columns[name]).sum())
+        number = int(np.isnan(table.numbers[name]).sum())
         if number and name != config["TIME_FIELD"]:
             rows = table.lines.rows
             logger.warning("%s: %d of %d rows have no %s; they take the mean of the others", path, number, rows, name)

@@ -70,6 +70,11 @@ class Table:
     lines: Lines
     columns: dict[str, Column]
 
+    @property
+    def numbers(self) -> dict[str, np.ndarray]:
+        """The columns of numbers, float64 [rows] each."""
+        return {name: column for name, column in self.columns.items() if not isinstance(column, Tokens)}
+
 
 def read_table(path: Path, reading: Reading) -> Table:
     """Check the lines of a file and read columns of it.

@@ -67,8 +67,11 @@ def markdown(suite: str, dataset: str, table: pd.DataFrame, plan: Mapping) -> st
     machines = [] if "machine" not in table else table["machine"].dropna().unique().tolist()
     files = f" --config_files='{' '.join(plan['config_files'])}'" if plan.get("config_files") else ""
     files += f" --tune={plan['tune']}" if plan.get("tune") else ""
+    files += f" --models {' '.join(plan['asked_models'])}" if plan.get("asked_models") else ""
+    name = suite.removesuffix("-quick")
+    quick = "" if name == suite else " --quick"
     return (
-        f"# {dataset}: {suite}\n\n`recbole-mm benchmark --dataset={dataset} --suite={suite}{files}`; "
+        f"# {dataset}: {suite}\n\n`recbole-mm benchmark --dataset={dataset} --suite={name}{quick}{files}`; "
         f"{plan.get('part', 'test')} part, mean ± standard deviation over seeds {seeds}. {date}, "
         f"{'; '.join([*machines, stack])}.\n\n{_github(headers, lines)}\n{_failures(table)}"
     )

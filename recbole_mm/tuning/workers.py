@@ -89,11 +89,11 @@ def _answer(pipe: Any, number: int, study: Study) -> Trial | _Died | None:
     """What a process says: the trial that it has finished; None if it has told an epoch only, and was answered."""
     try:
         kind, content = pipe.recv()
+        if kind == "epoch":
+            pipe.send(study.is_hopeless(number, *content))
+            return None
     except (EOFError, OSError):
         return _Died()
-    if kind == "epoch":
-        pipe.send(study.is_hopeless(number, *content))
-        return None
     if kind == "wrong":
         raise InputError(content)
     return Trial(**content)

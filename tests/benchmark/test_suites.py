@@ -95,6 +95,19 @@ def test_a_suite_goes_on_from_the_cells_of_another_checkout_and_its_tables_are_t
     assert tests["difference"][0] == pytest.approx(by_run["ours"] - by_run["builtin"], abs=1e-4)
 
 
+def test_some_rows_now_and_the_others_later(own_rows, suite, tmp_path):
+    out, given = tmp_path / "results", {"config_files": [own_rows]}
+    text = suites.run_suite("small", suite.name, out, only=["our*"], **given).read_text()
+    assert "ours" in text and "builtin |" not in text and "Not run: builtin." in text
+    assert [cell.row for cell in read_kept(out, "small").values()] == ["ours"]
+    shutil.rmtree(out / "runs")
+    text = suites.run_suite("small", suite.name, out, only=["builtin"], **given).read_text()
+    assert "Not run" not in text and len(list((out / "runs").glob("*.json"))) == 1
+    assert {cell.row for cell in read_kept(out, "small").values()} == {"ours", "builtin"}
+    with pytest.raises(InputError, match="--rows: no row is called 'our'. Did you mean 'ours'"):
+        suites.run_suite("small", suite.name, out, only=["our"], **given)
+
+
 @pytest.mark.slow
 def test_costs_are_of_another_suites_rows_and_are_not_tested(suite, tmp_path):
     plan = {"rows_of": {"small": "u1"}, "seeds": [1], "workers": 1, "columns": ["parameters", "epoch_seconds"]}
@@ -128,6 +141,7 @@ def test_the_short_form_has_fewer_runs_and_fails_outside_its_bands(suite, tmp_pa
     plan["quick"] = {"protocols": ["u1"], "seeds": [1], "rows": ["good"], "bands": {"good": {"rmse": [0.1, 5.0]}}}
     path.write_text(yaml.safe_dump(plan))
     table = suites.run_suite("small", suite.name, tmp_path / "results", quick=True)
+    assert "--suite=small --quick`" in table.read_text()
     assert table.name == "small-quick.md" and len(pd.read_csv(tmp_path / "results" / "small-quick.csv")) == 1
     plan["quick"]["bands"]["good"]["rmse"] = [0.0, 0.01]
     path.write_text(yaml.safe_dump(plan))
@@ -158,7 +172,8 @@ def test_every_suite_of_the_package_can_be_planned(dataset, name, tmp_path):
     assert len({cell.file for cell in cells}) == len(cells), "two rows are the same run"
     assert "against" not in plan or plan["against"] in plan["rows"]
     if "quick" in plan:
-        assert set(plan["quick"]["bands"]) <= set(plan["quick"]["rows"]) <= set(plan["rows"])
+        short = suites._short_form(plan, name)
+        assert set(short.get("bands", {})) <= set(short["rows"]) <= set(plan["rows"])
     for cell in cells:  # options are known and fit
         Config(arguments=cell.arguments())
 

@@ -8,7 +8,7 @@ from recbole_mm.model.mmasp import TaskDiscriminator
 
 class TestMMASP(ModelContract):
     name = "MMASP"
-    expected_rmse = (0.9032, 0.9092)  # 0.9062 on 2026-11-25; the seeds' deviation is .001
+    expected_rmse = (0.8988, 0.9048)  # 0.9018 on 2026-11-28; the seeds' deviation is .001
 
     def test_without_its_two_terms_it_is_mmsp_bit_for_bit(self, planted):
         without = predictions("MMASP", planted, adversarial_strength=0.0, orthogonality_weight=0.0)

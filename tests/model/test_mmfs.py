@@ -5,4 +5,4 @@ from model_contract import ModelContract
 
 class TestMMFS(ModelContract):
     name = "MMFS"
-    expected_rmse = (0.9043, 0.9103)  # 0.9073 on 2026-11-25; the seeds' deviation is .001
+    expected_rmse = (0.8952, 0.9012)  # 0.8982 on 2026-11-28; the seeds' deviation is .001

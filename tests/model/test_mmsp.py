@@ -6,7 +6,7 @@ from model_contract import ModelContract, predictions
 
 class TestMMSP(ModelContract):
     name = "MMSP"
-    expected_rmse = (0.9036, 0.9096)  # 0.9066 on 2026-11-25; the seeds' deviation is .001
+    expected_rmse = (0.8979, 0.9039)  # 0.9009 on 2026-11-28; the seeds' deviation is .001
 
     def test_without_private_parts_it_is_mmfs(self, planted):
         without = predictions("MMSP", planted, private_size=0)

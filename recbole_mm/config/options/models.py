@@ -105,6 +105,12 @@ RATING_TASK = Section(
             help="Dropout of the product of these vectors.",
         ),
         Option(
+            "implicit_joint",
+            default=False,
+            help="Train these vectors and the rest of the rating by one loss: better ratings of movies with training "
+            "ratings, on some data worse predictions of the others.",
+        ),
+        Option(
             "regression_weight",
             default=0.5,
             range=FROM_0_TO_1,

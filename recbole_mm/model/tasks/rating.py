@@ -36,7 +36,8 @@ class RatingState(NamedTuple):
 class RatingTask(Task):
     """y(u, m) = mu + b_u + MLP[P(u); z(m); P(u)⊙z(m)]        loss: mean squared error on the raw scale
 
-        y + ⟨p_u, q_m⟩ + l_u + l_m                            the same, of the last terms alone: no gradient into y
+        y + ⟨p_u, q_m⟩ + l_u + l_m                            the same, of the last terms alone: no gradient into y,
+                                                              but with ``implicit_joint``, where this is the only loss
 
     P(u) is the user's profile (`recbole_mm.model.users.UserProfiles`), in training without the target movie. There is
     no bias of a movie: its representation says how good it is, for a cold movie too. The terms of the second line are
@@ -76,7 +77,7 @@ class RatingTask(Task):
             centred, is_liked = ratings.astype(np.float64) - ratings.mean(), ratings >= config["like_threshold"]
             sizes = dataset.user_num, config["regression_components"]
             self.regression = UserRegression(users, items, centred, is_liked, catalogue, *sizes)
-        self.implicit = None
+        self.implicit, self.implicit_joint = None, config["implicit_joint"]
         if config["implicit_size"]:
             sizes = dataset.user_num, dataset.item_num, config["implicit_size"]
             self.implicit = TwoWayImplicit(users, items, *sizes, config["implicit_dropout"])
@@ -95,13 +96,16 @@ class RatingTask(Task):
         targets = F.embedding(items, z)  # [B, m]
         profiles = self.profiles.leave_one_out(encoded.users, z, targets, users, items)  # [B, m]
         predicted = self._baseline(users) + self.head(profiles, targets)
-        losses = {self.name: self.loss_weight * rating_loss(predicted, rating)}
-        if self.implicit is not None:
-            # The term learns what the rest leaves over, and the rest learns as if there were no term: cold movies have
-            # none, and a representation that counts on it predicts them, and ranks them, worse.
-            with_term = predicted.detach() + self.implicit(users, items, encoded.has_identity)
-            losses["implicit"] = self.loss_weight * rating_loss(with_term, rating)
-        return losses
+        if self.implicit is None:
+            return {self.name: self.loss_weight * rating_loss(predicted, rating)}
+        term = self.implicit(users, items, encoded.has_identity)
+        if self.implicit_joint:
+            return {self.name: self.loss_weight * rating_loss(predicted + term, rating)}
+        # The term learns what the rest leaves over. The rest learns as if there were no term: cold movies have none.
+        return {
+            self.name: self.loss_weight * rating_loss(predicted, rating),
+            "implicit": self.loss_weight * rating_loss(predicted.detach() + term, rating),
+        }
 
     def state(self, encoded: EncodedCatalogue) -> RatingState:
         implicit, regression = self.implicit, self.regression

@@ -147,3 +147,12 @@ def test_the_rest_of_the_model_learns_as_if_there_were_no_term(planted):
     assert reached and all(name.startswith("tasks.rating.implicit.") for name in reached)
     torch.manual_seed(0)
     assert torch.equal(losses["rating"], without.model.train().calculate_loss(batch)["rating"])
+
+
+def test_one_loss_of_the_term_and_the_rest(planted):
+    session = open_session("MMFS", planted, implicit_size=4, implicit_joint=True)
+    losses = session.model.train().calculate_loss(next(iter(session.train_data)))
+    assert "implicit" not in losses
+    losses["rating"].backward()
+    reached = {name for name, p in session.model.named_parameters() if p.grad is not None and (p.grad != 0).any()}
+    assert {"tasks.rating.implicit.item", "tasks.rating.user_bias"} <= reached
