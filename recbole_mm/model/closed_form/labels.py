@@ -97,7 +97,6 @@ class LabelRegression(nn.Module):
 
 def _shared_raters(rated: csr_matrix, movies: np.ndarray, damping: float) -> np.ndarray:
     """C of all movies towards some, [N, L]."""
-    rated = rated.astype(np.float64)
-    counts = np.asarray(rated.sum(axis=0)).ravel() + damping
-    shared = (rated.T @ rated[:, movies]).toarray()
+    counts = np.asarray(rated.sum(axis=0)).ravel().astype(float) + damping
+    shared = (rated.T @ rated[:, movies]).toarray().astype(float)
     return shared / np.sqrt(counts)[:, None] / np.sqrt(counts[movies])
