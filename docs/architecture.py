@@ -146,7 +146,7 @@ def tasks(ax: Axes) -> None:
             "genre",
             "Genres of a movie",
             [("$s$", "shared", False), ("$g$", "genre", True), ("$x_k$", "plain", False)],
-            "$\\sigma(W[s; g])$ and $\\sigma(L[x_1; …; x_K])$",
+            "$\\sigma(W[s; g])$, $\\sigma(L[x_1; …; x_K])$, kernels",
             ["loss: binary cross-entropy", "needs: genres", "reports: mAP, F1, AUC"],
         ),
         (
@@ -154,7 +154,7 @@ def tasks(ax: Axes) -> None:
             "rating",
             "Rating of a user and a movie",
             [("$s$", "shared", False), ("$r$", "rating", True), ("$P(u)$", "users", False)],
-            "$y = \\mu + b_u + $MLP$[P; z; P⊙z]$,  $z = [s; r]$",
+            "$\\mu + b_u + $MLP$[P; z; P⊙z] + p_u·q_m$",
             ["loss: squared error", "needs: ratings", "reports: RMSE, MAE"],
         ),
         (
