@@ -44,7 +44,10 @@ def check(files: dict[str, bytes]) -> bool:
         # Options that contradict each other are named alone: which source is to blame cannot be said.
         assert_says_what(str(error), "own.yaml", "option '", "options '", "protocol '")
         return False
-    texts = yaml.load(files["own.yaml"].decode("utf-8"), Loader=yaml.BaseLoader) or {}
+    texts = yaml.load(files["own.yaml"].decode("utf-8"), Loader=yaml.BaseLoader)
+    if not isinstance(texts, dict):
+        assert texts is None or is_told(None, texts), "a file without options says nothing"
+        texts = {}
     assert set(texts) == set(config.given)
     for name, value in config.given.items():
         assert is_told(value, texts[name]), (name, value, texts[name])
