@@ -120,6 +120,7 @@ def run_suite(
         plan = {**plan, "tune": tune_trials}
         possible = [one for one in rows if (one[0], one[2]) not in refused.wrong and one[0] in wanted]
         rows = tune_rows(possible, dataset, tune_trials, out / "tuned", tune, plan.get("workers", workers))
+        wanted = {row for row, _, _ in rows}  # by their names now
     cells = _cells_of(rows, plan, dataset, out / "runs")
     make_folder(out / "runs")
     try:

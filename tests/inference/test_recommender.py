@@ -115,9 +115,11 @@ def test_predicted_ratings_are_those_of_the_model(recommender_of, model, options
 # ---------------------------------------------------------------------- people in no data set
 
 
-@pytest.mark.parametrize("model, options", [("MMASP", {"rating_bias": False}), ("MMFS", {"paper": True})])
+@pytest.mark.parametrize(
+    "model, options", [("MMASP", {"rating_bias": False, "implicit_size": 0}), ("MMFS", {"paper": True})]
+)
 def test_a_person_is_their_movies(recommender_of, model, options):
-    """Who gives the training movies of a user gets what the user gets (the model has no bias of the user here)."""
+    """Who gives the training movies of a user gets what the user gets (nothing is learned of the user alone here)."""
     recommender = recommender_of(model, **options)
     user = 5
     tokens = recommender._movies.tokens
