@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -38,11 +39,12 @@ def test_a_new_run_has_the_outputs_that_are_kept(path, tmp_path, monkeypatch):
         pytest.importorskip(package, reason=f"{package} (extra 'docs') is not installed")
     from run_notebooks import executed
 
-    place, temporary = tmp_path / "place", tmp_path / "temporary"
+    place = tmp_path / "place"
     place.mkdir()
-    temporary.mkdir()
-    monkeypatch.setenv("TMPDIR", str(temporary))
-    new, kept = executed(path, place), json.loads(path.read_text("utf-8"))
+    # A short path: sockets of processes lie in it, and their paths have at most 107 bytes.
+    with TemporaryDirectory() as temporary:
+        monkeypatch.setenv("TMPDIR", temporary)
+        new, kept = executed(path, place), json.loads(path.read_text("utf-8"))
     assert list(place.iterdir()) == []  # it writes to a temporary folder alone
     for now, before in zip(cells_of(new), cells_of(kept), strict=True):
         assert list(map(form, now["outputs"])) == list(map(form, before["outputs"])), before["source"]

@@ -34,7 +34,7 @@ FULL = {"nproc": 2, "epochs": 4, "train_batch_size": 101, "stopping_step": 100}
 # Nothing is drawn, and a step is linear in the gradient: two processes must do what one does.
 DETERMINISTIC = {
     "tasks": ["rating"],
-    **dict.fromkeys(("dropout_prob", "modality_dropout", "id_dropout"), 0.0),
+    **dict.fromkeys(("dropout_prob", "modality_dropout", "id_dropout", "implicit_dropout"), 0.0),
     **{"learner": "sgd", "learning_rate": 0.1, "weight_decay": 0.0, "epochs": 2, "train_batch_size": 101},
 }
 SECONDS = 300
