@@ -215,9 +215,11 @@ def _shorten(monkeypatch: pytest.MonkeyPatch) -> None:
         quick: bool,
         config_files: list[str],
         tune_trials: int,
-        models,
+        models: list[str],
+        only: list[str],
     ) -> Path:
         rows = suites._read_plan(suite, dataset)
+        assert suites._matching([row for row, _, _ in suites._rows(rows, dataset)], only)
         out.mkdir(parents=True, exist_ok=True)
         assert suites._cells(suites._short_form(rows, suite) if quick else rows, dataset, out)
         (out / f"{suite}.md").write_text("planned")
@@ -226,7 +228,7 @@ def _shorten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session, "run", run)
 
     def from_cells(suite: str, dataset: str, out: Path) -> Path:
-        return plan(suite, dataset, out, 1, False, [], 0, ())
+        return plan(suite, dataset, out, 1, False, [], 0, [], [])
 
     monkeypatch.setattr(suites, "run_suite", plan)
     monkeypatch.setattr(suites, "write_from_cells", from_cells)
