@@ -30,6 +30,17 @@ def all_pairs(model) -> Interaction:
     return Interaction({model.USER_ID: users, model.ITEM_ID: items})
 
 
+def assert_same_losses(first, second) -> None:
+    """Two sessions on the same data have the same losses on their first batch, as far as both have them."""
+    losses = []
+    batch = next(iter(first.train_data))
+    for session in (first, second):
+        torch.manual_seed(0)
+        losses.append(session.model.train().calculate_loss(batch))
+    shared = losses[0].keys() & losses[1].keys()
+    assert shared and all(torch.equal(losses[0][name], losses[1][name]) for name in shared)
+
+
 def predictions(name: str, planted, **options) -> tuple[torch.Tensor, ...]:
     """Ratings [U·N], genre probabilities [N, G] and ranking scores [U·N] of a trained model."""
     session = open_session(name, planted, **options)

@@ -32,6 +32,7 @@ from recbole_mm.config.checks import (
 )
 from recbole_mm.config.declared import declared_options, model_with_options
 from recbole_mm.config.metrics import reported_families, requested_metrics, split_metrics
+from recbole_mm.config.options.table import values_before
 from recbole_mm.config.schema import DERIVED, RECBOLE_PROPERTIES, Schema, model_property_file
 from recbole_mm.config.sources import (
     COMMAND_LINE,
@@ -393,7 +394,7 @@ class Config(RecBoleConfig):
             InputError: see `Config`; what is wrong in ``plain`` is an error of ``source``.
         """
         changes = given_options(arguments=arguments)
-        kept = dict(plain)
+        kept = {**values_before(plain["model"]), **plain}
         model, dataset = kept.pop("model"), kept.pop("dataset")
         if "protocol" in changes and changes["protocol"].value != kept.get("protocol"):
             of_protocol = {key for path in _protocol_files() for key in read_packaged(path)}

@@ -358,6 +358,16 @@ def test_plain_values_rebuild_the_config(model: str, arguments: list[str]):
     assert copy.deepcopy(first) == first
 
 
+def test_options_that_a_file_was_written_without_change_nothing():
+    """Parts that were added since are not added to a model that was trained without them."""
+    plain = config("MMASP", "--implicit_size=8", "--ease_content_weight=30").plain()
+    younger = ("implicit_joint", "regression_weight", "genre_regression_weight")
+    old = Config.from_plain({name: value for name, value in plain.items() if name not in younger})
+    assert [old[name] for name in younger] == [True, 0.0, 0.0]
+    assert old["implicit_size"] == 8 and old["ease_content_weight"] == 30.0
+    assert Config.from_plain(plain)["genre_regression_weight"] == 0.5
+
+
 def test_ml_100k_survives_the_round_trip():
     first = config("BPR", dataset="ml-100k")
     assert Config.from_plain(first.plain())["data_path"] == first["data_path"]

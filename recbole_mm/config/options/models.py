@@ -94,6 +94,7 @@ RATING_TASK = Section(
         Option(
             "implicit_size",
             default=32,
+            before=0,
             range=AT_LEAST_0,
             help="Length of the vectors that say who rated what, in both directions, a term of the rating; 0: no such "
             "term.",
@@ -107,12 +108,14 @@ RATING_TASK = Section(
         Option(
             "implicit_joint",
             default=False,
+            before=True,
             help="Train these vectors and the rest of the rating by one loss: better ratings of movies with training "
             "ratings, on some data worse predictions of the others.",
         ),
         Option(
             "regression_weight",
             default=0.5,
+            before=0.0,
             range=FROM_0_TO_1,
             help="Weight of the user's regression on content, in closed form, in the rating of a movie without "
             "training ratings; 0: none.",
@@ -139,6 +142,7 @@ GENRE_TASK = Section(
         Option(
             "genre_regression_weight",
             default=0.5,
+            before=0.0,
             range=FROM_0_TO_1,
             help="Weight of the regression on content and on who rated the movie, in closed form, in the genre "
             "probabilities; 0: none.",
@@ -180,6 +184,7 @@ RANKING_TASK = Section(
         Option(
             "ease_content_weight",
             default=100.0,
+            before=0.0,
             range=AT_LEAST_0,
             help="Weight of the kernel of content among these scores; 0: ratings alone, and no such score for a movie "
             "that nobody rated.",

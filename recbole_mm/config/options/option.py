@@ -45,6 +45,7 @@ class Option:
         range: of the number, or of each number in a list.
         choices: the only texts it takes, in lower case.
         former: names that it had before. Using one is an error that says the new name.
+        before: its value in checkpoints and model files that were written before it was there; None: the default.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Option:
     range: Range | None = None
     choices: tuple[str, ...] = ()
     former: tuple[str, ...] = ()
+    before: Any = None
 
     @property
     def all_kinds(self) -> tuple[Kind, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from recbole_mm.config.options.models import MODEL_OPTIONS
 from recbole_mm.config.options.option import Option
@@ -25,6 +26,14 @@ def all_options() -> Iterator[Option]:
 def find_option(name: str, model: str) -> Option | None:
     """The option of a run of ``model``; None if it is RecBole's, or of a model that is not in the table."""
     return OF_EVERY_RUN.get(name) or OF_MODEL.get(model, {}).get(name)
+
+
+def values_before(model: str) -> dict[str, Any]:
+    """Values that stand for options in files that were written before the options were there.
+
+    With them a model predicts what it did then.
+    """
+    return {option.name: option.before for option in OF_MODEL.get(model, {}).values() if option.before is not None}
 
 
 _BY_NAME = {option.name: option for option in reversed(list(all_options()))}

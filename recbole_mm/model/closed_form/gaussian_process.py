@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.sparse import csr_matrix
 
+from recbole_mm.errors import InputError
+
 
 class Variances(NamedTuple):
     """How far ratings vary by each part of the kernel, and by chance."""
@@ -42,6 +44,9 @@ def posterior_mean(
         user_kernel, item_kernel: float64 [U, U] and [N, N], positive semidefinite.
         tolerance: of the residual, relative to the ratings.
         max_steps: of conjugate gradients.
+
+    Raises:
+        InputError: the residual is larger after so many steps.
     """
     # Single precision halves the time; what it rounds is far below the tolerance.
     of_users, of_items = user_kernel.astype(np.float32), item_kernel.astype(np.float32)
@@ -68,4 +73,9 @@ def posterior_mean(
         residual = residual - step * image
         before, squares = squares, float(residual @ residual)
         direction = residual + squares / before * direction
+    if squares > enough:
+        raise InputError(
+            f"the Gaussian process is not solved after {max_steps} steps: its noise is too small beside its kernels; "
+            f"raise noise_variance"
+        )
     return spread(solved)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from recbole_mm.errors import InputError
 from recbole_mm.model.closed_form.gaussian_process import Variances, posterior_mean
 
 
@@ -42,3 +43,8 @@ def test_a_user_and_a_movie_without_rows_get_what_their_kernels_say(rows):
     found = posterior_mean(users, items, centred, apart, np.eye(len(item_kernel)), variances)
     assert (found[0, 17:] == 0).all()  # nothing is known of them: the mean
     assert np.abs(posterior_mean(users, items, centred, user_kernel, item_kernel, variances)[0, 17:]).min() > 0
+
+
+def test_what_is_not_solved_is_no_prediction(rows):
+    with pytest.raises(InputError, match="not solved after 3 steps.*raise noise_variance"):
+        posterior_mean(*rows, Variances(0.2, 0.3, 0.5, 1e-3), max_steps=3)
