@@ -17,7 +17,7 @@ A suite is a file of properties/benchmark, or of properties/benchmark/<dataset> 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -32,7 +32,7 @@ from recbole_mm.benchmark.key import data_folder, make_cell
 from recbole_mm.benchmark.rows import check_rows, left_out_lines
 from recbole_mm.benchmark.runner import run_cells
 from recbole_mm.benchmark.table import Failure, read_table, user_totals_of, write_results
-from recbole_mm.benchmark.values import HOME, adapted, protocol_of, tune_rows
+from recbole_mm.benchmark.values import HOME, adapted, plain_name, protocol_of, tune_rows, tuned_before
 from recbole_mm.config.schema import Schema
 from recbole_mm.config.sources import given_options, read_packaged
 from recbole_mm.datasets.registry import PREPARABLE, prepare
@@ -111,7 +111,6 @@ def run_suite(
     _prepare_data(plan, dataset)
     rows = _rows(plan, dataset)
     wanted = _matching([row for row, _, _ in rows], only)
-    plan = _for_dataset(plan, dataset, rows)
     cells = _cells_of(rows, plan, dataset, out / "runs")
     kept = read_kept(out)
     refused = check_rows(cells, kept)
@@ -119,8 +118,12 @@ def run_suite(
     if tune_trials:
         plan = {**plan, "tune": tune_trials}
         possible = [one for one in rows if (one[0], one[2]) not in refused.wrong and one[0] in wanted]
-        rows = tune_rows(possible, dataset, tune_trials, out / "tuned", tune, plan.get("workers", workers))
-        wanted = {row for row, _, _ in rows}  # by their names now
+        tuned = tune_rows(possible, dataset, tune_trials, out / "tuned", tune, plan.get("workers", workers))
+        now = {(row, protocol): one for (row, _, protocol), one in zip(possible, tuned, strict=True)}
+        # Rows that are not asked for keep their place, and those that cannot run are shown as failed.
+        wanted = {now.get((row, protocol), (row,))[0] for row, _, protocol in rows if row in wanted}
+        rows = [now.get((row, protocol), (row, options, protocol)) for row, options, protocol in rows]
+    rows = _in_place(rows, wanted, read_kept(out, suite), plan, dataset, out)
     cells = _cells_of(rows, plan, dataset, out / "runs")
     make_folder(out / "runs")
     try:
@@ -130,9 +133,9 @@ def run_suite(
         finished = _finished(cells, kept)
         if finished and not quick:
             write_kept(out, suite, list(finished.values()))
-    numbers: list[Kept | Failure] = []
     places = [(cell, (cell.row, cell.protocol, cell.seed, cell.file.stem)) for cell in cells]
     later = {cell.row for cell, place in places if cell.row not in wanted and place not in finished}
+    numbers: list[Kept | Failure] = []
     for cell, place in places:
         if cell.row in later:
             continue
@@ -141,8 +144,30 @@ def run_suite(
             numbers.append(finished[place])
         else:
             numbers.append(Failure(*place, reason or "its result is gone"))
+    plan = _for_dataset(plan, dataset, [one for one in rows if one[0] not in later])
     foot = left_out_lines(refused.by_data) + (f"\nNot run: {'; '.join(sorted(later))}.\n" if later else "")
     return _with_falls(_write_tables(suite, dataset, out, plan, numbers, foot), plan)
+
+
+def _in_place(
+    rows: Sequence[tuple[str, dict, str]],
+    wanted: Collection[str],
+    kept: Mapping[str, Kept],
+    plan: Mapping,
+    dataset: str,
+    out: Path,
+) -> list[tuple[str, dict, str]]:
+    """Rows of the table: one that is not in ``wanted`` stands there as an earlier command has tuned it, if it has.
+
+    Args:
+        kept: cells of the suite.
+    """
+    labels, found = {cell.row for cell in kept.values()} - set(wanted), []
+    for one in rows:
+        forms = [] if one[0] in wanted else tuned_before(one, labels, dataset, out / "tuned")
+        forms = [form for form in forms if any(c.file.stem in kept for c in _cells_of([form], plan, dataset, out))]
+        found += forms if forms and one[0] not in labels else [one, *forms]
+    return found
 
 
 def _matching(rows: Sequence[str], only: Sequence[str]) -> set[str]:
@@ -245,13 +270,13 @@ def _with_models(plan: Mapping, suite: str, models: Sequence[str]) -> dict:
 
 
 def _for_dataset(plan: Mapping, dataset: str, rows: Sequence[tuple[str, dict, str]]) -> dict:
-    """The plan on a data set for which it was not made: bands do not hold, and the reference has its label there."""
-    if plan.get("made_for", dataset) == dataset:
-        return dict(plan)
-    changed = {name: value for name, value in plan.items() if name != "bands"}
-    if against := plan.get("against"):
-        labels = {row.removesuffix(", defaults").removesuffix(f", tuned on {dataset}"): row for row, _, _ in rows}
-        changed["against"] = labels.get(against, against)
+    """The plan with the reference by its label in the table; on a data set it was not made for, bands do not hold."""
+    changed = dict(plan)
+    if plan.get("made_for", dataset) != dataset:
+        changed.pop("bands", None)
+    against = plan.get("against")
+    if against and all(row != against for row, _, _ in rows):
+        changed["against"] = {plain_name(row, dataset): row for row, _, _ in rows}.get(against, against)
     return changed
 
 

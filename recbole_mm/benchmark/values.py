@@ -8,7 +8,7 @@ the data set itself where there are any, else the defaults. Its label says which
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ PUBLISHED = "published"
 _TUNED = re.compile(
     r"(?:properties/)?tuned/(?P<way>with-vectors/)?(?P<dataset>[^/]+)/(?P<protocol>[^/]+)/(?P<model>[^/]+)\.yaml"
 )
+
+_TRIALS = re.compile(r", tuned \(\d+ trials\)$")
 
 
 def protocol_of(protocol: str, folder: Path, dataset: str) -> str:
@@ -99,23 +101,58 @@ def tune_rows(
     """
     found = []
     for row, options, protocol in rows:
-        name = row.removesuffix(", defaults").removesuffix(f", tuned on {dataset}")
+        name = plain_name(row, dataset)
         if name == row and not takes_values(options):
             found.append((row, options, protocol))
             continue
-        files = [one for one in str(options.get("config_files", "")).split() if not _TUNED.fullmatch(one)]
+        files = _files_of_search(options)
         given = {key: value for key, value in options.items() if key not in ("tool", "config_files")}
         given = {"dataset": dataset, **given, "protocol": protocol, "show_progress": False, "state": "ERROR"}
         if files:
             given["config_files"] = " ".join(files)
         print(f"tuning {name}: {trials} trials on the validation part", flush=True)
         try:
-            folder = out / re.sub(r"\W+", "-", name)
-            chosen = tune(write_arguments(given), trials, folder, workers, given_are_fixed=True)
+            chosen = tune(write_arguments(given), trials, _folder_of_search(name, out), workers, given_are_fixed=True)
         except NoSpaceError as error:
             print(f"{name}: is not tuned: {error}", flush=True)
             found.append((row, options, protocol))
             continue
-        changed = {**options, "config_files": " ".join([*files, str(chosen)])}
-        found.append((f"{name}, tuned ({trials} trials)", changed, protocol))
+        found.append((f"{name}, tuned ({trials} trials)", _with_chosen(options, chosen), protocol))
     return found
+
+
+def tuned_before(
+    row: tuple[str, dict, str], labels: Collection[str], dataset: str, out: Path
+) -> list[tuple[str, dict, str]]:
+    """The forms of a row that were tuned by an earlier command: those in ``labels`` whose chosen values are there.
+
+    Args:
+        row: label, options and protocol, as of `adapted`.
+        labels: rows whose numbers are kept.
+        out: as of `tune_rows`.
+    """
+    label, options, protocol = row
+    name = plain_name(label, dataset)
+    chosen = _folder_of_search(name, out) / dataset / protocol / f"{options['model']}.yaml"
+    if not chosen.is_file():
+        return []
+    forms = [one for one in labels if one != name and _TRIALS.sub("", one) == name]
+    return [(form, _with_chosen(options, chosen), protocol) for form in sorted(forms)]
+
+
+def plain_name(row: str, dataset: str) -> str:
+    """The label of a row without where its values come from."""
+    return _TRIALS.sub("", row.removesuffix(", defaults").removesuffix(f", tuned on {dataset}"))
+
+
+def _folder_of_search(name: str, out: Path) -> Path:
+    return out / re.sub(r"\W+", "-", name)
+
+
+def _files_of_search(options: Mapping[str, Any]) -> list[str]:
+    """Files of a row's options that its search starts from: not the values that were tuned for other data."""
+    return [one for one in str(options.get("config_files", "")).split() if not _TUNED.fullmatch(one)]
+
+
+def _with_chosen(options: Mapping[str, Any], chosen: Path) -> dict[str, Any]:
+    return {**options, "config_files": " ".join([*_files_of_search(options), str(chosen)])}

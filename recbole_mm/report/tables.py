@@ -101,6 +101,8 @@ def differences(table: pd.DataFrame, plan: Mapping) -> str:
     metrics, reference = _shown(table, plan), plan["against"]
     runs = table[table["failure"].isna()]
     by_seed = runs.groupby(["row", _protocol_names(runs["protocol"]), "seed"], sort=False)[metrics].mean()
+    if reference not in by_seed.index.get_level_values("row"):
+        return f"\nThe row {reference}, which the others would be subtracted from, has no numbers yet.\n"
     base = by_seed.loc[reference]
     others = by_seed.drop(index=reference, level="row")
     lines = []

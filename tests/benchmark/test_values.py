@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from recbole_mm.benchmark import suites
+from recbole_mm.benchmark.kept import read_kept
 from recbole_mm.benchmark.values import adapted, takes_values
 from recbole_mm.cli.main import main
 from recbole_mm.interchange.from_frames import from_frames
@@ -139,6 +140,38 @@ def test_each_row_is_tuned_with_the_same_number_of_trials(tmp_path, monkeypatch,
     assert "tuning EASE: 2 trials" in told and "trial 2 of 2" in told and "--tune=2" in told
     assert set(pd.read_csv("results/mine/small.csv")["row"]) == {"Pop", "EASE, tuned (2 trials)"}
     assert len(Path("results/mine/tuned/EASE/mine/ranking/EASE.jsonl").read_text().splitlines()) == 3
+
+
+def test_tuning_some_rows_keeps_the_cells_and_the_places_of_the_others(tmp_path, monkeypatch):
+    pytest.importorskip("optuna", reason="optuna (extra 'tune') is not installed")
+    data("mine")
+    ease = {"model": "EASE", "config_files": "tuned/ml-100k-mm/ranking/EASE.yaml"}
+    rows = {"EASE": ease, "Pop": {"model": "Pop"}, "ItemKNN": {**ease, "model": "ItemKNN"}}
+    small_suite(tmp_path, monkeypatch, rows, against="EASE")
+    out = Path("results/mine")
+
+    def table(*given: str) -> list[str]:
+        assert main(["benchmark", "--dataset=mine", "--suite=small", *given]) == 0
+        shown = list(pd.read_csv(out / "small.csv")["row"])
+        assert [cell.row for cell in read_kept(out, "small").values()] == shown
+        text = (out / "small.md").read_text()
+        assert main(["benchmark", "--dataset=mine", "--suite=small", "--from_cells"]) == 0
+        assert list(pd.read_csv(out / "small.csv")["row"]) == shown
+        again = (out / "small.md").read_text().split("\n\n", 2)[2].strip()
+        assert again == text.split("\n\n", 2)[2].partition("\nNot run")[0].strip()
+        return shown
+
+    ease, knn = "EASE, tuned (2 trials)", "ItemKNN, tuned (2 trials)"
+    assert table("--rows", "Pop", "ItemKNN*") == ["ItemKNN, defaults", "Pop"]
+    assert table("--rows", "EASE*", "--tune=2") == [ease, "ItemKNN, defaults", "Pop"]
+    assert "Not run" not in (out / "small.md").read_text()
+    assert table("--rows", "ItemKNN*", "--tune=2") == [ease, knn, "Pop"]
+    assert f"Difference from {ease}" in (out / "small.md").read_text()
+
+    # Numbers of other values than those that are there now are outdated.
+    chosen = out / "tuned" / "EASE" / "mine" / "ranking" / "EASE.yaml"
+    chosen.write_text(chosen.read_text() + "\nreg_weight: 77.5\n")
+    assert table("--rows", "Pop") == [knn, "Pop"]
 
 
 def test_rows_without_values_are_not_tuned():
