@@ -11,6 +11,7 @@ from typing import Any
 from recbole_mm.datasets.anime import build as anime
 from recbole_mm.datasets.atomic_writer import is_own_file
 from recbole_mm.datasets.leftovers import clean_leftovers
+from recbole_mm.datasets.lock import building
 from recbole_mm.datasets.ml_100k import build as ml_100k_mm
 from recbole_mm.datasets.mmtf_14k import build as mmtf_14k
 from recbole_mm.datasets.mmtf_14k import small as mmtf_14k_small
@@ -42,8 +43,9 @@ def prepare(dataset: str, out: Path, source: Path | None = None, force: bool = F
     """Build the missing files of ``dataset``; returns its folder, ``out / dataset``.
 
     Files are written under a temporary name and then renamed. ml-100k-mm renames each file, so the next call continues
-    where an interrupted call stopped; MMTF-14K renames the whole folder. A complete folder is not changed. What a
-    killed call has left is removed first, and files of the user's that it was moving come back; stderr says both.
+    where an interrupted call stopped; MMTF-14K renames the whole folder. A complete folder is not changed. While
+    another process builds the same folder, this one waits. What a killed call has left is removed first, and files of
+    the user's that it was moving come back; stderr says both.
 
     Args:
         source: folder (MMTF-14K: or zip) of raw sources. Without it, ml-100k-mm uses the vectors shipped with the
@@ -61,8 +63,9 @@ def prepare(dataset: str, out: Path, source: Path | None = None, force: bool = F
         )
     folder = Path(out) / dataset
     try:
-        clean_leftovers(folder, is_own_file)
-        PREPARABLE[dataset].build(folder, None if source is None else Path(source), force, **options)
+        with building(folder):
+            clean_leftovers(folder, is_own_file)
+            PREPARABLE[dataset].build(folder, None if source is None else Path(source), force, **options)
     except OSError as error:
         raise InputError(
             f"cannot prepare dataset '{dataset}' in {folder}: {error}; choose another folder (--out)"
