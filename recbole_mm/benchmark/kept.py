@@ -111,7 +111,15 @@ def read_kept(out: Path, suite: str | None = None) -> dict[str, Kept]:
     Raises:
         InputError: a file is damaged.
     """
-    found: dict[str, Kept] = {}
+    return {cell.cell: cell for cell in read_rows(out, suite)}
+
+
+def read_rows(out: Path, suite: str | None = None) -> list[Kept]:
+    """As `read_kept`, but a cell that stands in several rows is there once for each row.
+
+    Two rows are the same cell where they differ in nothing but their values, and a data set has no values of its own.
+    """
+    found: list[Kept] = []
     for path in sorted((out / "cells").glob(f"{suite or '*'}.jsonl")):
         users = _read_users(path.with_suffix(".npz"))
         for number, text in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
@@ -123,7 +131,7 @@ def read_kept(out: Path, suite: str | None = None) -> dict[str, Kept]:
             except (ValueError, TypeError, LookupError) as error:
                 reason = " ".join(str(error).split())
                 raise InputError(f"{path}, line {number}: is not a cell ({reason}); {_REMEDY}") from error
-            found[cell.cell] = cell
+            found.append(cell)
     return found
 
 
@@ -138,7 +146,7 @@ def _arrays(cells: Iterable[Kept]) -> dict[str, np.ndarray]:
     """All users' totals as columns: for each metric the number of the line, of the user, the total and the count."""
     parts = [
         (f"{cell.cell}/{line}", metric, totals)
-        for cell in cells
+        for cell in {cell.cell: cell for cell in cells}.values()  # once, whatever the number of its rows
         for line, metrics in cell.users.items()
         for metric, totals in metrics.items()
     ]

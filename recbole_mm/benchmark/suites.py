@@ -27,7 +27,7 @@ from tqdm import tqdm
 
 from recbole_mm.benchmark.cell import Cell
 from recbole_mm.benchmark.each_model import short_form, with_chosen, with_rows
-from recbole_mm.benchmark.kept import Kept, keep, read_kept, write_kept
+from recbole_mm.benchmark.kept import Kept, keep, read_kept, read_rows, write_kept
 from recbole_mm.benchmark.key import data_folder, make_cell
 from recbole_mm.benchmark.rows import check_rows, left_out_lines
 from recbole_mm.benchmark.runner import run_cells
@@ -123,7 +123,8 @@ def run_suite(
         # Rows that are not asked for keep their place, and those that cannot run are shown as failed.
         wanted = {now.get((row, protocol), (row,))[0] for row, _, protocol in rows if row in wanted}
         rows = [now.get((row, protocol), (row, options, protocol)) for row, options, protocol in rows]
-    rows = _in_place(rows, wanted, read_kept(out, suite), plan, dataset, out)
+    labels = {cell.row for cell in read_rows(out, suite)} - wanted
+    rows = _in_place(rows, wanted, labels, kept, plan, dataset, out)
     cells = _cells_of(rows, plan, dataset, out / "runs")
     make_folder(out / "runs")
     try:
@@ -152,7 +153,8 @@ def run_suite(
 def _in_place(
     rows: Sequence[tuple[str, dict, str]],
     wanted: Collection[str],
-    kept: Mapping[str, Kept],
+    labels: Collection[str],
+    kept: Collection[str],
     plan: Mapping,
     dataset: str,
     out: Path,
@@ -160,9 +162,10 @@ def _in_place(
     """Rows of the table: one that is not in ``wanted`` stands there as an earlier command has tuned it, if it has.
 
     Args:
-        kept: cells of the suite.
+        labels: other rows of the suite whose numbers are kept.
+        kept: names of all cells that are kept.
     """
-    labels, found = {cell.row for cell in kept.values()} - set(wanted), []
+    found = []
     for one in rows:
         forms = [] if one[0] in wanted else tuned_before(one, labels, dataset, out / "tuned")
         forms = [form for form in forms if any(c.file.stem in kept for c in _cells_of([form], plan, dataset, out))]
@@ -190,7 +193,7 @@ def write_from_cells(suite: str, dataset: str, out: Path) -> Path:
     Raises:
         InputError: there are no cells of the suite, or they are damaged.
     """
-    kept = list(read_kept(out, suite).values())
+    kept = read_rows(out, suite)
     if not kept:
         raise InputError(f"{out / 'cells'}: has no cells of suite '{suite}'; leave --from_cells out to run the suite")
     plan = _read_plan(suite, dataset)

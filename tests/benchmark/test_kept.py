@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from recbole_mm.benchmark.kept import Kept, read_kept, write_kept
+from recbole_mm.benchmark.kept import Kept, read_kept, read_rows, write_kept
 from recbole_mm.benchmark.table import Failure, read_table, user_totals_of
 from recbole_mm.errors import InputError
 from recbole_mm.report.significance import UserTotals
@@ -77,3 +79,11 @@ def test_a_bucket_is_a_part_of_the_protocol_and_a_failed_row_is_not_tested():
     found = user_totals_of([*cells, failure])
     assert {protocol: set(rows) for protocol, rows in found.items()} == {"u1, 0": {"ours"}, "u1, 1 to 5": {"ours"}}
     assert found["u1, 0"]["ours"]["u1", 1]["rmse"] is users["0"]["rmse"]
+
+
+def test_rows_that_share_a_cell_are_all_there_again(tmp_path):
+    shared = cell("a", {"": {"rmse": totals(5)}})
+    write_kept(tmp_path, "small", [shared, replace(shared, row="the same, defaults")])
+    again = read_rows(tmp_path, "small")
+    assert [one.row for one in again] == [shared.row, "the same, defaults"]
+    assert all(len(one.users[""]["rmse"].users) == 5 for one in again), "the users of a cell are kept once"
