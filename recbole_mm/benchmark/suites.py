@@ -188,7 +188,8 @@ def _matching(rows: Sequence[str], only: Sequence[str]) -> set[str]:
 def write_from_cells(suite: str, dataset: str, out: Path) -> Path:
     """Write the tables of a suite again from ``out/cells`` alone, without data and runs; returns the markdown file.
 
-    Failed runs, and rows that the data do not allow, are not in them.
+    Rows of which a seed is missing, since its run failed or was stopped, and rows that the data do not allow, are not
+    in them.
 
     Raises:
         InputError: there are no cells of the suite, or they are damaged.
@@ -197,8 +198,14 @@ def write_from_cells(suite: str, dataset: str, out: Path) -> Path:
     if not kept:
         raise InputError(f"{out / 'cells'}: has no cells of suite '{suite}'; leave --from_cells out to run the suite")
     plan = _read_plan(suite, dataset)
+    places = {(cell.row, cell.protocol, cell.seed) for cell in kept}
+    missing = {row for row, protocol, _ in places for seed in plan["seeds"] if (row, protocol, seed) not in places}
+    if {cell.row for cell in kept} == missing:
+        raise InputError(f"{out / 'cells'}: no row of suite '{suite}' has all its seeds; leave --from_cells out")
+    kept = [cell for cell in kept if cell.row not in missing]
     rows = [(cell.row, {}, cell.protocol) for cell in kept]
-    return _with_falls(_write_tables(suite, dataset, out, _for_dataset(plan, dataset, rows), kept, ""), plan)
+    foot = f"\nNot complete: {'; '.join(sorted(missing))}.\n" if missing else ""
+    return _with_falls(_write_tables(suite, dataset, out, _for_dataset(plan, dataset, rows), kept, foot), plan)
 
 
 def _with_falls(path: Path, plan: Mapping) -> Path:

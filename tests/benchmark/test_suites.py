@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from recbole_mm.benchmark import suites
-from recbole_mm.benchmark.kept import read_kept
+from recbole_mm.benchmark.kept import Kept, read_kept, write_kept
 from recbole_mm.cli.main import main
 from recbole_mm.config.config import Config
 from recbole_mm.errors import InputError
@@ -115,6 +115,25 @@ def test_costs_are_of_another_suites_rows_and_are_not_tested(suite, tmp_path):
     text = suites.run_suite("cost", suite.name, tmp_path / "results").read_text()
     assert "epoch_seconds" in text and "bad failed" in text and "rmse" not in text
     assert not (tmp_path / "results" / "cost.tests.csv").exists()
+
+
+def test_tables_from_cells_have_no_row_of_fewer_seeds_than_the_others(tmp_path, monkeypatch):
+    folder = tmp_path / "properties" / "benchmark"
+    folder.mkdir(parents=True)
+    plan = {"protocols": ["u1"], "seeds": [1, 2], "rows": {row: {"model": "Pop"} for row in ("whole", "half")}}
+    (folder / "seeds.yaml").write_text(yaml.safe_dump(plan))
+    monkeypatch.setattr(suites, "resource_dir", lambda name: tmp_path / name)
+    lines = [{"valid": {"rmse": 1.0}, "test": {"rmse": 1.0}, "machine": "m", "versions": "{}"}]
+    whole, half = (
+        [Kept(f"{row}-u1-{seed}-0", row, "u1", seed, "Pop", "2026-11-28", lines) for seed in (1, 2)]
+        for row in ("whole", "half")
+    )
+    write_kept(tmp_path, "seeds", [*whole, half[0]])
+    text = suites.write_from_cells("seeds", "mine", tmp_path).read_text()
+    assert set(pd.read_csv(tmp_path / "seeds.csv")["row"]) == {"whole"} and "Not complete: half." in text
+    write_kept(tmp_path, "seeds", half[:1])
+    with pytest.raises(InputError, match="no row of suite 'seeds' has all its seeds"):
+        suites.write_from_cells("seeds", "mine", tmp_path)
 
 
 def test_a_suite_that_is_stopped_keeps_the_numbers_of_what_has_finished(own_rows, suite, tmp_path, monkeypatch):
