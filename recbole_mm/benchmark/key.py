@@ -18,6 +18,7 @@ import functools
 import hashlib
 import json
 from collections.abc import Collection, Iterable
+from glob import escape
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -187,7 +188,7 @@ def data_files(folder: Path, dataset: str) -> list[Path]:
     A builder copies the latter into the folder where they are not yet there.
     """
     places = (resource_dir("dataset") / dataset, folder)
-    found = {path.name: path for place in places for path in place.glob(f"{dataset}.*") if path.is_file()}
+    found = {path.name: path for place in places for path in place.glob(f"{escape(dataset)}.*") if path.is_file()}
     return [found[name] for name in sorted(found)]
 
 

@@ -19,6 +19,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import asdict
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -154,7 +155,7 @@ def _remove_older(folder: Path, file: str, newest: str) -> None:
     """Keep the newest tables of a file. One that another process reads stays there until it has ended."""
     others = [
         other
-        for other in folder.glob(f"{file}.*")
+        for other in folder.glob(f"{escape(file)}.*")
         if other.name != newest and other.is_dir() and len(other.name) == len(newest)
     ]
     for other in sorted(others, key=lambda path: path.stat().st_mtime)[: -(_KEPT - 1)]:

@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from glob import escape
 from pathlib import Path
 from typing import BinaryIO
 
@@ -178,7 +179,9 @@ def find_vector_file(dataset_dir: Path, dataset: str, field: str) -> Path:
             f"recbole_mm.data.vectors.write_vectors_npz(path, item_ids, values), with the ids in the order of its rows"
         )
     atomic = {"inter", "item", "user", "kg", "link", "net"}
-    names = {file.name.removeprefix(f"{dataset}.").removesuffix(".npz") for file in dataset_dir.glob(f"{dataset}.*")}
+    names = {
+        file.name.removeprefix(f"{dataset}.").removesuffix(".npz") for file in dataset_dir.glob(f"{escape(dataset)}.*")
+    }
     names = {name for name in names - atomic if not name.endswith(".encoder")}
     found = f"fields found there: {', '.join(sorted(names))}." if names else "no vector file was found there."
     raise NotInDataError(f"vector field '{field}' has no file {text} or {npz.name}; {found}{nearest(field, names)}")

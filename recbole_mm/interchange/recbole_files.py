@@ -12,6 +12,7 @@ Columns are separated by tabs; files with '|' or ',' between them are read, too.
 from __future__ import annotations
 
 import re
+from glob import escape
 from pathlib import Path
 
 import numpy as np
@@ -156,7 +157,7 @@ def _of_entities(path: Path, links: Path) -> dict[str, RawVectors]:
 
 def _of_fields(folder: Path, name: str) -> dict[str, RawVectors]:
     """Fields of this package: NAME.text and NAME.text.npz."""
-    ends = {path.name.removeprefix(f"{name}.").removesuffix(".npz") for path in folder.glob(f"{name}.*")}
+    ends = {path.name.removeprefix(f"{name}.").removesuffix(".npz") for path in folder.glob(f"{escape(name)}.*")}
     fields = sorted(end for end in ends if re.fullmatch(r"[A-Za-z]\w*", end) and end not in _NOT_VECTORS)
     found = {}
     for field in fields:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Mapping
+from glob import escape
 from logging import getLogger
 from pathlib import Path
 from typing import Any
@@ -88,7 +89,7 @@ def find(folder: str | Path, config, data_fingerprint: str, read: Callable[[Path
                 continue
             if content["data"] == data_fingerprint and _same_run(content["config"], plain):
                 for name in (last.name, best_of(last).name):
-                    for part in Path(folder).glob(f"{name}.*.part"):
+                    for part in Path(folder).glob(f"{escape(name)}.*.part"):
                         part.unlink(missing_ok=True)
                 return path
             break

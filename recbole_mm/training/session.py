@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from glob import escape
 from logging import Handler, LogRecord, getLogger
 from pathlib import Path
 from time import perf_counter, time
@@ -100,7 +101,8 @@ def how_to_go_on(config: Config, start: float) -> str:
     Args:
         start: seconds since the epoch (`time.time`), when the run started.
     """
-    saved = Path(config["checkpoint_dir"]).glob(f"{config['model']}-{config['dataset']}-*.pt")
+    name = escape(f"{config['model']}-{config['dataset']}")
+    saved = Path(config["checkpoint_dir"]).glob(f"{name}-*.pt")
     of_this_run = [path for path in saved if path.stat().st_mtime >= start - 1]
     if of_this_run:
         newest = max(of_this_run, key=lambda path: (path.stat().st_mtime, is_last(path)))

@@ -13,6 +13,7 @@ from recbole_mm.benchmark import key
 from recbole_mm.benchmark.cell import TOOLS
 from recbole_mm.benchmark.imports import PACKAGE
 from recbole_mm.config import sources
+from recbole_mm.data.vectors import find_vector_file
 from recbole_mm.environment import versions
 from recbole_mm.errors import InputError
 from recbole_mm.resources import resource_dir
@@ -171,6 +172,24 @@ def test_each_file_of_the_data_set_counts(planted, tmp_path, suffix):
     before, file = data_name(planted, tmp_path), planted.folder / f"{planted.name}.{suffix}"
     file.write_bytes(file.read_bytes() + b"\n" if file.is_file() else b"new")
     assert data_name(planted, tmp_path) != before
+
+
+@pytest.mark.parametrize("dataset", ["mine[1]", "mine*", "mine?", "mine[ab]"])
+def test_a_name_with_the_signs_of_a_pattern_is_a_name(tmp_path, dataset):
+    """Else the data would be no part of the key, and other data would get old numbers."""
+    folder = tmp_path / dataset
+    folder.mkdir()
+    options, names = {"model": "MMFS", "data_path": str(tmp_path)}, []
+    for text in ("a", "other"):
+        (folder / f"{dataset}.inter").write_text(text)
+        names.append(name_of(options, tmp_path, dataset))
+    assert names[0] != names[1]
+    assert [path.name for path in key.data_files(folder, dataset)] == [f"{dataset}.inter"]
+    (folder / f"{dataset}.text.npz").write_bytes(b"")
+    (folder / "mineb.audio.npz").write_bytes(b"")
+    with pytest.raises(InputError, match="text") as told:
+        find_vector_file(tmp_path / dataset, dataset, "txt")
+    assert "b.audio" not in str(told.value)
 
 
 def test_options_beside_the_data_count_by_value(planted, tmp_path):
