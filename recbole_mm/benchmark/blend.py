@@ -10,14 +10,13 @@ import torch
 
 from recbole_mm.benchmark.cell import Cell
 from recbole_mm.config.config import Config
+from recbole_mm.data.dataloader import PHASES
 from recbole_mm.environment import peak_rss_mb, versions
 from recbole_mm.errors import InputError
 from recbole_mm.evaluation.families import RATING
 from recbole_mm.evaluation.metrics import rating_metrics
 from recbole_mm.files import writing
-from recbole_mm.training.session import Session, prepare_session
-
-PARTS = ("valid", "test")
+from recbole_mm.training.session import Session, fit_model
 
 
 def blend_cell(cell: Cell) -> dict[str, Any]:
@@ -28,24 +27,19 @@ def blend_cell(cell: Cell) -> dict[str, Any]:
         is in the cell's ``predictions``.
 
     Raises:
-        InputError: a model does not predict ratings, or a part asks for ``refit``.
+        InputError: a model does not predict ratings, or two parts are evaluated on other rows.
     """
     sums: dict[str, dict[str, np.ndarray]] = {}
     config: Config | None = None
     start, evaluating, parameters = perf_counter(), 0.0, 0
     for one in cell.parts:
         config = Config(arguments=one.arguments())
-        if config["refit"] or RATING.name not in config["metrics_of"]:
-            raise InputError(
-                f"row '{cell.row}': {one.options['model']} must predict ratings, and without refit; see tool 'blend'"
-            )
-        session = prepare_session(config)
-        session.trainer.fit(session.train_data, session.valid_data, saved=True, show_progress=False)
-        session.trainer.load_weights(session.trainer.saved_model_file)
-        session.model.eval()
-        parameters += sum(weight.numel() for weight in session.model.parameters() if weight.requires_grad)
+        if RATING.name not in config["metrics_of"]:
+            raise InputError(f"row '{cell.row}': {one.options['model']} must predict ratings; see tool 'blend'")
+        chosen, tested = fit_model(config)
+        parameters += sum(weight.numel() for weight in tested.model.parameters() if weight.requires_grad)
         trained = perf_counter()
-        for part in PARTS:
+        for part, session in zip(PHASES, (chosen, tested)):
             found = _ratings(session, part)
             if part not in sums:
                 sums[part] = found

@@ -9,10 +9,11 @@ import torch
 
 from recbole_mm.benchmark.cell import Cell
 from recbole_mm.config.config import Config
+from recbole_mm.data.dataloader import PHASES
 from recbole_mm.errors import InputError
 from recbole_mm.model.content import ReadsContent
 from recbole_mm.model.variants import with_presence
-from recbole_mm.training.session import prepare_session
+from recbole_mm.training.session import fit_model
 
 RATIOS = (0.25, 0.5, 0.75, 1.0)
 
@@ -26,11 +27,9 @@ def missing_cell(cell: Cell) -> dict[str, Any]:
     Returns:
         ``lines`` of a suite's table: "nothing", and "<modality> <ratio> %" for each modality and for "all".
     """
-    session = prepare_session(Config(arguments=cell.arguments()))
-    trainer, model = session.trainer, session.model
-    trainer.fit(session.train_data, session.valid_data, saved=True, show_progress=False)
-    trainer.load_weights(trainer.saved_model_file)
-    if session.config.is_multitask:
+    sessions = dict(zip(PHASES, fit_model(Config(arguments=cell.arguments()))))  # valid before test
+    model = sessions["test"].model
+    if sessions["test"].config.is_multitask:
         whole = {name: field.present for name, field in model.catalogue.fields().items()}
     elif isinstance(model, ReadsContent):
         whole = dict(zip(model.content.widths, model.content.present()))
@@ -40,12 +39,14 @@ def missing_cell(cell: Cell) -> dict[str, Any]:
         )
 
     def line(row: str, present: dict[str, torch.Tensor]) -> dict[str, Any]:
-        model.eval()
-        trainer.model = (
-            model.with_presence(present) if isinstance(model, ReadsContent) else with_presence(model, present)
-        )
-        parts = {"valid": session.valid_data, "test": session.test_data}
-        return {"row": row, **{name: trainer.evaluate(data, load_best_model=False) for name, data in parts.items()}}
+        values: dict[str, Any] = {"row": row}
+        for phase, session in sessions.items():
+            model, trainer = session.model, session.trainer
+            trainer.model = (
+                model.with_presence(present) if isinstance(model, ReadsContent) else with_presence(model, present)
+            )
+            values[phase] = trainer.evaluate(getattr(session, f"{phase}_data"), load_best_model=False)
+        return values
 
     lines = [line("nothing", {})]
     for chosen, names in {**{name: [name] for name in whole}, "all": list(whole)}.items():

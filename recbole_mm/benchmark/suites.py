@@ -6,6 +6,7 @@ A suite is a file of properties/benchmark, or of properties/benchmark/<dataset> 
     protocols, seeds
     each_model  in place of rows: rows of every model in ``models``; ``imputed`` has the models with imputed vectors
     falls       true: also the metrics against the share of missing vectors (recbole_mm/report/falls.py)
+    rows_like   in place of rows: a suite whose rows these are, here with other ``options``
     rows_of     in place of rows and protocols: suite -> the protocol under which its rows run (no tests: it has them)
     options     of every row
     part        test by default; an ablation reports valid, so that nothing is chosen by looking at the test part
@@ -263,7 +264,11 @@ def _read_plan(suite: str, dataset: str) -> dict:
     folder = resource_dir("properties") / "benchmark"
     own = folder / dataset / f"{suite}.yaml"
     made_for = dataset if own.is_file() else HOME
-    return with_rows({**read_packaged(own if own.is_file() else folder / f"{suite}.yaml"), "made_for": made_for})
+    plan = {**read_packaged(own if own.is_file() else folder / f"{suite}.yaml"), "made_for": made_for}
+    if "rows_like" in plan:
+        like = _read_plan(plan["rows_like"], dataset)
+        plan |= {"rows": like["rows"], "made_for": like["made_for"]}
+    return with_rows(plan)
 
 
 def _with_models(plan: Mapping, suite: str, models: Sequence[str]) -> dict:

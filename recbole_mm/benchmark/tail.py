@@ -16,7 +16,7 @@ from recbole_mm.data.catalogue_loader import CatalogueLoader
 from recbole_mm.data.dataloader import PHASES, EvaluationData, Phase
 from recbole_mm.data.labels import HeldOutLabels
 from recbole_mm.files import writing
-from recbole_mm.training.session import Session, prepare_session
+from recbole_mm.training.session import Session, fit_model
 
 BUCKETS = {
     "0 ratings": (0, 0),
@@ -40,27 +40,32 @@ def tail_cell(cell: Cell) -> dict[str, Any]:
         ``lines``, one for each bucket that the validation or the test part has. What pairs and users of the test part
         got is in the cell's ``predictions``, under BUCKET/.
     """
-    session = prepare_session(Config(arguments=cell.arguments()))
-    trainer = session.trainer
-    trainer.fit(session.train_data, session.valid_data, saved=True, show_progress=False)
-    trainer.load_weights(trainer.saved_model_file)
-    train = session.split.train
-    counts = torch.bincount(train.inter_feat[train.iid_field], minlength=train.item_num)
+    sessions = dict(zip(PHASES, fit_model(Config(arguments=cell.arguments()))))  # valid before test
+    counts = {phase: _training_ratings(session) for phase, session in sessions.items()}
     lines, predictions = [], {}
     for name, (least, most) in BUCKETS.items():
-        movies = (counts >= least) & (counts <= most)
-        movies[0] = False  # [PAD]
-        parts = {phase: bucket_of(session, phase, movies) for phase in PHASES}
-        values = {phase: _measured(session, part) for phase, part in parts.items()}
+        parts = {
+            phase: bucket_of(session, phase, (counts[phase] >= least) & (counts[phase] <= most))
+            for phase, session in sessions.items()
+        }
+        values = {phase: _measured(sessions[phase], part) for phase, part in parts.items()}
         if not any(values.values()):
             continue
         lines.append({"bucket": name, **values})
         if len(parts["test"].rows):
-            found = trainer.predictions(parts["test"])
+            found = sessions["test"].trainer.predictions(parts["test"])
             predictions |= {f"{name}/{array}": found[array] for array in _KEPT if array in found}
     with writing(cell.predictions) as temporary, open(temporary, "wb") as file:
         np.savez_compressed(file, **predictions)
     return {"lines": lines}
+
+
+def _training_ratings(session: Session) -> Tensor:
+    """Training ratings of each movie, [item_num]; of [PAD] -1, so that it is in no bucket."""
+    train = session.split.train
+    counts = torch.bincount(train.inter_feat[train.iid_field], minlength=train.item_num)
+    counts[0] = -1
+    return counts
 
 
 def bucket_of(session: Session, phase: Phase, movies: Tensor) -> EvaluationData:

@@ -192,6 +192,25 @@ def _refitted(config: Config, epochs: int, saved: bool) -> Session:
     return session
 
 
+def fit_model(config: Config) -> tuple[Session, Session]:
+    """Train the model of a run for a measurement: no result, no log, no resumption.
+
+    Returns:
+        The model of the best epoch, and the one to test: with option ``refit`` trained again, on training and
+        validation rows together, for that number of epochs; without it the same.
+    """
+    chosen = prepare_session(config, refit=False)
+    trainer = chosen.trainer
+    trainer.fit(chosen.train_data, chosen.valid_data, saved=True, show_progress=config["show_progress"])
+    best = trainer.load_weights(trainer.saved_model_file)
+    chosen.model.eval()
+    if not config["refit"]:
+        return chosen, chosen
+    tested = _refitted(config, best["epoch"] + 1, saved=False)
+    tested.model.eval()
+    return chosen, tested
+
+
 def _write_files(result: Result, config: Config, predictions: dict[str, np.ndarray] | None) -> list[str]:
     """Write the files that ``result_file`` and ``predictions_file`` ask for; why those failed that could not be."""
     failures = []

@@ -15,12 +15,15 @@ def blend(planted, folder, *parts: dict, **options) -> Cell:
     return make_cell("blend", planted.name, {**given, **options}, "u1", 1, folder)
 
 
-def test_a_blend_is_the_mean_of_what_its_parts_predict(planted, tmp_path):
+@pytest.mark.parametrize("refit", [False, True])
+def test_a_blend_is_the_mean_of_what_its_parts_predict(planted, tmp_path, refit):
+    """With refit as well: then each part is trained again on validation rows too, with its own number of epochs."""
     parts = {"model": "Bias", "biases": ["user"]}, {"model": "FM", "embedding_size": 4}
-    both = blend(planted, tmp_path, *parts)
+    both = blend(planted, tmp_path, *parts, refit=refit)
     assert run_cell(both) is None and both.done
     alone = [
-        make_cell("x", planted.name, {**planted.data_options(epochs=2), **part}, "u1", 1, tmp_path) for part in parts
+        make_cell("x", planted.name, {**planted.data_options(epochs=2, refit=refit), **part}, "u1", 1, tmp_path)
+        for part in parts
     ]
     assert [run_cell(cell) for cell in alone] == [None, None]
     tables = [by_pair(cell) for cell in (both, *alone)]

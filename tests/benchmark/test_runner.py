@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 from recbole_mm.benchmark.kept import keep
 from recbole_mm.benchmark.key import make_cell
 from recbole_mm.benchmark.runner import run_cell
@@ -31,6 +33,16 @@ def test_rivals_lose_their_vectors_at_test_time(planted, tmp_path):
         assert len(lines) == 1 + 4 * 3 and len(set(lines.values())) > 3
     cell = make_cell("BPR", planted.name, {**given, "model": "BPR"}, "ranking", 1, tmp_path)
     assert "BPR has no vectors that can be taken away after training" in run_cell(cell)
+
+
+def test_a_refitted_model_that_loses_nothing_has_the_numbers_of_its_run(planted, tmp_path):
+    given = {**planted.options(epochs=2, refit=True), "model": "MMFS", "metrics": ["RMSE", "genre_map"]}
+    lost, whole = (
+        make_cell(tool, planted.name, {**given, "tool": tool}, "ranking", 1, tmp_path) for tool in ("missing", "run")
+    )
+    assert [run_cell(lost), run_cell(whole)] == [None, None]
+    nothing, run = json.loads(lost.file.read_text())["lines"][0], json.loads(whole.file.read_text())
+    assert (nothing["row"], nothing["valid"], nothing["test"]) == ("nothing", run["valid"], run["test"])
 
 
 def test_a_process_that_fails_says_why(planted, tmp_path):

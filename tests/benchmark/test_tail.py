@@ -45,9 +45,11 @@ def test_buckets_have_every_test_row_once(planted, tmp_path):
             assert line["test"]["rmse"] == pytest.approx(np.sqrt(one.totals.sum() / one.counts.sum()), abs=1e-4)
 
 
-def test_cold_movies_are_one_bucket_with_the_numbers_of_a_run(planted, tmp_path):
+@pytest.mark.parametrize("refit", [False, True])
+def test_cold_movies_are_one_bucket_with_the_numbers_of_a_run(planted, tmp_path, refit):
     tail, run = (
-        json.loads(finished(planted, tmp_path, tool, "cold-item").file.read_text()) for tool in ("tail", "run")
+        json.loads(finished(planted, tmp_path, tool, "cold-item", refit=refit).file.read_text())
+        for tool in ("tail", "run")
     )
     (line,) = tail["lines"]
     assert line["bucket"] == "0 ratings" and {"rmse", "ndcg@10", "genre_map"} <= set(line["test"])
