@@ -47,7 +47,8 @@ class PartialResults:
         self.folder = folder
         self._settings = json.dumps(settings)
         self._places: dict[tuple[str, str], _Place] = {}
-        self._foreign: list[Path] = []
+        self._damaged: list[Path] = []
+        self._other_settings: list[str] = []  # of each file of other settings
         self._rows: list[tuple[str, str, np.ndarray]] = []  # of the file that grows
         self._in_file, self._growing, self._since = 0, None, monotonic()
         self._read = lru_cache(maxsize=16)(_vectors_of)
@@ -59,10 +60,13 @@ class PartialResults:
             arrays = read_arrays(path, ("settings", "item_id", "fingerprint"))
             ids, fingerprints = (arrays[name].astype(str).tolist() for name in ("item_id", "fingerprint"))
         except (KeyError, UnreadableArrays, ValueError):
-            self._foreign.append(path)
+            self._damaged.append(path)
             return
-        if str(arrays["settings"]) != self._settings or len(ids) != len(fingerprints):
-            self._foreign.append(path)
+        if len(ids) != len(fingerprints):
+            self._damaged.append(path)
+            return
+        if str(arrays["settings"]) != self._settings:
+            self._other_settings.append(str(arrays["settings"]))
             return
         self._places.update((key, _Place(path, row)) for row, key in enumerate(zip(ids, fingerprints)))
 
@@ -111,10 +115,36 @@ class PartialResults:
             places = [self._places[source] for source in sources[start : start + size]]
             yield np.stack([self._read(place.part)[place.row] for place in places])
 
-    def remove_foreign(self) -> None:
-        """Remove files that are damaged or of other settings."""
-        while self._foreign:
-            self._foreign.pop().unlink(missing_ok=True)
+    def remove_damaged(self) -> None:
+        """Remove files whose ids could not be read; their vectors are in other files now."""
+        while self._damaged:
+            self._damaged.pop().unlink(missing_ok=True)
+
+    def note(self) -> str | None:
+        """A line about files of other settings, which are left as they are; None if there are none."""
+        if not self._other_settings:
+            return None
+        return (
+            f"{self.folder} also holds {len(self._other_settings):,} files of other settings "
+            f"({_differences(self._settings, self._other_settings[0])}), which were not used and are kept; to use them, give "
+            f"the options that they were made with; to remove them, remove the folder (what is missing then is computed again)"
+        )
+
+
+def _differences(ours: str, others: str) -> str:
+    """'seconds: 60, here: null'."""
+    try:
+        there, here = json.loads(others), json.loads(ours)
+        names = [name for name in {**there, **here} if there.get(name) != here.get(name)]
+        shown = [f"{name}: {_short(there.get(name))}, here: {_short(here.get(name))}" for name in names]
+        return "; ".join(shown) or "in another order"
+    except (ValueError, AttributeError, RecursionError):
+        return "not readable as JSON"
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def _vectors_of(path: Path) -> np.ndarray:

@@ -136,8 +136,9 @@ def extract_field(wanted: Field, output: Output, shard: str = ALL) -> Extracted:
     if number > 1:
         return Extracted(wanted.name, None, len(usable), 0, computed, skipped, wanted.notes)
     dimension = _write(wanted, output, [source.item_id for source in usable], partial.blocks(_keys(usable)))
-    partial.remove_foreign()
-    return Extracted(wanted.name, output.path(wanted.name), len(usable), dimension, computed, skipped, wanted.notes)
+    partial.remove_damaged()
+    notes = [*wanted.notes, *([note] if (note := partial.note()) else [])]
+    return Extracted(wanted.name, output.path(wanted.name), len(usable), dimension, computed, skipped, notes)
 
 
 def _keys(sources: list[Source]) -> list[tuple[str, str]]:

@@ -99,12 +99,14 @@ def parts(counted) -> list[Path]:
         lambda path: path.write_bytes(path.read_bytes()[:-30]),
         lambda path: path.write_bytes(b""),
         lambda path: path.write_text("no npz"),
-        lambda path: np.savez(path, settings="{}", item_id=["ma"], fingerprint=["1"], vectors=[[9.0, 9.0]]),
+        lambda path: np.savez(
+            path, settings='{"seconds": 1}', item_id=["ma", "mb"], fingerprint=["1"], vectors=[[9.0]]
+        ),
         lambda path: np.savez(path, vectors=np.ones((1, 2))),
         lambda path: np.savez(path, settings=np.array([{}]), item_id=["ma"], fingerprint=["1"], vectors=[[9.0, 9.0]]),
     ],
 )
-def test_a_damaged_or_foreign_part_is_computed_again(counted, damage):
+def test_a_damaged_part_is_computed_again(counted, damage):
     counted.extract({"a": "1"}, seconds=1)
     (part,) = parts(counted)
     damage(part)
@@ -169,8 +171,11 @@ class TestShards:
         assert counted.extract({"a": "1"}, shard="1/2", seconds=4).movies == 0
         assert counted.extract({"a": "1"}, shard="0/2", seconds=4).movies == 1
         assert len(parts(counted)) == 2
-        counted.extract({"a": "1"}, seconds=4)
-        assert len(parts(counted)) == 1 and counted.computed == ["a", "a"]
+        merged = counted.extract({"a": "1"}, seconds=4)
+        assert len(parts(counted)) == 2 and counted.computed == ["a", "a"]
+        (note,) = merged.notes
+        assert "audio also holds 1 files of other settings (seconds: 3, here: 4)" in note and "\n" not in note
+        assert counted.extract({"a": "1"}, seconds=3).computed == 0, "what an option forgotten once has not removed"
 
 
 def test_broken_sources_are_listed_and_tried_again(counted):
