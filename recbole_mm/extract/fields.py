@@ -125,6 +125,8 @@ def extract_field(wanted: Field, output: Output, shard: str = ALL) -> Extracted:
         wanted.sources.usable[start : start + wanted.batch_size]
         for start in range(0, len(wanted.sources.usable), wanted.batch_size)
     ][mine::number]
+    if number == 1:  # vectors are read at the end; better now than when there is something to compute no more
+        partial.pass_over_damaged()
     with partial:
         computed, broken = _compute(wanted, batches, partial)
     skipped = [*wanted.sources.skipped, *broken]

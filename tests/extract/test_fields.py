@@ -116,14 +116,65 @@ def test_a_damaged_part_is_computed_again(counted, damage):
     assert counted.computed == ["a", "a", "b"] and len(parts(counted)) == 1
 
 
-def test_damage_found_late_is_one_line(counted):
-    counted.extract({"a": "1", "b": "1"})
+def flip_a_byte_of_b(counted) -> None:
     (part,) = parts(counted)
     content = part.read_bytes()
     place = content.index(np.array(VALUES["b"]).tobytes())
     part.write_bytes(content[:place] + b"X" + content[place + 1 :])
+
+
+def test_damaged_vectors_are_computed_again(counted):
+    counted.extract({"a": "1", "b": "1"})
+    flip_a_byte_of_b(counted)
+    assert counted.extract({"a": "1", "b": "1"}).computed == 2
+    assert counted.vectors() == {"ma": [1, 5], "mb": [3, 5]} and len(parts(counted)) == 1
+    assert counted.extract({"a": "1", "b": "1"}).computed == 0
+
+
+def test_damage_found_late_is_one_line(counted):
+    counted.extract({"a": "1", "b": "1"})
+    results = partial.PartialResults(counted.output.kept / "audio", {})
+    flip_a_byte_of_b(counted)
     with pytest.raises(InputError, match=r"part-\w+.npz: is damaged \(.*\); remove it, and the same command"):
-        counted.extract({"a": "1", "b": "1"})
+        list(results.blocks([("ma", "1"), ("mb", "1")]))
+
+
+class TestAFolderInWhichAnotherProcessWrites:
+    """A shard that is still at work replaces its file by a longer one; that is no damage."""
+
+    @pytest.fixture
+    def shard(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(partial, "SECONDS", 0)  # a file after each call
+        shard = partial.PartialResults(tmp_path, {})
+        shard.add(["a"], ["1"], np.array([VALUES["a"]]))
+        return shard
+
+    def test_what_was_replaced_is_read_from_the_longer_file(self, shard, tmp_path):
+        merge = partial.PartialResults(tmp_path, {})
+        shard.add(["b"], ["1"], np.array([VALUES["b"]]))
+        (values,) = merge.blocks([("a", "1")])
+        assert values.tolist() == [VALUES["a"]]
+
+    def test_a_file_replaced_while_the_folder_is_read_is_no_damage(self, shard, tmp_path, monkeypatch):
+        read, calls = partial.read_arrays, []
+
+        def slow(path, names):
+            if not calls:
+                calls.append(path)
+                shard.add(["b"], ["1"], np.array([VALUES["b"]]))
+            return read(path, names)
+
+        monkeypatch.setattr(partial, "read_arrays", slow)
+        merge = partial.PartialResults(tmp_path, {})
+        assert merge.has("a", "1") and merge.has("b", "1")
+        merge.remove_damaged()
+        assert len(list(tmp_path.glob("part-*"))) == 1
+
+    def test_files_that_are_gone_are_not_called_damaged(self, shard, tmp_path):
+        merge = partial.PartialResults(tmp_path, {})
+        next(tmp_path.glob("part-*")).unlink()
+        with pytest.raises(InputError, match="were removed while they were read, or a shard is still at work; run the"):
+            list(merge.blocks([("a", "1")]))
 
 
 def test_vectors_are_in_a_file_after_a_time_and_a_number_of_rows(counted, monkeypatch):
