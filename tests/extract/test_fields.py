@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from recbole_mm.errors import InputError
 from recbole_mm.extract.decode import MediaError
 from recbole_mm.extract.fields import Field, Output, extract_field
 from recbole_mm.extract.scaling import Scaling, read_scaling
-from recbole_mm.extract.sources import Source, Sources, check_known, media_files
+from recbole_mm.extract.sources import Source, Sources, check_known, media_files, media_fingerprint
 from recbole_mm.features.encoders import field_encoder_of
 
 VALUES = {"a": [1.0, 5.0], "b": [3.0, 5.0], "c": [8.0, 5.0]}
@@ -321,6 +322,38 @@ class TestMediaFiles:
         sources = media_files(tmp_path, "video", (".mp4", ".mkv", ".avi"))
         assert [source.item_id for source in sources.usable] == ["1", "2", "a.b"]
         assert sources.skipped == [("1.mkv", "item '1' has 1.avi already")]
+
+    @pytest.mark.parametrize("size", [0, 1_000, 768 << 10, 3_000_000])
+    def test_a_copy_has_the_same_fingerprint_and_another_content_has_not(self, tmp_path, size):
+        content = bytearray(np.random.default_rng(0).bytes(size))
+        first, copy = tmp_path / "1.mp4", tmp_path / "copy.mp4"
+        first.write_bytes(content)
+        shutil.copyfile(first, copy)
+        os.utime(copy, (1, 1))
+        assert media_fingerprint(copy) == media_fingerprint(first)
+        for place in (0, size // 2, size - 1) if size else ():
+            changed = bytearray(content)
+            changed[place] ^= 1
+            copy.write_bytes(changed)
+            assert media_fingerprint(copy) != media_fingerprint(first)
+        copy.write_bytes(content + b"x")
+        assert media_fingerprint(copy) != media_fingerprint(first)
+
+    def test_a_file_that_cannot_be_read_is_skipped(self, tmp_path, monkeypatch):
+        def refuse(path):
+            if path.name == "1.mp4":
+                raise PermissionError(13, "Permission denied")
+            return "f"
+
+        monkeypatch.setattr("recbole_mm.extract.sources.media_fingerprint", refuse)
+        for name in ("1.mp4", "2.mp4"):
+            (tmp_path / name).write_text("x")
+        sources = media_files(tmp_path, "video", (".mp4",))
+        assert [source.item_id for source in sources.usable] == ["2"]
+        assert sources.skipped == [("1.mp4", "cannot be read (Permission denied)")]
+        (tmp_path / "2.mp4").unlink()
+        with pytest.raises(InputError, match=r"none of 1 files can be used; the first, 1.mp4, cannot be read"):
+            media_files(tmp_path, "video", (".mp4",))
 
     def test_a_missing_or_empty_folder_is_named(self, tmp_path):
         with pytest.raises(InputError, match="--video=.*none: no such folder"):
