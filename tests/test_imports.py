@@ -13,7 +13,7 @@ from recbole_mm.benchmark.imports import modules_of, read_imports
 
 # Lowest first. Packages of one line do not import each other.
 LAYERS = (
-    ("errors", "resources", "environment"),
+    ("errors", "resources", "environment", "finite"),
     ("unsafe_calls",),
     ("compat",),
     ("files",),

@@ -121,7 +121,7 @@ def _texts(options: argparse.Namespace) -> Field:
     from recbole_mm.extract.fields import Field
     from recbole_mm.extract.text import genre_names, read_texts
     from recbole_mm.features.encoders import embedding_encoder
-    from recbole_mm.features.sentence_encoder import PACKAGED, load_encoder
+    from recbole_mm.features.sentence_encoder import PACKAGED, encoder_settings, load_encoder
 
     genres = genre_names(options.genres, options.genre_field) if options.genres else []
     sources, note = read_texts(options.texts, genres)
@@ -132,7 +132,8 @@ def _texts(options: argparse.Namespace) -> Field:
     def encode(texts: list[str]):
         return encoder.encode(texts, batch_size=batch_size, show_progress_bar=False)
 
-    field = Field("text", sources, {"encoder": name}, encode, batch_size=batch_size, notes=[note])
+    settings = encoder_settings(name, encoder)
+    field = Field("text", sources, settings, encode, batch_size=batch_size, notes=[note])
     if name == PACKAGED:
         field.encoder = embedding_encoder(encode(["a"]).shape[1], genres)
     return field

@@ -29,6 +29,7 @@ from recbole_mm.config.options.option import ABOVE_0, AT_LEAST_0, AT_LEAST_1, FR
 from recbole_mm.config.options.table import FORMER_NAMES, find_option, relative
 from recbole_mm.config.sources import CONFIG_DICT, Given, parse_value, read_packaged
 from recbole_mm.errors import InputError, nearest
+from recbole_mm.finite import shown
 from recbole_mm.resources import resource_dir
 
 RECBOLE_PROPERTIES = Path(recbole.__file__).parent / "properties"
@@ -257,6 +258,7 @@ class Schema:
             value = os.fspath(value)
         elif isinstance(value, np.generic):
             value = value.item()
+        _check_size(option, value, given.origin)
         kind = kind_of(value)
         if kinds and kind not in kinds and not (kind == "int" and "number" in kinds):
             expected = " or ".join(_NAMES[name] for name in _NAMES if name in kinds)
@@ -300,6 +302,15 @@ class Schema:
             for number in value if isinstance(value, list) else [value]:
                 if kind_of(number) in ("int", "number") and not allowed.contains(number):
                     raise InputError(f"{origin}: option '{option}' is {number}, but must be {allowed.text}")
+
+
+def _check_size(option: str, value: Any, origin: str) -> None:
+    """Refuse whole numbers of more than 64 bits, which neither numpy nor a float takes, at any depth."""
+    if isinstance(value, (list, dict)):
+        for part in value.values() if isinstance(value, dict) else value:
+            _check_size(option, part, origin)
+    elif kind_of(value) == "int" and not -(2**63) <= value < 2**63:
+        raise InputError(f"{origin}: option '{option}' is {shown(value)}, but must be a number below 2^63")
 
 
 def _check_parts(option: str, value: Any, origin: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from time import monotonic
@@ -17,6 +18,7 @@ from recbole_mm.files import UnreadableArrays, make_folder, read_arrays, writing
 
 ROWS = 1_024  # vectors in a file
 SECONDS = 30.0  # what is computed is in a file after this time
+_TRIES = 5  # to read a folder in which another process replaces files, each at most once in `SECONDS`
 
 
 class _Place(NamedTuple):
@@ -29,8 +31,11 @@ class PartialResults:
 
     A vector is used while the source's fingerprint and the settings are the same. A file is named by a checksum of what
     it holds, so that processes which share the work write into one folder, or into several that are copied together.
-    Only ids are read at the start; vectors stay on the disk. A damaged file is passed over: its vectors are computed
-    again.
+    Only ids are read at the start; vectors stay on the disk. A file whose ids cannot be read is passed over, and
+    `pass_over_damaged` does the same for damaged vectors: what they held is computed again.
+
+    Another process that still adds to its own file writes a longer one and removes the shorter one. Then the folder is
+    read again: the longer file has the same vectors.
 
     As a context it writes at the end of the block, also when that is stopped, what is in no file yet.
 
@@ -47,22 +52,37 @@ class PartialResults:
         self.folder = folder
         self._settings = json.dumps(settings)
         self._places: dict[tuple[str, str], _Place] = {}
-        self._foreign: list[Path] = []
+        self._damaged: list[Path] = []
+        self._other_settings: list[str] = []  # of each file of other settings
         self._rows: list[tuple[str, str, np.ndarray]] = []  # of the file that grows
         self._in_file, self._growing, self._since = 0, None, monotonic()
         self._read = lru_cache(maxsize=16)(_vectors_of)
-        for path in sorted(folder.glob("part-*.npz")):
-            self._index(path)
+        self._index_all()
+
+    def _index_all(self) -> None:
+        """Index the files of the folder, and once more if another process replaced one of them meanwhile."""
+        self._places.clear()
+        for _ in range(_TRIES):
+            self._damaged.clear()
+            self._other_settings.clear()
+            paths = sorted(self.folder.glob("part-*.npz"))
+            for path in paths:
+                self._index(path)
+            if all(path.exists() for path in paths):
+                break
 
     def _index(self, path: Path) -> None:
         try:
             arrays = read_arrays(path, ("settings", "item_id", "fingerprint"))
             ids, fingerprints = (arrays[name].astype(str).tolist() for name in ("item_id", "fingerprint"))
         except (KeyError, UnreadableArrays, ValueError):
-            self._foreign.append(path)
+            self._damaged.append(path)
             return
-        if str(arrays["settings"]) != self._settings or len(ids) != len(fingerprints):
-            self._foreign.append(path)
+        if len(ids) != len(fingerprints):
+            self._damaged.append(path)
+            return
+        if str(arrays["settings"]) != self._settings:
+            self._other_settings.append(str(arrays["settings"]))
             return
         self._places.update((key, _Place(path, row)) for row, key in enumerate(zip(ids, fingerprints)))
 
@@ -104,17 +124,67 @@ class PartialResults:
         """The vectors of (item_id, fingerprint) that are there, in this order, [at most size, d] at a time.
 
         Raises:
-            InputError: a file is damaged.
+            InputError: a file is damaged, or files were removed while they were read.
         """
         self.flush()
         for start in range(0, len(sources), size):
-            places = [self._places[source] for source in sources[start : start + size]]
-            yield np.stack([self._read(place.part)[place.row] for place in places])
+            yield self._block(sources[start : start + size])
 
-    def remove_foreign(self) -> None:
-        """Remove files that are damaged or of other settings."""
-        while self._foreign:
-            self._foreign.pop().unlink(missing_ok=True)
+    def _block(self, sources: Sequence[tuple[str, str]]) -> np.ndarray:
+        for _ in range(_TRIES):
+            with suppress(KeyError, FileNotFoundError):
+                places = [self._places[source] for source in sources]
+                return np.stack([self._read(place.part)[place.row] for place in places])
+            self._index_all()
+        raise InputError(
+            f"{self.folder}: result files were removed while they were read, or a shard is still at work; run the same "
+            "command again when all shards are done"
+        )
+
+    def pass_over_damaged(self) -> None:
+        """Read all vectors once; those in damaged files are not there any more, so that they are computed again."""
+        for path in {place.part for place in self._places.values()}:
+            try:
+                _vectors_of(path)
+            except FileNotFoundError:
+                continue  # replaced by another process
+            except InputError:
+                self._damaged.append(path)
+        self._places = {key: place for key, place in self._places.items() if place.part not in self._damaged}
+
+    def remove_damaged(self) -> None:
+        """Remove damaged files; their vectors are in other files now."""
+        in_use = {place.part for place in self._places.values()}  # a file computed again has the name that it had
+        while self._damaged:
+            if (path := self._damaged.pop()) not in in_use:
+                path.unlink(missing_ok=True)
+
+    def note(self) -> str | None:
+        """A line about files of other settings, which are left as they are; None if there are none."""
+        if not self._other_settings:
+            return None
+        return (
+            f"{self.folder} also holds {len(self._other_settings):,} files of other settings "
+            f"({_differences(self._settings, self._other_settings[0])}), which were not used and are kept; to use "
+            "them, give the options that they were made with; to remove them, remove the folder (what is missing then "
+            "is computed again)"
+        )
+
+
+def _differences(ours: str, others: str) -> str:
+    """'seconds: 60, here: null'."""
+    try:
+        there, here = json.loads(others), json.loads(ours)
+        names = [name for name in {**there, **here} if there.get(name) != here.get(name)]
+        shown = [f"{name}: {_short(there.get(name))}, here: {_short(here.get(name))}" for name in names]
+        return "; ".join(shown) or "in another order"
+    except (ValueError, AttributeError, RecursionError):
+        return "not readable as JSON"
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def _vectors_of(path: Path) -> np.ndarray:
@@ -125,6 +195,8 @@ def _vectors_of(path: Path) -> np.ndarray:
             return vectors
         reason = "wrong shape"
     except (KeyError, UnreadableArrays) as error:
+        if not path.exists():
+            raise FileNotFoundError(path) from None
         reason = str(error)
     raise InputError(f"{path}: is damaged ({reason}); remove it, and the same command computes its vectors again")
 

@@ -125,6 +125,8 @@ def extract_field(wanted: Field, output: Output, shard: str = ALL) -> Extracted:
         wanted.sources.usable[start : start + wanted.batch_size]
         for start in range(0, len(wanted.sources.usable), wanted.batch_size)
     ][mine::number]
+    if number == 1:  # vectors are read at the end; better now than when there is something to compute no more
+        partial.pass_over_damaged()
     with partial:
         computed, broken = _compute(wanted, batches, partial)
     skipped = [*wanted.sources.skipped, *broken]
@@ -136,8 +138,9 @@ def extract_field(wanted: Field, output: Output, shard: str = ALL) -> Extracted:
     if number > 1:
         return Extracted(wanted.name, None, len(usable), 0, computed, skipped, wanted.notes)
     dimension = _write(wanted, output, [source.item_id for source in usable], partial.blocks(_keys(usable)))
-    partial.remove_foreign()
-    return Extracted(wanted.name, output.path(wanted.name), len(usable), dimension, computed, skipped, wanted.notes)
+    partial.remove_damaged()
+    notes = [*wanted.notes, *([note] if (note := partial.note()) else [])]
+    return Extracted(wanted.name, output.path(wanted.name), len(usable), dimension, computed, skipped, notes)
 
 
 def _keys(sources: list[Source]) -> list[tuple[str, str]]:

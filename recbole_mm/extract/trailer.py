@@ -7,7 +7,6 @@ and memory. The file is never on disk.
 from __future__ import annotations
 
 import json
-import math
 import os
 import subprocess
 import sys
@@ -21,6 +20,7 @@ import numpy as np
 from recbole_mm.errors import InputError
 from recbole_mm.extract import audio, video
 from recbole_mm.features.encoders import FieldEncoder
+from recbole_mm.finite import is_finite
 
 MAX_SECONDS = 600  # a longer file is no trailer
 MAX_BYTES = 256 << 20  # nor is a larger one
@@ -57,7 +57,7 @@ def statistics_of(encoder: FieldEncoder) -> tuple[str, float | None] | None:
         _, settings, size = STATISTICS[field]
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
         return None
-    usable = seconds is None or (type(seconds) in (int, float) and math.isfinite(seconds) and seconds > 0)
+    usable = seconds is None or (type(seconds) in (int, float) and is_finite(seconds) and seconds > 0)
     if encoder.content != "numbers" or made != settings or encoder.components.size != size or not usable:
         return None
     return field, seconds

@@ -22,6 +22,7 @@ from recbole_mm.features.genre_words import genre_pattern, mask_and_count
 from recbole_mm.features.metadata import keyword_names, metadata_names, words_of
 from recbole_mm.features.sentence_encoder import PACKAGED, load_encoder
 from recbole_mm.files import UnreadableArrays, read_arrays, writing
+from recbole_mm.finite import floats_of, is_vector, shown
 
 # Content of a field -> what a movie's raw content is.
 CONTENTS = {
@@ -154,8 +155,14 @@ class FieldEncoder:
         if self.content == "text":
             return self.components(embed(mask_genres(raw, self.genres)))
         if self.content == "numbers":
-            return self.components(np.array([list(numbers) for numbers in raw], np.float64))
+            return self._of_numbers(raw)
         return self.components(terms_of(self.content, raw, self.genres))
+
+    def _of_numbers(self, raw: Sequence[Any]) -> np.ndarray:
+        vectors = self.components(np.array([floats_of(numbers) for numbers in raw]))
+        if (np.abs(vectors) > np.finfo(np.float32).max).any():
+            raise InputError("holds a number that is too large for the model; correct it")
+        return vectors
 
     def describe(self) -> str:
         """What a movie's raw content is."""
@@ -165,9 +172,9 @@ class FieldEncoder:
 
     def check(self, raw: Any) -> None:
         """Raise an InputError if ``raw`` is not the content of a movie."""
-        is_right = _are_numbers(raw, self.components.size) if self.content == "numbers" else _CHECKS[self.content](raw)
+        is_right = is_vector(raw, self.components.size) if self.content == "numbers" else _CHECKS[self.content](raw)
         if not is_right:
-            raise InputError(f"needs {self.describe()}, not {_shown(raw)}")
+            raise InputError(f"needs {self.describe()}, not {shown(raw)}")
 
     def save(self, path: Path) -> None:
         """Write `to_bytes`. The file appears complete or not at all."""
@@ -382,21 +389,8 @@ def _are_names_by_kind(raw: Any) -> bool:
     )
 
 
-def _are_numbers(raw: Any, size: int) -> bool:
-    try:
-        vector = np.asarray(raw, np.float64)
-    except (TypeError, ValueError):
-        return False
-    return vector.shape == (size,) and bool(np.isfinite(vector).all())
-
-
 _CHECKS = {
     **dict.fromkeys(("text", "words"), _is_text),
     **dict.fromkeys(("names", "keywords"), _are_names),
     "metadata": _are_names_by_kind,
 }
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recbole_mm.errors import InputError
@@ -11,6 +13,8 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 PACKAGED = "all-MiniLM-L6-v2"
+_MODEL_FILES = (".json", ".txt", ".model", ".safetensors", ".bin", ".pt")
+_LEFT_OUT = {"onnx", "openvino", ".git", ".cache"}
 
 
 def load_encoder(name: str = PACKAGED, device: str = "cpu") -> SentenceTransformer:
@@ -43,6 +47,52 @@ def load_encoder(name: str = PACKAGED, device: str = "cpu") -> SentenceTransform
             f"sentence encoder '{name}' cannot be loaded ({type(error).__name__}: {first_line(error)}); give a folder "
             f"with the model, a name on the Hugging Face hub (needs a network), or leave the option out for {PACKAGED}"
         ) from None
+
+
+def encoder_settings(name: str, encoder: SentenceTransformer) -> dict[str, str]:
+    """What tells an encoder from another one of the same name: of a folder a hash of its files, else the revision.
+
+    Machines that share the work then do not mix vectors of different weights.
+
+    Args:
+        name, encoder: given to `load_encoder`, and what it returned.
+
+    Returns:
+        ``encoder``, the name, and ``files`` or, where the library knows it, ``revision``. The packaged model has its
+        name alone: its weights come with the package.
+
+    Raises:
+        InputError: a file of the folder cannot be read.
+    """
+    if name == PACKAGED:
+        return {"encoder": name}
+    if Path(name).is_dir():
+        return {"encoder": name, "files": _hash_of_files(Path(name))}
+    configs = (getattr(module, "config", None) for module in encoder.modules())
+    revisions = [revision for config in configs if (revision := getattr(config, "_commit_hash", None))]
+    return {"encoder": name, **({"revision": str(revisions[0])} if revisions else {})}
+
+
+def _hash_of_files(folder: Path) -> str:
+    """16 characters that change with the files that a model is loaded from.
+
+    Left out are hidden files, descriptions, other formats of the same model in folders of their own, and pickled
+    weights beside safetensors, which are loaded first.
+    """
+    try:
+        files = [path for path in sorted(folder.rglob("*")) if path.suffix in _MODEL_FILES and path.is_file()]
+        files = [path for path in files if not _LEFT_OUT & set(path.relative_to(folder).parts[:-1])]
+        if any(path.suffix == ".safetensors" for path in files):
+            files = [path for path in files if path.suffix not in (".bin", ".pt")]
+        digest = hashlib.sha256()
+        for path in files:
+            digest.update(f"{path.relative_to(folder).as_posix()}\n{path.stat().st_size}\n".encode())
+            with path.open("rb") as file:
+                while piece := file.read(1 << 20):
+                    digest.update(piece)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be read ({error.strerror}); correct the rights of its files") from error
+    return digest.hexdigest()[:16]
 
 
 def first_line(error: Exception) -> str:

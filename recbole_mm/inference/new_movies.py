@@ -12,6 +12,7 @@ import pandas as pd
 
 from recbole_mm.errors import InputError, nearest
 from recbole_mm.features.encoders import FieldEncoder
+from recbole_mm.finite import floats_of, is_finite, shown
 from recbole_mm.inference.lookup import Movies, as_token
 from recbole_mm.inference.new_trailers import check_trailers, made_of_trailers, vectors_of_trailer
 
@@ -59,8 +60,8 @@ def read_new_movies(
         raise InputError(f"add_movies: '{uneven[0]}' has {len(columns[uneven[0]])} rows, 'title' has {count}")
     titles = [_title(title) for title in columns["title"]]
     tokens = [as_token(token, "movie") for token in columns.get("item_id", titles)]
-    if wrong := [year for year in columns.get("year", []) if not (_is_missing(year) or np.isscalar(year))]:
-        raise InputError(f"add_movies: year {wrong[0]!r:.60} is no single value; give a number such as 1979, or None")
+    if wrong := [year for year in columns.get("year", []) if not _is_year(year)]:
+        raise InputError(f"add_movies: year {shown(wrong[0])} is no year; give a number such as 1979, or None")
     years = pd.Series(columns.get("year", [None] * count), dtype=object)
     _check_new(catalogue.extended(tokens, titles, years), len(catalogue))
     missing = [None] * count
@@ -102,14 +103,17 @@ def _vectors(cells: list, titles: list[str], name: str, dimension: int) -> np.nd
         if _is_missing(cell):
             continue
         try:
-            vector = np.asarray(cell, dtype=np.float32)
-        except (TypeError, ValueError) as error:
+            vector = floats_of(cell)
+        except ValueError as error:
             raise InputError(f"add_movies: '{name}' of '{title}' is not a vector of numbers ({error})") from error
         if vector.shape != (dimension,):
             shown = f"{len(vector)} values" if vector.ndim == 1 else f"shape {vector.shape}"
             raise InputError(f"add_movies: '{name}' of '{title}' has {shown}, but the model takes {dimension}")
-        if not np.isfinite(vector).all():
-            raise InputError(f"add_movies: '{name}' of '{title}' holds inf or nan; give None where it is missing")
+        if not (np.abs(vector) <= np.finfo(np.float32).max).all():  # nan is not
+            raise InputError(
+                f"add_movies: '{name}' of '{title}' holds inf or nan or a number beyond float32; give None where it is "
+                "missing"
+            )
         values[row] = vector
     return values
 
@@ -142,6 +146,10 @@ def _encode(cells: list, titles: list[str], column: str, encoder: FieldEncoder, 
 
 def _is_missing(cell: Any) -> bool:
     return cell is None or cell is pd.NA or (np.isscalar(cell) and bool(pd.isna(cell)))
+
+
+def _is_year(cell: Any) -> bool:
+    return _is_missing(cell) or isinstance(cell, str) or is_finite(cell)
 
 
 def _check_new(all_movies: Movies, old_num: int) -> None:

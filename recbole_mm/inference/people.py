@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any
 
 from recbole_mm.errors import InputError, nearest
+from recbole_mm.finite import is_finite, shown
 from recbole_mm.inference.lookup import Movies
 
 KEYS = ("liked", "disliked", "ratings")
@@ -88,7 +88,6 @@ class TasteReader:
 
     def _check_rating(self, movie: Any, rating: Any) -> None:
         low, high = self.rating_scale or (-math.inf, math.inf)
-        is_number = isinstance(rating, Real) and not isinstance(rating, bool) and math.isfinite(rating)
-        if not is_number or not low <= rating <= high:
+        if not is_finite(rating) or not low <= rating <= high:
             scale = f" from {low:g} to {high:g}" if self.rating_scale else ""
-            raise InputError(f"rating {rating!r} of movie {movie!r}: must be a number{scale}")
+            raise InputError(f"rating {shown(rating)} of movie {movie!r}: must be a number{scale}")

@@ -38,7 +38,7 @@ def protect(
         larger: endpoints whose requests may be larger, and how large.
     """
     larger = larger or {}
-    app.config.update(MAX_CONTENT_LENGTH=max([max_bytes, *larger.values()]))
+    app.config.update(MAX_CONTENT_LENGTH=max([max_bytes, *larger.values()]), MAX_BYTES=max_bytes, LARGER=larger)
     app.json.sort_keys = False
 
     @app.before_request

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from recbole_mm.errors import InputError, nearest
+from recbole_mm.finite import is_finite, shown
 
 _KINDS: dict[str, tuple[type, ...]] = {
     "object": (dict,),
@@ -51,8 +52,9 @@ def check(value: Any, schema: Mapping[str, Any], place: str) -> None:
         raise InputError(f"{place}: has {len(value):,} characters, but at most {schema['maxLength']:,} are allowed")
     elif kind in ("integer", "number"):
         low, high = schema.get("minimum", -math.inf), schema.get("maximum", math.inf)
-        if not math.isfinite(value) or not low <= value <= high:
-            raise InputError(f"{place}: is {value}, but must be from {low:g} to {high:g}")
+        if not is_finite(value) or not low <= value <= high:
+            allowed = f"from {low:g} to {high:g}" if low < high < math.inf else "a finite number"
+            raise InputError(f"{place}: is {shown(value)}, but must be {allowed}")
 
 
 def _check_object(value: dict, schema: Mapping[str, Any], place: str) -> None:

@@ -5,15 +5,19 @@ A server that waits forever, for at most 100 connections, is locked by whoever o
 
 from __future__ import annotations
 
+import copy
 from time import monotonic
 from types import MethodType
 from typing import Any
 
 import waitress
 from flask import Flask
+from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser
 from waitress.server import BaseWSGIServer
 
-REQUEST_SECONDS = 20  # from the first byte of a request to its last
+REQUEST_SECONDS = 20  # from the first byte of a request to its last, and more for a body that arrives steadily:
+BYTES_PER_SECOND = 64 << 10  # a body may be this slow on average; 64 MB then take 17 minutes
 SETTINGS: dict[str, Any] = {
     "connection_limit": 800,  # below the 1,024 open files that many systems allow
     "channel_timeout": 10,  # seconds without a byte, after which a connection is closed
@@ -39,6 +43,7 @@ def create_server(app: Flask, host: str, port: int, **settings: Any):
     server = waitress.create_server(app, map=sockets, host=host, port=port, **given)
     for listener in [one for one in sockets.values() if isinstance(one, BaseWSGIServer)]:
         _limit_requests(listener)
+        _limit_bodies(listener, app)
     return server
 
 
@@ -55,7 +60,32 @@ def _limit_requests(listener: BaseWSGIServer) -> None:
         for channel, request in arriving.items():
             if started.get(channel, (None, 0.0))[0] is not request:
                 started[channel] = request, monotonic()
-            elif monotonic() - started[channel][1] > REQUEST_SECONDS:
+            elif monotonic() - started[channel][1] > REQUEST_SECONDS + request.body_bytes_received / BYTES_PER_SECOND:
                 channel.will_close = True
 
     listener.maintenance = MethodType(maintenance, listener)
+
+
+def _limit_bodies(listener: BaseWSGIServer, app: Flask) -> None:
+    """Refuse a body that is too large for its path when its header has arrived, not after the body."""
+
+    def adjustments(most: int) -> Any:
+        adjusted = copy.copy(listener.adj)
+        adjusted.max_request_body_size = most + 1  # waitress refuses this size and above
+        return adjusted
+
+    larger = app.config.get("LARGER", {})
+    usual = adjustments(app.config.get("MAX_BYTES", app.config["MAX_CONTENT_LENGTH"]))
+    of_path = {
+        rule.rule: adjustments(larger[rule.endpoint]) for rule in app.url_map.iter_rules() if rule.endpoint in larger
+    }
+
+    class Parser(HTTPRequestParser):
+        def parse_header(self, header_plus: bytes) -> None:
+            super().parse_header(header_plus)
+            self.adj = of_path.get(self.path, usual)
+
+    class Channel(HTTPChannel):
+        parser_class = Parser
+
+    listener.channel_class = Channel

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import torch
 
 from recbole_mm.errors import InputError
+from recbole_mm.finite import is_finite
 
 _REMEDY = "use another checkpoint, or train again"
 # What the optimisers keep of each weight, beside "step": a tensor of the weight's shape.
@@ -33,7 +33,7 @@ def check_fields(path: str | Path, content: Mapping[str, Any]) -> None:
         if type(content[name]) is not int or not -1 <= content[name] < 2**31:
             raise _error(path, name, f"is {content[name]!r}, not a count")
     score = content["best_valid_score"]
-    if type(score) not in (int, float) or math.isnan(score):
+    if type(score) not in (int, float) or score != score:  # nan
         raise _error(path, "best_valid_score", f"is {score!r}, not a number")
     if not isinstance(content["data"], str):
         raise _error(path, "data", "is no text")
@@ -80,7 +80,7 @@ def check_optimizer(path: str | Path, optimizer: torch.optim.Optimizer, state: M
             if name == "momentum_buffer" and value is None:
                 continue
             shape = torch.Size() if name == "step" else by_number[number].shape
-            if name == "step" and type(value) in (int, float) and 0 <= value < math.inf:
+            if name == "step" and type(value) in (int, float) and is_finite(value) and value >= 0:
                 continue
             if not _is_plain(value) or value.shape != shape or not value.isfinite().all():
                 raise _error(

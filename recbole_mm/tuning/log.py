@@ -7,7 +7,6 @@ run code when they are read.
 from __future__ import annotations
 
 import json
-import math
 import os
 import sys
 from contextlib import suppress
@@ -17,6 +16,7 @@ from typing import Any
 
 from recbole_mm.errors import InputError
 from recbole_mm.files import why
+from recbole_mm.finite import is_finite
 from recbole_mm.tuning.trial import Trial
 
 _REMEDY = "remove it, or give another --out"
@@ -113,7 +113,7 @@ def _whole_lines(path: Path, head: str) -> list[str]:
 
 
 def _is_number(value: Any) -> bool:
-    return type(value) in (int, float) and math.isfinite(value)
+    return type(value) in (int, float) and is_finite(value)
 
 
 def _is_scores(value: Any) -> bool:

@@ -12,16 +12,15 @@ RecBole's HyperTuning, with lines such as ``learning_rate loguniform -8,0`` and 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from recbole_mm.config.config import Config
-from recbole_mm.config.options.option import kind_of
 from recbole_mm.config.sources import Given, read_packaged
 from recbole_mm.errors import InputError, nearest
+from recbole_mm.finite import is_finite, shown
 from recbole_mm.tuning.recbole_space import read_recbole_space
 
 DISTRIBUTIONS = ("choice", "uniform", "loguniform")
@@ -113,9 +112,8 @@ def _limits(origin: str, option: str, distribution: Any) -> list:
         raise InputError(f"{origin}: option '{option}': {name} has no values; give a list")
     if name == "choice":
         return values
-    numbers = all(kind_of(value) in ("int", "number") for value in values)
-    if len(values) != 2 or not numbers or not -math.inf < values[0] < values[1] < math.inf:
-        raise InputError(f"{origin}: option '{option}': {name} takes two numbers [low, high], not {values}")
+    if len(values) != 2 or not all(map(is_finite, values)) or not values[0] < values[1]:
+        raise InputError(f"{origin}: option '{option}': {name} takes two numbers [low, high], not {shown(values)}")
     if name == "loguniform" and values[0] <= 0:
         raise InputError(f"{origin}: option '{option}': loguniform takes numbers above 0, not {values}")
     return [float(value) for value in values]  # floats: the option must accept numbers that are not whole

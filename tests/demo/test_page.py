@@ -300,6 +300,11 @@ def test_a_trailer_is_sent_without_its_name_and_shown_as_text(page, tmp_path, er
     playwright.expect(page.get_by_role("alert")).to_contain_text(f"{HOSTILE_NAME}: the file cannot be decoded")
     assert "400" in errors.pop()
 
+    page.route("**/api/trailer", lambda route: route.fulfill(status=400, json={"error": "Is it a video?"}))
+    page.set_input_files("#invent-file", {"name": "y.mp4", "mimeType": "video/mp4", "buffer": b"no video either"})
+    page.get_by_role("button", name="What would I say?").click()
+    playwright.expect(page.get_by_role("alert")).to_have_text("y.mp4: Is it a video?")
+    assert "400" in errors.pop()
     page.evaluate("HTMLInputElement.prototype.__defineGetter__('files', () => [{ name: 'x.mp4', size: 99 * 2 ** 20 }])")
     page.get_by_role("button", name="What would I say?").click()
     playwright.expect(page.get_by_role("alert")).to_have_text("x.mp4: has 99.0 MB, but at most 64.0 MB are read.")
@@ -307,3 +312,26 @@ def test_a_trailer_is_sent_without_its_name_and_shown_as_text(page, tmp_path, er
         page.set_viewport_size({"width": width, "height": 900})
         assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.locator("img").count() == 0
+
+
+@pytest.mark.parametrize("recommender", ["trained"], indirect=True)
+def test_a_file_that_is_being_read_is_not_sent_again(page, tmp_path):
+    """Neither when the visitor chooses another movie meanwhile, nor when the same file is chosen again."""
+    sent, file = [], tmp_path / "clip.mp4"
+    page.on("request", lambda request: sent.append(request.url) if "/api/trailer" in request.url else None)
+    file.write_bytes(clip(tmp_path / "made.mp4", 1, 50).read_bytes())
+    page.get_by_text("Try a movie that does not exist").click()
+    page.set_input_files("#invent-file", file)
+    page.evaluate("for (let i = 0; i < 3; i++) document.getElementById('invent-form').requestSubmit()")
+    page.set_input_files("#invent-file", file)
+    page.evaluate("document.getElementById('invent-form').requestSubmit()")
+    playwright.expect(page.locator("#invented-genres .name").first).to_have_text("Comedy")
+    playwright.expect(page.get_by_role("button", name="What would I say?")).to_be_enabled()
+    assert len(sent) == 1
+    assert page.locator("#invent-problem").is_hidden()
+
+    other = clip(tmp_path / "other.mp4", 2, 51)
+    page.set_input_files("#invent-file", other)
+    page.evaluate("document.getElementById('invent-form').requestSubmit()")
+    playwright.expect(page.locator("#invented-genres .name").first).to_have_text("Drama")
+    assert len(sent) == 2

@@ -161,6 +161,8 @@ def test_only_bytes_of_some_size_are_read(client, monkeypatch):
         ({"video": "../../etc/passwd"}, "trailer: 'video' needs 7 finite numbers"),
         ({"video": [None] * 7}, "trailer: 'video' needs 7 finite numbers"),
         ({"video": [1e999] * 7}, "trailer: 'video' needs 7 finite numbers"),
+        ({"video": [10**400] * 7}, "trailer: 'video' needs 7 finite numbers"),
+        ({"video": [True] * 7}, "trailer: 'video' needs 7 finite numbers"),
     ],
 )
 def test_what_are_no_numbers_of_a_trailer_is_refused(client, trailer, message):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from recbole_mm.errors import InputError
 from recbole_mm.extract.decode import MediaError
 from recbole_mm.extract.fields import Field, Output, extract_field
 from recbole_mm.extract.scaling import Scaling, read_scaling
-from recbole_mm.extract.sources import Source, Sources, check_known, media_files
+from recbole_mm.extract.sources import Source, Sources, check_known, media_files, media_fingerprint
 from recbole_mm.features.encoders import field_encoder_of
 
 VALUES = {"a": [1.0, 5.0], "b": [3.0, 5.0], "c": [8.0, 5.0]}
@@ -99,12 +100,14 @@ def parts(counted) -> list[Path]:
         lambda path: path.write_bytes(path.read_bytes()[:-30]),
         lambda path: path.write_bytes(b""),
         lambda path: path.write_text("no npz"),
-        lambda path: np.savez(path, settings="{}", item_id=["ma"], fingerprint=["1"], vectors=[[9.0, 9.0]]),
+        lambda path: np.savez(
+            path, settings='{"seconds": 1}', item_id=["ma", "mb"], fingerprint=["1"], vectors=[[9.0]]
+        ),
         lambda path: np.savez(path, vectors=np.ones((1, 2))),
         lambda path: np.savez(path, settings=np.array([{}]), item_id=["ma"], fingerprint=["1"], vectors=[[9.0, 9.0]]),
     ],
 )
-def test_a_damaged_or_foreign_part_is_computed_again(counted, damage):
+def test_a_damaged_part_is_computed_again(counted, damage):
     counted.extract({"a": "1"}, seconds=1)
     (part,) = parts(counted)
     damage(part)
@@ -114,14 +117,65 @@ def test_a_damaged_or_foreign_part_is_computed_again(counted, damage):
     assert counted.computed == ["a", "a", "b"] and len(parts(counted)) == 1
 
 
-def test_damage_found_late_is_one_line(counted):
-    counted.extract({"a": "1", "b": "1"})
+def flip_a_byte_of_b(counted) -> None:
     (part,) = parts(counted)
     content = part.read_bytes()
     place = content.index(np.array(VALUES["b"]).tobytes())
     part.write_bytes(content[:place] + b"X" + content[place + 1 :])
+
+
+def test_damaged_vectors_are_computed_again(counted):
+    counted.extract({"a": "1", "b": "1"})
+    flip_a_byte_of_b(counted)
+    assert counted.extract({"a": "1", "b": "1"}).computed == 2
+    assert counted.vectors() == {"ma": [1, 5], "mb": [3, 5]} and len(parts(counted)) == 1
+    assert counted.extract({"a": "1", "b": "1"}).computed == 0
+
+
+def test_damage_found_late_is_one_line(counted):
+    counted.extract({"a": "1", "b": "1"})
+    results = partial.PartialResults(counted.output.kept / "audio", {})
+    flip_a_byte_of_b(counted)
     with pytest.raises(InputError, match=r"part-\w+.npz: is damaged \(.*\); remove it, and the same command"):
-        counted.extract({"a": "1", "b": "1"})
+        list(results.blocks([("ma", "1"), ("mb", "1")]))
+
+
+class TestAFolderInWhichAnotherProcessWrites:
+    """A shard that is still at work replaces its file by a longer one; that is no damage."""
+
+    @pytest.fixture
+    def shard(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(partial, "SECONDS", 0)  # a file after each call
+        shard = partial.PartialResults(tmp_path, {})
+        shard.add(["a"], ["1"], np.array([VALUES["a"]]))
+        return shard
+
+    def test_what_was_replaced_is_read_from_the_longer_file(self, shard, tmp_path):
+        merge = partial.PartialResults(tmp_path, {})
+        shard.add(["b"], ["1"], np.array([VALUES["b"]]))
+        (values,) = merge.blocks([("a", "1")])
+        assert values.tolist() == [VALUES["a"]]
+
+    def test_a_file_replaced_while_the_folder_is_read_is_no_damage(self, shard, tmp_path, monkeypatch):
+        read, calls = partial.read_arrays, []
+
+        def slow(path, names):
+            if not calls:
+                calls.append(path)
+                shard.add(["b"], ["1"], np.array([VALUES["b"]]))
+            return read(path, names)
+
+        monkeypatch.setattr(partial, "read_arrays", slow)
+        merge = partial.PartialResults(tmp_path, {})
+        assert merge.has("a", "1") and merge.has("b", "1")
+        merge.remove_damaged()
+        assert len(list(tmp_path.glob("part-*"))) == 1
+
+    def test_files_that_are_gone_are_not_called_damaged(self, shard, tmp_path):
+        merge = partial.PartialResults(tmp_path, {})
+        next(tmp_path.glob("part-*")).unlink()
+        with pytest.raises(InputError, match="were removed while they were read, or a shard is still at work; run the"):
+            list(merge.blocks([("a", "1")]))
 
 
 def test_vectors_are_in_a_file_after_a_time_and_a_number_of_rows(counted, monkeypatch):
@@ -169,8 +223,11 @@ class TestShards:
         assert counted.extract({"a": "1"}, shard="1/2", seconds=4).movies == 0
         assert counted.extract({"a": "1"}, shard="0/2", seconds=4).movies == 1
         assert len(parts(counted)) == 2
-        counted.extract({"a": "1"}, seconds=4)
-        assert len(parts(counted)) == 1 and counted.computed == ["a", "a"]
+        merged = counted.extract({"a": "1"}, seconds=4)
+        assert len(parts(counted)) == 2 and counted.computed == ["a", "a"]
+        (note,) = merged.notes
+        assert "audio also holds 1 files of other settings (seconds: 3, here: 4)" in note and "\n" not in note
+        assert counted.extract({"a": "1"}, seconds=3).computed == 0, "what an option forgotten once has not removed"
 
 
 def test_broken_sources_are_listed_and_tried_again(counted):
@@ -265,6 +322,38 @@ class TestMediaFiles:
         sources = media_files(tmp_path, "video", (".mp4", ".mkv", ".avi"))
         assert [source.item_id for source in sources.usable] == ["1", "2", "a.b"]
         assert sources.skipped == [("1.mkv", "item '1' has 1.avi already")]
+
+    @pytest.mark.parametrize("size", [0, 1_000, 768 << 10, 3_000_000])
+    def test_a_copy_has_the_same_fingerprint_and_another_content_has_not(self, tmp_path, size):
+        content = bytearray(np.random.default_rng(0).bytes(size))
+        first, copy = tmp_path / "1.mp4", tmp_path / "copy.mp4"
+        first.write_bytes(content)
+        shutil.copyfile(first, copy)
+        os.utime(copy, (1, 1))
+        assert media_fingerprint(copy) == media_fingerprint(first)
+        for place in (0, size // 2, size - 1) if size else ():
+            changed = bytearray(content)
+            changed[place] ^= 1
+            copy.write_bytes(changed)
+            assert media_fingerprint(copy) != media_fingerprint(first)
+        copy.write_bytes(content + b"x")
+        assert media_fingerprint(copy) != media_fingerprint(first)
+
+    def test_a_file_that_cannot_be_read_is_skipped(self, tmp_path, monkeypatch):
+        def refuse(path):
+            if path.name == "1.mp4":
+                raise PermissionError(13, "Permission denied")
+            return "f"
+
+        monkeypatch.setattr("recbole_mm.extract.sources.media_fingerprint", refuse)
+        for name in ("1.mp4", "2.mp4"):
+            (tmp_path / name).write_text("x")
+        sources = media_files(tmp_path, "video", (".mp4",))
+        assert [source.item_id for source in sources.usable] == ["2"]
+        assert sources.skipped == [("1.mp4", "cannot be read (Permission denied)")]
+        (tmp_path / "2.mp4").unlink()
+        with pytest.raises(InputError, match=r"none of 1 files can be used; the first, 1.mp4, cannot be read"):
+            media_files(tmp_path, "video", (".mp4",))
 
     def test_a_missing_or_empty_folder_is_named(self, tmp_path):
         with pytest.raises(InputError, match="--video=.*none: no such folder"):

@@ -115,6 +115,13 @@ def test_unknown_names_are_ignored_and_too_few_are_an_error() -> None:
         ("numbers", [1.0, 2.0], r"needs 9 finite numbers, not \[1.0, 2.0\]"),
         ("numbers", [np.nan] * 9, "needs 9 finite numbers"),
         ("numbers", "text", "needs 9 finite numbers, not 'text'"),
+        ("numbers", [10**400] * 9, r"needs 9 finite numbers, not \[1000.*\.\.\."),
+        ("numbers", [True] * 9, r"needs 9 finite numbers, not \[True"),
+        ("numbers", [1.0] * 8 + [True], "needs 9 finite numbers"),
+        ("numbers", np.ones(9, bool), "needs 9 finite numbers"),
+        ("numbers", ["1"] * 9, "needs 9 finite numbers"),
+        ("numbers", [10**5000] * 9, "needs 9 finite numbers"),
+        ("standard", [1e300] * 9, "too large for the model"),
     ],
 )
 def test_wrong_content_is_an_error(kind: str, content, message: str) -> None:

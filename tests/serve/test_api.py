@@ -223,6 +223,10 @@ def test_the_document_has_the_raw_content_of_the_model(taught, recommender):
         ({"meta_raw": {str(i): "a" for i in range(51)}}, "meta_raw: has 51 entries, but at most 50"),
         ({"audio_raw": [1, 2]}, "audio_raw: has 2 entries, but must have from 6 to 6"),
         ({"audio_raw": ["1"] * 6}, r"audio_raw\[0\]: must be a number"),
+        ({"audio_raw": [True] * 6}, r"audio_raw\[0\]: must be a number"),
+        ({"audio_raw": [10**400] * 6}, r"audio_raw\[0\]: is 1000.*\.\.\., but must be a finite number"),
+        ({"vectors": {"audio": [10**400] * 3}}, r"audio'?\]?\[0\]: is 1000.*, but must be a finite number"),
+        ({"year": 10**400}, r"year: is 1000.*, but must be from -9999 to 9999"),
         ({"audio_raw": [0] * 6, "vectors": {"audio": [0.0] * 3}}, "audio"),
     ],
 )
@@ -355,7 +359,7 @@ def test_a_page_that_is_none_is_refused(client):
 
 
 def test_numbers_that_json_has_not_are_refused(client):
-    for text in ("NaN", "Infinity", "1e999"):
+    for text in ("NaN", "Infinity", "1e999", "1" + "0" * 400):
         body = f'{{"people": [{{"ratings": {{"m4": {text}}}}}]}}'
         response = client.post("/recommend", data=body, content_type="application/json")
         assert response.status_code == 400 and "must be from 1 to 5" in response.json["error"]

@@ -11,8 +11,11 @@ import pytest
 pytest.importorskip("flask", reason="the extra 'serve' is not installed")
 pytest.importorskip("waitress", reason="the extra 'serve' is not installed")
 
+from flask import Flask, request
+
 from recbole_mm.serve import server
 from recbole_mm.serve.api import create_api
+from recbole_mm.serve.http import protect
 
 SLOW = 300
 
@@ -77,4 +80,50 @@ def test_a_request_that_arrives_byte_by_byte_has_a_time_limit_too(served, monkey
     monkeypatch.setattr(server, "REQUEST_SECONDS", 1)
     with served(cleanup_interval=1) as port, contextlib.ExitStack() as stack:
         (one,) = slow_connections(port, stack, 1)
+        assert seconds_until_closed(one) < 10
+
+
+def status_of(port: int, path: str, length: int, sent: int = 0) -> bytes:
+    """The status line of the answer to a request whose header declares ``length`` bytes, of which ``sent`` are sent."""
+    with socket.create_connection(("127.0.0.1", port), 5) as one:
+        header = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/octet-stream\r\n"
+        one.sendall(f"{header}Content-Length: {length}\r\n\r\n".encode() + bytes(sent))
+        with contextlib.suppress(TimeoutError):
+            return one.recv(12)
+        return b"waits for the body"
+
+
+@pytest.fixture
+def small_and_large() -> Iterator[int]:
+    """A server whose endpoint /large reads 64 MB, /small 1,000 bytes."""
+    app = Flask(__name__)
+    protect(app, 1_000, None, larger={"large": 64 << 20})
+    for name in ("large", "small"):
+        app.add_url_rule(f"/{name}", name, lambda: {"bytes": len(request.get_data())}, methods=["POST"])
+    listening = server.create_server(app, "127.0.0.1", 0, cleanup_interval=1)
+    threading.Thread(target=listening.run, daemon=True).start()
+    yield listening.effective_port
+    listening.close()
+
+
+def test_a_large_body_is_refused_before_it_arrives_except_where_files_are_read(small_and_large):
+    assert status_of(small_and_large, "/small", 1_001) == b"HTTP/1.1 413"
+    assert status_of(small_and_large, "/nowhere", 1_001) == b"HTTP/1.1 413"
+    assert status_of(small_and_large, "/large", (64 << 20) + 1) == b"HTTP/1.1 413"
+    assert status_of(small_and_large, "/large", 64 << 20) == b"waits for the body"
+    assert status_of(small_and_large, "/large?x=1", 2_000, 2_000) == b"HTTP/1.1 200"
+    assert status_of(small_and_large, "/small", 1_000, 1_000) == b"HTTP/1.1 200"
+
+
+def test_a_large_file_on_a_slow_line_arrives_and_a_body_of_a_byte_now_and_then_does_not(small_and_large, monkeypatch):
+    monkeypatch.setattr(server, "REQUEST_SECONDS", 1)
+    header = b"POST /large HTTP/1.0\r\nHost: localhost\r\nContent-Length: 1200000\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", small_and_large), 20) as one:
+        one.sendall(header)
+        for _ in range(24):  # 200 KB a second, 6 seconds
+            one.sendall(bytes(50_000))
+            time.sleep(0.25)
+        assert one.recv(15) == b"HTTP/1.0 200 OK"
+    with socket.create_connection(("127.0.0.1", small_and_large), 20) as one:
+        one.sendall(header)
         assert seconds_until_closed(one) < 10

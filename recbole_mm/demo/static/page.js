@@ -10,7 +10,7 @@ const byId = (id) => document.getElementById(id);
 const MAX_FOUND = 8, MAX_GENRES = 3;
 
 const chosen = { liked: [], disliked: [], off: new Set() };
-// A movie that does not exist: the file that was read, its numbers, and the point on the map.
+// A movie that does not exist: its file, the promise of the file's numbers, and the point on the map.
 const invention = { file: null, trailer: null, point: null, lastRequest: 0 };
 let catalogue, movies, ratings = null, shown = [], lastRequest = 0;
 
@@ -276,18 +276,31 @@ function similarRows(list, rows, hint) {
 
 const megabytes = (bytes) => `${(bytes / 2 ** 20).toFixed(1)} MB`;
 
-// The numbers of the chosen file, and why some are missing. A file is sent once; its name is not sent.
-async function readTrailer(file) {
-  if (file === invention.file) return invention.trailer;
+const sentence = (text) => (/[.?!…]$/.test(text) ? text : `${text}.`);
+
+// A promise of the numbers of the chosen file, and why some are missing. A file is sent once, also while it is being
+// read; its name is not sent. The server reads one file at a time, so another one waits for the first.
+function readTrailer(file) {
+  const same = [file.name, file.size, file.lastModified].join("\n"); // a file that is chosen again is another object
+  if (invention.file !== same) {
+    const before = Promise.resolve(invention.trailer).catch(() => null);
+    const reading = before.then(() => sendTrailer(file));
+    [invention.file, invention.trailer] = [same, reading];
+    reading.catch(() => {
+      if (invention.trailer === reading) invention.file = null; // the visitor may try again
+    });
+  }
+  return invention.trailer;
+}
+
+async function sendTrailer(file) {
   const most = catalogue.largest_trailer;
   if (file.size > most) throw new Error(`${file.name}: has ${megabytes(file.size)}, but at most ${megabytes(most)} are read.`);
   try {
-    invention.trailer = await ask("/api/trailer", post("application/octet-stream", file));
+    return await ask("/api/trailer", post("application/octet-stream", file));
   } catch (error) {
-    throw new Error(`${file.name}: ${error.message}.`);
+    throw new Error(sentence(`${file.name}: ${error.message}`));
   }
-  invention.file = file;
-  return invention.trailer;
 }
 
 // What was read, what was not, and why: a sentence each.
@@ -296,7 +309,7 @@ function sourcesOf(answer, trailer) {
   if (answer.read.length) sentences.push(`Read from the summary: ${answer.read.map(label).join(", ")}.`);
   if (answer.not_read.length) sentences.push(`Not read, because its encoder is not installed: ${answer.not_read.map(label).join(", ")}.`);
   if (trailer) sentences.push(`Read from the trailer: ${Object.keys(trailer.numbers).map(label).join(", ")}.`);
-  for (const [name, reason] of Object.entries(trailer?.problems ?? {})) sentences.push(`No ${label(name)}: the file ${reason}.`);
+  for (const [name, reason] of Object.entries(trailer?.problems ?? {})) sentences.push(sentence(`No ${label(name)}: the file ${reason}`));
   return [...sentences, "Everything else is missing."].join(" ");
 }
 
@@ -307,7 +320,7 @@ async function invent() {
   const request = ++invention.lastRequest;
   button.disabled = true;
   await attempt(async () => {
-    if (file && file !== invention.file) button.textContent = "Reading the trailer…";
+    if (file) button.textContent = "Reading the trailer…";
     const trailer = file ? await readTrailer(file) : null;
     const given = { ...(summary.trim() && { summary }), ...(trailer && { trailer: trailer.numbers }) };
     const answer = await tell("/api/new", { ...question(), ...given });
@@ -325,6 +338,7 @@ async function invent() {
     invention.point = answer.position && { id: null, title: "The new movie", year: null, genre: answer.genres[0]?.genre ?? "", x, y };
     drawMarks();
   }, "invent-problem");
+  if (request !== invention.lastRequest) return; // a later one is still at work
   button.textContent = "What would I say?";
   button.disabled = false;
 }
