@@ -46,6 +46,8 @@ def adapted(row: str, options: Mapping[str, Any], protocol: str, made_for: str, 
         protocol: under which it runs.
         made_for: the data set whose rows the suite's file has.
     """
+    if "parts" in options and made_for != dataset:
+        return _adapted_parts(row, options, protocol, made_for, dataset)
     files = str(options.get("config_files", "")).split()
     tuned = [name for name in files if _TUNED.fullmatch(name)]
     if made_for == dataset:
@@ -59,6 +61,16 @@ def adapted(row: str, options: Mapping[str, Any], protocol: str, made_for: str, 
     if kept:
         changed["config_files"] = " ".join(kept)
     return f"{row}, {f'tuned on {dataset}' if own else 'defaults'}", changed
+
+
+def _adapted_parts(
+    row: str, options: Mapping[str, Any], protocol: str, made_for: str, dataset: str
+) -> tuple[str, dict]:
+    """A blend on another data set: each of its models takes the values of that data set."""
+    parts = [adapted("", part, protocol, made_for, dataset) for part in options["parts"]]
+    sources = sorted({label.removeprefix(", ") for label, _ in parts if label})
+    label = f"{row} (models: {', '.join(sources)})" if sources else row
+    return label, {**options, "parts": [part for _, part in parts]}
 
 
 def takes_values(options: Mapping[str, Any]) -> bool:

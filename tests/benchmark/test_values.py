@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -66,12 +67,21 @@ def test_a_suite_of_the_data_set_itself_tells_whose_values_it_takes():
     assert adapted("LightGCN", options, "ranking", "ml-100k-mm", "ml-100k-mm") == ("LightGCN", options)
 
 
+def test_a_blend_says_where_the_values_of_its_models_come_from():
+    parts = [{"model": "LightGCN", "config_files": TUNED}, {"model": "MMASP"}, {"model": "GaussianProcess"}]
+    options = {"model": "LightGCN", "tool": "blend", "parts": parts}
+    label, changed = adapted("blend", options, "ranking", "ml-100k-mm", "mine")
+    assert label == "blend (models: defaults)"
+    assert changed["parts"] == [{"model": "LightGCN"}, {"model": "MMASP"}, {"model": "GaussianProcess"}]
+    assert adapted("blend", options, "ranking", "ml-100k-mm", "ml-100k-mm") == ("blend", options)
+
+
 @pytest.mark.parametrize("suite", suites.suite_names())
 def test_no_cell_of_other_data_has_a_tuned_file_of_ml_100k(suite):
     data("mine")
     plan = suites._read_plan(suite, "mine")
     for cell in suites._cells(plan, "mine", Path("runs")):
-        assert "ml-100k" not in str(cell.options.get("config_files", ""))
+        assert "ml-100k" not in json.dumps(cell.options)
     at_home = suites._rows(suites._read_plan(suite, "ml-100k-mm"), "ml-100k-mm")
     told = {row for row, options, _ in at_home if "defaults" in row and "config_files" in options}
     assert not told, "a row with values of its own is not said to have the defaults"
