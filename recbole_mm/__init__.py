@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from recbole_mm.interchange.from_frames import from_frames
     from recbole_mm.training.session import run
 
-__version__ = "0.3.0"
+__version__ = "0.4.0"
 __all__ = ["Config", "Recommender", "__version__", "from_frames", "load", "load_data_and_model", "run", "run_recbole"]
 
 _RECBOLE = "1.2.1"
