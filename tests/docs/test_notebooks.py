@@ -23,13 +23,20 @@ def text_of(output: dict, kind: str = "text/plain") -> str:
 
 
 def form(output: dict) -> tuple:
-    """What an output has on every machine: its kind, the names in its table, the first word of each line it prints."""
+    """What an output has on every machine.
+
+    Its kind, the names in its table, the first word of each line it prints, and the parameters of a model: other
+    defaults have another number of them.
+    """
     if output["output_type"] == "stream":
-        words = [line.split()[0] for line in text_of(output).splitlines() if line.strip()]
-        return "stream", output["name"], *words
+        lines = [line for line in text_of(output).splitlines() if line.strip()]
+        sizes = re.findall(r"parameters [\d,]+|[\d,]+ parameters", text_of(output))
+        return "stream", output["name"], *(line.split()[0] for line in lines), *sizes
     names = re.findall(r"<th>(.*?)</th>", text_of(output, "text/html"))
-    rows = re.findall(r"^\| ([^|]+?) +\|", text_of(output, "text/markdown"), re.M)
-    return output["output_type"], *sorted(output["data"]), *names, *rows
+    lines = [line for line in text_of(output, "text/markdown").splitlines() if line.startswith("| ")]
+    heads = [cell.strip() for line in lines[:1] for cell in line.split("|")]
+    rows = [line.split("|")[1].strip() for line in lines]
+    return output["output_type"], *sorted(output["data"]), *names, *heads, *rows
 
 
 @every_notebook
