@@ -104,9 +104,10 @@ def compare(rows: Mapping[str, Mapping[RunKey, UserTotals]], baselines: Sequence
 
     Args:
         rows: row -> run -> what each user adds. A comparison uses only users of whom both rows have the same number
-            of ratings in a run.
+            of ratings in a run. A row with a number that is not finite has no place in the table, and is left out.
         baselines: candidates for the reference, which is the candidate with the best number.
     """
+    rows = {row: runs for row, runs in rows.items() if all(np.isfinite(run.totals).all() for run in runs.values())}
     candidates = [row for row in baselines if row in rows]
     if not candidates:
         return []

@@ -66,6 +66,14 @@ def test_a_clear_gain_is_better_a_small_one_a_tie_and_the_best_baseline_is_the_r
     }
 
 
+def test_a_row_without_a_finite_number_is_no_reference_and_no_tie():
+    values = np.random.default_rng(0).normal(size=50)
+    rows = {"a": of_users(np.full(50, np.nan)), "b": of_users(values), "ours": of_users(values + 1)}
+    found = compared(rows, ["a", "b"], "ndcg@10")
+    assert list(found) == ["ours"] and found["ours"].reference == "b"
+    assert compared(rows, ["a"], "ndcg@10") == {}
+
+
 def test_ratings_of_one_user_count_as_one_unit():
     """Two rows differ by user, not by rating: a test that took ratings as independent would be too sure."""
     random = np.random.default_rng(3)
