@@ -33,7 +33,7 @@ def strict(content: bytes) -> list[dict[str, str]]:
     """The independent reader: rows of a file by plain splitting."""
     header, *lines = content.decode("utf-8").replace("\r\n", "\n").split("\n")
     names = [column.rpartition(":")[0] for column in header.split("\t")]
-    rows = [line.split("\t") for line in lines if line.strip(" ")]
+    rows = [line.split("\t") for line in lines if line.strip(" \r")]  # a line of blanks, or a lone "\r", is no row
     assert all(len(row) == len(names) for row in rows), "a broken row was loaded"
     return [dict(zip(names, row)) for row in rows]
 

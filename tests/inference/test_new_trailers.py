@@ -155,7 +155,7 @@ def test_what_is_no_trailer_is_one_line(loaded, tmp_path):
         ({"trailer": [7]}, "'trailer' of 'A', 7: must be the path of a video file"),
         ({"trailer": [[0.1] * 60]}, "must be the path of a video file"),
         ({"trailer": "a.mp4"}, "'trailer' is 'a.mp4', not a column; give a list"),
-        ({"year": [[1979]]}, r"year \[1979\] is no single value; give a number such as 1979"),
+        ({"year": [[1979]]}, r"year \[1979\] is no year; give a number such as 1979"),
         ({"year": 1979}, "'year' is 1979, not a column; give a list"),
         ({"trailer": ["a.mp4", "b.mp4"]}, "'trailer' has 2 rows, 'title' has 1"),
     ],
