@@ -435,8 +435,9 @@ def test_logs_of_the_repository_are_whole():
     for path in found:
         search = json.loads(path.read_text().splitlines()[0])["search"]
         assert Log(path, search).trials
-        with pytest.raises(InputError, match="holds a search with other draws, pruner"):  # those of hyperopt
-            Log(path, {**search, "draws": "optuna", "pruner": "median"})
+        if search.get("draws") != "optuna":
+            with pytest.raises(InputError, match="holds a search with other draws, pruner"):  # those of hyperopt
+                Log(path, {**search, "draws": "optuna", "pruner": "median"})
     assert len(found) > 20
 
 
