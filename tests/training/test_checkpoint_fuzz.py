@@ -41,7 +41,9 @@ def run_both(saved: dict, tmp_path: Path, examples: int) -> None:
     path = tmp_path / "saved.pt"
     save_checkpoint(path, saved)
     whole = path.read_bytes()
-    changed = st.tuples(st.sampled_from(sorted(saved["config"])), PLAIN)
+    names = st.sampled_from(sorted(saved["config"]))
+    changed = st.tuples(names, PLAIN)
+    same = names.map(lambda name: (name, saved["config"][name]))  # written anew, and right
 
     def check(case: dict[str, bytes] | tuple) -> bool:
         if isinstance(case, dict):
@@ -61,7 +63,7 @@ def run_both(saved: dict, tmp_path: Path, examples: int) -> None:
         return True
 
     run_cases(
-        "checkpoints", st.one_of(damaged({"saved.pt": whole}, WORDS), changed, changed), check, examples, tmp_path
+        "checkpoints", st.one_of(damaged({"saved.pt": whole}, WORDS), changed, changed, same), check, examples, tmp_path
     )
 
 
