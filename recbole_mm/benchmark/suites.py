@@ -263,12 +263,13 @@ def _write_tables(
 def _read_plan(suite: str, dataset: str) -> dict:
     folder = resource_dir("properties") / "benchmark"
     own = folder / dataset / f"{suite}.yaml"
-    made_for = dataset if own.is_file() else HOME
-    plan = {**read_packaged(own if own.is_file() else folder / f"{suite}.yaml"), "made_for": made_for}
+    plan, made_for = read_packaged(own) if own.is_file() else {}, dataset
+    if "rows" not in plan:  # a data set's own file without rows changes only what it names, e.g. the seeds
+        plan, made_for = {**read_packaged(folder / f"{suite}.yaml"), **plan}, HOME
     if "rows_like" in plan:
         like = _read_plan(plan["rows_like"], dataset)
-        plan |= {"rows": like["rows"], "made_for": like["made_for"]}
-    return with_rows(plan)
+        plan, made_for = {**plan, "rows": like["rows"]}, like["made_for"]
+    return with_rows({**plan, "made_for": made_for})
 
 
 def _with_models(plan: Mapping, suite: str, models: Sequence[str]) -> dict:

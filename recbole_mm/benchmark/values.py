@@ -2,7 +2,8 @@
 
 The suites of properties/benchmark were made for ml-100k-mm, and name files of values that were chosen there. On other
 data such values would make a row look worse than it is, so they are not used: a row takes the values that were tuned on
-the data set itself where there are any, else the defaults. Its label says which.
+the data set itself where there are any, else the defaults. Its label says which. A row whose values were chosen under
+another protocol (those of u1 serve all folds) takes the data set's own of that protocol.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ def adapted(row: str, options: Mapping[str, Any], protocol: str, made_for: str, 
         return row + "".join(f", values of {other}" for other in foreign), dict(options)
     if not takes_values(options):
         return row, dict(options)
-    own = [name for name in (_own_file(options["model"], protocol, dataset),) if _is_there(name)]
+    own = [name for name in _own_files(options["model"], protocol, dataset, tuned) if _is_there(name)][:1]
     kept = [name for name in files if name not in tuned] + own
     changed = {name: value for name, value in options.items() if name != "config_files"}
     if kept:
@@ -81,8 +82,17 @@ def takes_values(options: Mapping[str, Any]) -> bool:
     return options.get("tool", "run") in ("run", "missing") and options["model"] in MODELS and not files
 
 
-def _own_file(model: str, protocol: str, dataset: str) -> str:
-    return f"tuned/{dataset}/{protocol}/{model}.yaml"
+def _own_files(model: str, protocol: str, dataset: str, tuned: Sequence[str]) -> list[str]:
+    """Files of a row's values on a data set, the first to be preferred: chosen under the row's protocol, or where the
+    suite's row ``tuned`` has its values from.
+
+    So one choice on u1 serves all folds, and a row with vectors as input never takes values that were chosen without.
+    """
+    ways = [("", protocol)]
+    if match := next(filter(None, map(_TUNED.fullmatch, tuned)), None):
+        way = match["way"] or ""
+        ways = [(way, protocol), (way, match["protocol"])]
+    return [f"tuned/{way}{dataset}/{under}/{model}.yaml" for way, under in ways]
 
 
 def _is_there(name: str) -> bool:

@@ -57,8 +57,31 @@ def test_values_that_were_tuned_on_the_data_are_used_and_told():
     own.write_text("n_layers: 1\n")
     told, changed = adapted("LightGCN", {"model": "LightGCN", "config_files": TUNED}, "ranking", "ml-100k-mm", "mine")
     assert (told, changed["config_files"]) == ("LightGCN, tuned on mine", str(own))
-    told, changed = adapted("LightGCN", {"model": "LightGCN", "config_files": TUNED}, "u1", "ml-100k-mm", "mine")
-    assert told == "LightGCN, defaults" and "config_files" not in changed
+
+
+def chosen(*names: str) -> list[str]:
+    for name in names:
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_text("embedding_size: 8\n")
+    return list(names)
+
+
+def test_one_choice_serves_all_folds_unless_a_fold_has_its_own():
+    u1, u3 = chosen("tuned/mine/u1/FM.yaml", "tuned/mine/u3/FM.yaml")
+    chosen("tuned/mine/ranking/FM.yaml")
+    options = {"model": "FM", "config_files": "tuned/ml-100k-mm/u1/FM.yaml"}
+    for protocol, file in (("u1", u1), ("u2", u1), ("u3", u3)):
+        told, changed = adapted("FM", options, protocol, "ml-100k-mm", "mine")
+        assert (told, changed["config_files"]) == ("FM, tuned on mine", file)
+
+
+def test_a_row_with_vectors_takes_no_values_that_were_chosen_without():
+    chosen("tuned/mine/u1/FM.yaml")
+    options = {"model": "FM", "vector_input": True, "config_files": "tuned/with-vectors/ml-100k-mm/u1/FM.yaml"}
+    assert adapted("FM + vectors", options, "u1", "ml-100k-mm", "mine")[0] == "FM + vectors, defaults"
+    (with_vectors,) = chosen("tuned/with-vectors/mine/u1/FM.yaml")
+    told, changed = adapted("FM + vectors", options, "u2", "ml-100k-mm", "mine")
+    assert (told, changed["config_files"]) == ("FM + vectors, tuned on mine", with_vectors)
 
 
 def test_a_suite_of_the_data_set_itself_tells_whose_values_it_takes():
