@@ -1,6 +1,7 @@
 """Tables of repeated runs: each row of a suite under each protocol and seed, cached by what decides its numbers.
 
-A suite is a file of properties/benchmark, or of properties/benchmark/<dataset> where a data set has rows of its own:
+A suite is a file of properties/benchmark. A file of the same name in properties/benchmark/<dataset> takes its place
+there if it has rows; without rows it changes only what it names:
 
     rows        name -> options of `recbole-mm run` (and ``tool``, see cell.py)
     protocols, seeds

@@ -20,6 +20,9 @@ _LEFT_OUT = {"onnx", "openvino", ".git", ".cache"}
 def load_encoder(name: str = PACKAGED, device: str = "cpu") -> SentenceTransformer:
     """A sentence-transformers model.
 
+    Nothing in it runs code of its author: weights are read from safetensors only, and the library (from version 6) loads
+    no class but its own.
+
     Args:
         name: `PACKAGED` (384-d, installed with a Python package, so nothing is downloaded), a folder with a model, or
             a name on the Hugging Face hub, which needs a network the first time.
@@ -41,11 +44,18 @@ def load_encoder(name: str = PACKAGED, device: str = "cpu") -> SentenceTransform
     if name == PACKAGED:
         return load_model(device=device)
     try:
-        return SentenceTransformer(name, device=device)
+        return SentenceTransformer(
+            name,
+            device=device,
+            trust_remote_code=False,
+            local_files_only=Path(name).is_dir(),
+            model_kwargs={"use_safetensors": True},
+        )
     except Exception as error:  # the library can raise almost any type
         raise InputError(
             f"sentence encoder '{name}' cannot be loaded ({type(error).__name__}: {first_line(error)}); give a folder "
-            f"with the model, a name on the Hugging Face hub (needs a network), or leave the option out for {PACKAGED}"
+            "with the model and its weights as safetensors, a name on the Hugging Face hub (needs a network), or leave "
+            f"the option out for {PACKAGED}"
         ) from None
 
 

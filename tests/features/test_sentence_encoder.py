@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -24,6 +25,57 @@ def test_an_encoder_that_is_not_there(tmp_path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match=r"sentence encoder '.*empty' cannot be loaded .* give a folder"):
         load_encoder(str(tmp_path / "empty"))
+
+
+class TestHostileFolders:
+    """Neither weights that are a pickle nor a class of somebody else is loaded."""
+
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> Path:
+        pytest.importorskip("sentence_transformers", reason="the extra 'text' is not installed")
+        from safetensors.torch import save_file
+        from transformers import BertConfig, BertModel
+
+        folder = tmp_path / "model"
+        folder.mkdir()
+        words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b"]
+        (folder / "vocab.txt").write_text("\n".join(words))
+        (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "BertTokenizer"}))
+        sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 8}
+        model = BertModel(BertConfig(vocab_size=len(words), **sizes))
+        model.config.to_json_file(folder / "config.json")
+        weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+        save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+        torch.save(weights, folder.parent / "pytorch_model.bin")
+        (folder / "1_Pooling").mkdir()
+        pooling = {"word_embedding_dimension": 8, "pooling_mode_mean_tokens": True}
+        (folder / "1_Pooling/config.json").write_text(json.dumps(pooling))
+        self.write_modules(folder, "sentence_transformers.models.Pooling")
+        return folder
+
+    @staticmethod
+    def write_modules(folder: Path, last: str) -> None:
+        types = ["sentence_transformers.models.Transformer", last]
+        places = ["", "1_Pooling"]
+        modules = [{"idx": i, "name": str(i), "path": places[i], "type": types[i]} for i in range(2)]
+        (folder / "modules.json").write_text(json.dumps(modules))
+
+    def test_a_folder_as_it_should_be_is_loaded(self, folder: Path) -> None:
+        assert load_encoder(str(folder)).encode(["a b"]).shape == (1, 8)
+
+    def test_weights_that_are_a_pickle_are_refused(self, folder: Path) -> None:
+        (folder / "model.safetensors").unlink()
+        (folder.parent / "pytorch_model.bin").rename(folder / "pytorch_model.bin")
+        with pytest.raises(InputError, match=r"cannot be loaded .*safetensors"):
+            load_encoder(str(folder))
+
+    @pytest.mark.parametrize("reference", ["recbole_mm.planted.Module", "planted.Module"])
+    def test_a_class_of_somebody_else_is_never_imported(self, folder: Path, reference: str, monkeypatch) -> None:
+        (folder / "planted.py").write_text("raise SystemExit('it ran')")
+        monkeypatch.syspath_prepend(folder)
+        self.write_modules(folder, reference)
+        with pytest.raises(InputError, match="cannot be loaded"):
+            load_encoder(str(folder))
 
 
 class TestSettings:
