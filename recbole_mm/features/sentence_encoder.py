@@ -20,8 +20,8 @@ _LEFT_OUT = {"onnx", "openvino", ".git", ".cache"}
 def load_encoder(name: str = PACKAGED, device: str = "cpu") -> SentenceTransformer:
     """A sentence-transformers model.
 
-    Nothing in it runs code of its author: weights are read from safetensors only, and the library (from version 6) loads
-    no class but its own.
+    Nothing in it runs code of its author: weights are read from safetensors only, and the library (from version 6)
+    loads no class but its own.
 
     Args:
         name: `PACKAGED` (384-d, installed with a Python package, so nothing is downloaded), a folder with a model, or

@@ -171,7 +171,7 @@ def test_a_file_of_the_data_set_changes_what_it_names_or_with_rows_takes_the_sui
     own.write_text("seeds: [5, 6]\n")
     plan = suites._read_plan("small", "mine")
     assert plan["seeds"] == [5, 6] and plan["columns"] == ["rmse"] and set(plan["rows"]) == {"Pop", "MMFS"}
-    assert [row for row, _, _ in suites._rows(plan, "mine")] == ["Pop", "MMFS, defaults"], "the rows are of ml-100k-mm"
+    assert {row for row, _, _ in suites._rows(plan, "mine")} == {"Pop", "MMFS, defaults"}, "the rows are of ml-100k-mm"
     assert suites._read_plan("small", "others")["seeds"] == [1]
     own.write_text("seeds: [5]\nprotocols: [u1]\nrows: {MMSP: {model: MMSP}}\n")
     plan = suites._read_plan("small", "mine")
