@@ -166,17 +166,17 @@ def test_a_published_split_is_the_protocol_of_ranking_suites(tmp_path, monkeypat
 
 def test_a_file_of_the_data_set_changes_what_it_names_or_with_rows_takes_the_suites_place(tmp_path, monkeypatch):
     small_suite(tmp_path, monkeypatch, {"Pop": {"model": "Pop"}, "MMFS": {"model": "MMFS"}}, columns=["rmse"])
-    own = tmp_path / "properties" / "benchmark" / "mine" / "small.yaml"
-    own.parent.mkdir()
-    own.write_text("seeds: [5, 6]\n")
+    for name, text in (("mine", "seeds: [5, 6]"), ("own", "seeds: [5]\nprotocols: [u1]\nrows: {MMSP: {model: MMSP}}")):
+        file = tmp_path / "properties" / "benchmark" / name / "small.yaml"
+        file.parent.mkdir()
+        file.write_text(text)
     plan = suites._read_plan("small", "mine")
     assert plan["seeds"] == [5, 6] and plan["columns"] == ["rmse"] and set(plan["rows"]) == {"Pop", "MMFS"}
     assert {row for row, _, _ in suites._rows(plan, "mine")} == {"Pop", "MMFS, defaults"}, "the rows are of ml-100k-mm"
     assert suites._read_plan("small", "others")["seeds"] == [1]
-    own.write_text("seeds: [5]\nprotocols: [u1]\nrows: {MMSP: {model: MMSP}}\n")
-    plan = suites._read_plan("small", "mine")
+    plan = suites._read_plan("small", "own")
     assert set(plan["rows"]) == {"MMSP"} and "columns" not in plan
-    assert [row for row, _, _ in suites._rows(plan, "mine")] == ["MMSP"]
+    assert [row for row, _, _ in suites._rows(plan, "own")] == ["MMSP"]
 
 
 def test_each_row_is_tuned_with_the_same_number_of_trials(tmp_path, monkeypatch, capsys):
