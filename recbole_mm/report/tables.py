@@ -61,6 +61,7 @@ def markdown(suite: str, dataset: str, table: pd.DataFrame, plan: Mapping) -> st
     """The summary under a heading with command, date, versions and machine."""
     headers, lines = summary(table, plan)
     seeds = ", ".join(map(str, plan["seeds"]))
+    of_seeds = f"mean ± standard deviation over seeds {seeds}" if len(plan["seeds"]) > 1 else f"seed {seeds}"
     versions = {} if "versions" not in table else json.loads(table["versions"].dropna().iloc[0])
     date = "" if "date" not in table else table["date"].dropna().max()
     stack = ", ".join(f"{name} {version}" for name, version in versions.items())
@@ -72,7 +73,7 @@ def markdown(suite: str, dataset: str, table: pd.DataFrame, plan: Mapping) -> st
     quick = "" if name == suite else " --quick"
     return (
         f"# {dataset}: {suite}\n\n`recbole-mm benchmark --dataset={dataset} --suite={name}{quick}{files}`; "
-        f"{plan.get('part', 'test')} part, mean ± standard deviation over seeds {seeds}. {date}, "
+        f"{plan.get('part', 'test')} part, {of_seeds}. {date}, "
         f"{'; '.join([*machines, stack])}.\n\n{_github(headers, lines)}\n{_failures(table)}"
     )
 
