@@ -353,10 +353,20 @@ def _check_config_files(plan: Mapping, dataset: str) -> None:
 
 
 def _prepare_data(plan: Mapping, dataset: str) -> None:
-    """Build the data set where a run would: the keys of the cells are made of its files."""
-    if dataset in PREPARABLE:
-        for folder in {data_folder(dataset, options, protocol) for _, options, protocol in _rows(plan, dataset)}:
+    """Build the data set where a run would: the keys of the cells are made of its files.
+
+    Raises:
+        InputError: it cannot be built, or it has no builder and is not there. Each row would say so, or less.
+    """
+    for folder in {data_folder(dataset, options, protocol) for _, options, protocol in _rows(plan, dataset)}:
+        if dataset in PREPARABLE:
             prepare(dataset, folder.parent)
+        elif not folder.is_dir():
+            others = [path.name for path in folder.parent.glob("*") if path.is_dir()]
+            raise InputError(
+                f"dataset '{dataset}': no folder {folder}.{nearest(dataset, [*PREPARABLE, *others])} Put the atomic "
+                f"files there, or make it of your own tables (recbole-mm import)"
+            )
 
 
 def _run_all(

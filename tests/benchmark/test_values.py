@@ -157,6 +157,15 @@ def test_a_suite_that_the_data_do_not_allow_is_one_error(tmp_path, monkeypatch, 
     assert "Bias learns from ratings, but" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("suite", ["ranking", "modalities"])
+def test_a_data_set_that_is_not_there_is_one_error_with_the_nearest_name(suite, capsys):
+    data("mine")
+    for name, meant in (("mmtf-14k-smal", "mmtf-14k-small"), ("mines", "mine")):
+        assert main(["benchmark", f"--dataset={name}", f"--suite={suite}"]) == 2
+        told = capsys.readouterr().err
+        assert told.count("\n") == 1 and f"no folder dataset/{name}. Did you mean '{meant}'?" in told
+
+
 def test_a_published_split_is_the_protocol_of_ranking_suites(tmp_path, monkeypatch):
     data("fixed", split=True)
     small_suite(tmp_path, monkeypatch, {"Pop": {"model": "Pop"}}, protocols=["ranking", "u1"])
