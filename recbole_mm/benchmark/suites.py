@@ -335,7 +335,9 @@ def _rows(plan: Mapping, dataset: str) -> list[tuple[str, dict, str]]:
             label, options = adapted(row, options, here, made_for, dataset)
             if given:
                 options["config_files"] = f"{given} {options.get('config_files', '')}".strip()
-            rows.append((label, options, here))
+            # Rows that differ at home by the source of their values alone may be the same run here: the first stays.
+            if made_for == dataset or all((options, here) != (other, at) for _, other, at in rows):
+                rows.append((label, options, here))
     return rows
 
 

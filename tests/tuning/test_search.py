@@ -3,7 +3,6 @@ from __future__ import annotations
 import errno
 import json
 import multiprocessing
-import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -310,7 +309,8 @@ def test_a_killed_process_is_a_failed_trial(arguments, quick_space, tmp_path, mo
 
     def kill_the_third(pipe, number, study):
         if number == 3:
-            os.kill(next(p.pid for p in multiprocessing.active_children()), 9)
+            for process in multiprocessing.active_children():  # that of the second may still be ending
+                process.kill()
         return read(pipe, number, study)
 
     monkeypatch.setattr(workers, "_answer", kill_the_third)
