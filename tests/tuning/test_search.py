@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import json
 import multiprocessing
+import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
