@@ -10,7 +10,8 @@ from pathlib import Path
 from recbole_mm.benchmark.cell import Cell
 from recbole_mm.config.config import Config
 from recbole_mm.data.vectors import find_vector_file
-from recbole_mm.errors import InputError, NotInDataError
+from recbole_mm.datasets.registry import PREPARABLE, prepare
+from recbole_mm.errors import InputError, NotInDataError, nearest
 from recbole_mm.training.session import prepare_data
 
 
@@ -25,6 +26,26 @@ class Refused:
 
     by_data: dict[tuple[str, str], str]
     wrong: dict[tuple[str, str], str]
+
+
+def find_data(dataset: str, folders: Collection[Path]) -> None:
+    """Build the data set where runs would: the keys of the cells are made of its files.
+
+    Args:
+        folders: those of the data set that the rows read.
+
+    Raises:
+        InputError: it cannot be built, or it has no builder and is not there. Each row would say so, or less.
+    """
+    for folder in folders:
+        if dataset in PREPARABLE:
+            prepare(dataset, folder.parent)
+        elif not folder.is_dir():
+            others = [path.name for path in folder.parent.glob("*") if path.is_dir()]
+            raise InputError(
+                f"dataset '{dataset}': no folder {folder}.{nearest(dataset, [*PREPARABLE, *others])} Put the atomic "
+                f"files there, or make it of your own tables (recbole-mm import)"
+            )
 
 
 def check_rows(cells: Sequence[Cell], kept: Collection[str] = ()) -> Refused:

@@ -31,13 +31,12 @@ from recbole_mm.benchmark.cell import Cell
 from recbole_mm.benchmark.each_model import short_form, with_chosen, with_rows
 from recbole_mm.benchmark.kept import Kept, keep, read_kept, read_rows, write_kept
 from recbole_mm.benchmark.key import data_folder, make_cell
-from recbole_mm.benchmark.rows import check_rows, left_out_lines
+from recbole_mm.benchmark.rows import check_rows, find_data, left_out_lines
 from recbole_mm.benchmark.runner import run_cells
 from recbole_mm.benchmark.table import Failure, read_table, user_totals_of, write_results
 from recbole_mm.benchmark.values import HOME, adapted, plain_name, protocol_of, tune_rows, tuned_before
 from recbole_mm.config.schema import Schema
 from recbole_mm.config.sources import given_options, read_packaged
-from recbole_mm.datasets.registry import PREPARABLE, prepare
 from recbole_mm.errors import InputError, NotWrittenError, nearest, when_stopped
 from recbole_mm.files import make_folder, write_text
 from recbole_mm.model.registry import MODELS, get_model
@@ -110,8 +109,8 @@ def run_suite(
     if config_files:
         plan = {**plan, "config_files": [str(name) for name in config_files]}
         _check_config_files(plan, dataset)
-    _prepare_data(plan, dataset)
     rows = _rows(plan, dataset)
+    find_data(dataset, {data_folder(dataset, options, protocol) for _, options, protocol in rows})
     wanted = _matching([row for row, _, _ in rows], only)
     cells = _cells_of(rows, plan, dataset, out / "runs")
     kept = read_kept(out)
@@ -352,23 +351,6 @@ def _check_config_files(plan: Mapping, dataset: str) -> None:
         except InputError:  # its rows say so
             continue
         Schema(model, model_class.type, model_class).check(given)
-
-
-def _prepare_data(plan: Mapping, dataset: str) -> None:
-    """Build the data set where a run would: the keys of the cells are made of its files.
-
-    Raises:
-        InputError: it cannot be built, or it has no builder and is not there. Each row would say so, or less.
-    """
-    for folder in {data_folder(dataset, options, protocol) for _, options, protocol in _rows(plan, dataset)}:
-        if dataset in PREPARABLE:
-            prepare(dataset, folder.parent)
-        elif not folder.is_dir():
-            others = [path.name for path in folder.parent.glob("*") if path.is_dir()]
-            raise InputError(
-                f"dataset '{dataset}': no folder {folder}.{nearest(dataset, [*PREPARABLE, *others])} Put the atomic "
-                f"files there, or make it of your own tables (recbole-mm import)"
-            )
 
 
 def _run_all(

