@@ -8,7 +8,8 @@
     versions    of Python, RecBole, torch and the other packages that compute the numbers
 
 Two imports are not followed. The data sets' builders: their result, the data files, is in the key. And what the table
-of models looks up: the model of the run is, the others are not.
+of models looks up: the model of the run is, the others are not. The tables of options do not count either: the
+property files are written from them, and those that the run reads are in the key.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ OPTIONAL_PACKAGES = {"BayesianFM": "myfm", "SVDpp": "scikit-surprise"}
 _OURS = {**MODELS, **BASELINES}
 # Assignments that are no part of a module's code here: a new version, or a new model, changes no other model's numbers.
 LEFT_OUT = {"recbole_mm": ("__version__",), TABLE_OF_MODELS: ("MODELS", "BASELINES")}
+# Modules that are no part of a run's code here: an option of one model changes no other model's numbers.
+TABLES_OF_OPTIONS = {f"recbole_mm.config.options.{name}" for name in ("models", "multimodal", "overall")}
 
 
 def make_cell(row: str, dataset: str, options: dict, protocol: str, seed: int, folder: Path) -> Cell:
@@ -120,7 +123,8 @@ def entry_modules(tool: str, model: str, builtin_task: str | None = None) -> lis
 def code_of(entries: Iterable[str], package: Path = PACKAGE) -> dict[str, str]:
     """Module -> hash of its code, for the entries and everything that they import."""
     modules = import_closure(entries, package, _followed)
-    return {name: _hash_of_code(path, LEFT_OUT.get(name, ())) for name, path in modules.items()}
+    counted = {name: path for name, path in modules.items() if name not in TABLES_OF_OPTIONS}
+    return {name: _hash_of_code(path, LEFT_OUT.get(name, ())) for name, path in counted.items()}
 
 
 def _followed(module: str, imports: Imports) -> set[str]:

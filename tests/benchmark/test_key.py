@@ -13,6 +13,7 @@ from recbole_mm.benchmark import key
 from recbole_mm.benchmark.cell import TOOLS
 from recbole_mm.benchmark.imports import PACKAGE
 from recbole_mm.config import sources
+from recbole_mm.config.options.files import stale_files
 from recbole_mm.data.vectors import find_vector_file
 from recbole_mm.environment import versions
 from recbole_mm.errors import InputError
@@ -131,6 +132,17 @@ def test_comments_docstrings_and_the_version_are_no_code(changed_by):
 def test_a_new_model_in_the_table_runs_no_other_again(changed_by):
     new = 'MODELS = {\n    "New": "recbole_mm.model.new:New",'
     assert changed_by("model/registry.py", lambda text: text.replace("MODELS = {", new, 1)) == set()
+
+
+@pytest.mark.parametrize("file", ["models.py", "multimodal.py", "overall.py"])
+def test_a_table_of_options_counts_by_the_property_files_alone(changed_by, file):
+    """They are written from the tables, so a default changes the models that have the option and no other."""
+    assert changed_by(f"config/options/{file}") == set()
+    assert not stale_files(resource_dir("properties")), "a default of a table is not in the key"
+
+
+def test_how_options_are_read_counts(changed_by):
+    assert changed_by("config/options/option.py") == changed_by("config/options/table.py") == EVERY
 
 
 def test_a_new_import_brings_its_module_in(changed_by):
