@@ -114,7 +114,7 @@ RATING_TASK = Section(
         ),
         Option(
             "regression_weight",
-            default=0.5,
+            default=0.6,
             before=0.0,
             range=FROM_0_TO_1,
             help="Weight of the user's regression on content, in closed form, in the rating of a movie without "
@@ -124,7 +124,8 @@ RATING_TASK = Section(
             "regression_components",
             default=64,
             range=AT_LEAST_1,
-            help="Principal components of all vectors that this regression reads.",
+            help="Principal components of all vectors that this regression reads. A second one reads half of them and "
+            "the genres that the vectors predict; the two are averaged.",
         ),
     ),
 )

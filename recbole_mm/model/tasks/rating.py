@@ -12,7 +12,8 @@ from torch.nn import functional as F
 from recbole_mm.data.dataset import MultimodalDataset
 from recbole_mm.evaluation.families import RATING
 from recbole_mm.model.catalogue import Catalogue
-from recbole_mm.model.closed_form.regression import RegressionState, UserRegression
+from recbole_mm.model.closed_form.inputs import ContentInputs, TrainingLabels
+from recbole_mm.model.closed_form.user_regression import RegressionState, TrainingRows, UserRegression
 from recbole_mm.model.layers import Dropout
 from recbole_mm.model.losses import rating_loss
 from recbole_mm.model.sharing import shared_copy, without_rows
@@ -75,8 +76,9 @@ class RatingTask(Task):
         self.regression = None
         if self.regression_weight:
             centred, is_liked = ratings.astype(np.float64) - ratings.mean(), ratings >= config["like_threshold"]
-            sizes = dataset.user_num, config["regression_components"]
-            self.regression = UserRegression(users, items, centred, is_liked, catalogue, *sizes)
+            components, labels = config["regression_components"], _training_labels(dataset)
+            inputs = ContentInputs(catalogue.content(), catalogue.has_ratings, components, labels)
+            self.regression = UserRegression(TrainingRows(users, items, centred, is_liked), inputs, dataset.user_num)
         self.implicit, self.implicit_joint = None, config["implicit_joint"]
         if config["implicit_size"]:
             sizes = dataset.user_num, dataset.item_num, config["implicit_size"]
@@ -112,7 +114,7 @@ class RatingTask(Task):
         return RatingState(
             self.profiles(encoded.users, encoded.movies.of_task[self.name]),
             None if implicit is None else implicit.state(encoded.users, encoded.has_identity),
-            None if regression is None else regression.state(encoded.catalogue, encoded.users),
+            None if regression is None else regression.state(encoded.users),
             self.regression_weight * ~encoded.catalogue.has_ratings,
         )
 
@@ -171,7 +173,7 @@ class RatingTask(Task):
         if self.implicit is not None:
             larger.implicit = self.implicit.with_movies(len(catalogue) - len(self.implicit.item))
         if self.regression is not None:
-            larger.regression = self.regression.with_movies(len(catalogue) - len(self.regression.item_bias))
+            larger.regression = self.regression.with_catalogue(catalogue.content(), len(catalogue))
         return larger
 
     def without_raters(self) -> RatingTask:
@@ -180,6 +182,16 @@ class RatingTask(Task):
         other = shared_copy(self)
         other.implicit = self.implicit.without_raters()
         return other
+
+
+def _training_labels(dataset: MultimodalDataset) -> TrainingLabels | None:
+    """Labels that other tasks learn, side by side, and the movies that each of them trains on; None: no such task."""
+    if not dataset.labels:
+        return None
+    movies, *others = (dataset.label_items[task].train for task in dataset.labels)
+    for ids in others:
+        movies = movies[torch.isin(movies, ids)]
+    return TrainingLabels(torch.cat([labels.targets for labels in dataset.labels.values()], dim=1), movies)
 
 
 class RatingHead(nn.Module):
