@@ -68,7 +68,9 @@ def test_what_models_share_is_written_once():
     for model in ("MMSP", "MMASP"):
         assert all(OF_MODEL[model][name] is OF_MODEL["MMFS"][name] for name in shared)
     assert set(OF_MODEL["MMSP"]) - shared == {"private_size"}
-    assert set(OF_MODEL["MMASP"]) - set(OF_MODEL["MMSP"]) == {"adversarial_strength", "orthogonality_weight"}
+    assert set(OF_MODEL["MMASP"]) - set(OF_MODEL["MMSP"]) == {
+        *("adversarial_strength", "adversarial_genres", "adversarial_rise", "orthogonality_weight")
+    }
 
 
 def test_the_schema_repeats_nothing_of_the_table():

@@ -24,6 +24,7 @@ MODELS = [
     ("MMFS", {"paper": True}),
     ("MMSP", {"implicit_size": 4, "pca_components": 2, "ease_weight": 0.0}),
     ("MMASP", {"protocol": "cold-item", "id_size": 4, "rating_bias": True}),
+    ("MMASP", {"adversarial_genres": True, "adversarial_rise": 10}),
     ("MMFS", {"tasks": ("ranking", "genre")}),
 ]
 

@@ -249,6 +249,17 @@ ADVERSARIAL = Section(
             help="lambda: factor of the reversed gradient of the task discriminator; 0 switches it off.",
         ),
         Option(
+            "adversarial_genres",
+            default=False,
+            help="The discriminator reads the shared representation together with the genres predicted from it (CDAN).",
+        ),
+        Option(
+            "adversarial_rise",
+            default=0,
+            range=AT_LEAST_0,
+            help="Training steps in which lambda rises from 0 to its value (Ganin et al. 2016); 0: it has it at once.",
+        ),
+        Option(
             "orthogonality_weight",
             default=0.01,
             range=AT_LEAST_0,
