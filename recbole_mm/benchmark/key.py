@@ -41,7 +41,7 @@ _OURS = {**MODELS, **BASELINES}
 # Assignments that are no part of a module's code here: a new version, or a new model, changes no other model's numbers.
 LEFT_OUT = {"recbole_mm": ("__version__",), TABLE_OF_MODELS: ("MODELS", "BASELINES")}
 # Modules that are no part of a run's code here: an option of one model changes no other model's numbers.
-TABLES_OF_OPTIONS = {f"recbole_mm.config.options.{name}" for name in ("models", "multimodal", "overall")}
+TABLES_OF_OPTIONS = {f"recbole_mm.config.options.{name}" for name in ("models", "baselines", "multimodal", "overall")}
 
 
 def make_cell(row: str, dataset: str, options: dict, protocol: str, seed: int, folder: Path) -> Cell:

@@ -134,7 +134,7 @@ def test_a_new_model_in_the_table_runs_no_other_again(changed_by):
     assert changed_by("model/registry.py", lambda text: text.replace("MODELS = {", new, 1)) == set()
 
 
-@pytest.mark.parametrize("file", ["models.py", "multimodal.py", "overall.py"])
+@pytest.mark.parametrize("file", ["models.py", "baselines.py", "multimodal.py", "overall.py"])
 def test_a_table_of_options_counts_by_the_property_files_alone(changed_by, file):
     """They are written from the tables, so a default changes the models that have the option and no other."""
     assert changed_by(f"config/options/{file}") == set()
