@@ -15,7 +15,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from clips import write_media
 from trailers import clip
 
@@ -30,12 +29,6 @@ pytest.register_assert_rewrite("model_contract", "ranker_contract")
 GENRES = ("Action", "Comedy", "Drama")
 # Enough to learn the kinds of the planted data.
 QUICK = {"epochs": 8, "learning_rate": 0.03, "train_batch_size": 128}
-
-
-@pytest.fixture(autouse=True)
-def without_anomaly_mode() -> None:
-    """RecBole's module of SINE switches on torch's anomaly mode when it is imported: all later tests would be slow."""
-    torch.autograd.set_detect_anomaly(False)
 
 
 def write_atomic(path: Path, columns: dict[str, list]) -> None:

@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 
 import recbole
+import torch
 from recbole.utils import get_model as get_recbole_model
 
 from recbole_mm.errors import InputError, nearest
@@ -84,10 +85,13 @@ def get_model(name: str, builtin_task: str = "ranking") -> type:
     for package in packages_of(name):
         if importlib.util.find_spec(package) is None:
             raise InputError(missing_package(name, package))
+    anomalies = torch.is_anomaly_enabled()
     try:
         return get_recbole_model(name)
     except ImportError as error:
         raise InputError(missing_package(name, error.name or str(error))) from error
+    finally:  # RecBole's module of SINE switches on torch's search for anomalies, which slows every later run
+        torch.autograd.set_detect_anomaly(anomalies)
 
 
 def packages_of(name: str) -> list[str]:
