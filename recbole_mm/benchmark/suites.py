@@ -147,7 +147,7 @@ def run_suite(
         else:
             numbers.append(Failure(*place, reason or "its result is gone"))
     plan = _for_dataset(plan, dataset, [one for one in rows if one[0] not in later])
-    foot = left_out_lines(refused.by_data) + _not_run(later)
+    foot = left_out_lines(refused.by_data) + (f"\nNot run: {'; '.join(sorted(later))}.\n" if later else "")
     return _with_falls(_write_tables(suite, dataset, out, plan, numbers, foot), plan)
 
 
@@ -189,7 +189,7 @@ def _matching(rows: Sequence[str], only: Sequence[str]) -> set[str]:
 def write_from_cells(suite: str, dataset: str, out: Path) -> Path:
     """Write the tables of a suite again from ``out/cells`` alone, without data and runs; returns the markdown file.
 
-    Rows of which a seed is missing, since its run failed or was stopped, and rows without any run, are named below.
+    Rows of which a seed is missing, since its run failed or was stopped, and rows without any run are named below.
 
     Raises:
         InputError: there are no cells of the suite, or they are damaged.
@@ -206,13 +206,9 @@ def write_from_cells(suite: str, dataset: str, out: Path) -> Path:
     rows = [(cell.row, {}, cell.protocol) for cell in kept]
     foot = f"\nNot complete: {'; '.join(sorted(missing))}.\n" if missing else ""
     has = {plain_name(row, dataset) for row, _, _ in places}
-    foot += _not_run({row for row, _, _ in _rows(plan, dataset) if plain_name(row, dataset) not in has})
+    others = {row for row, _, _ in _rows(plan, dataset) if plain_name(row, dataset) not in has}
+    foot += f"\nNot run, failed, or not possible on these data: {'; '.join(sorted(others))}.\n" if others else ""
     return _with_falls(_write_tables(suite, dataset, out, _for_dataset(plan, dataset, rows), kept, foot), plan)
-
-
-def _not_run(rows: Collection[str]) -> str:
-    """Rows that no command has run yet, for the foot of a table."""
-    return f"\nNot run: {'; '.join(sorted(rows))}.\n" if rows else ""
 
 
 def _with_falls(path: Path, plan: Mapping) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -22,6 +22,16 @@ class ContentVectors(NamedTuple):
     def of(self, items: Tensor) -> ContentVectors:
         """Those of some movies, by id or by a mask."""
         return ContentVectors(self.values[items], self.present[items])
+
+
+def presence(content: Sequence[ContentVectors], movies: Tensor) -> Tensor:
+    """Which of N movies have a vector of which of M modalities, bool [N, M].
+
+    Args:
+        movies: any tensor of N rows on the device of the model, for a model without modalities.
+    """
+    columns = [field.present for field in content]
+    return torch.stack(columns, dim=1) if columns else movies.new_zeros(len(movies), 0, dtype=torch.bool)
 
 
 class CatalogueContent(nn.Module):

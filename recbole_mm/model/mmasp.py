@@ -76,7 +76,7 @@ class MMASP(MMSP):
         return losses
 
     def _strength(self) -> float:
-        """λ of this step; rising, it is (2 / (1 + exp(-10 p)) - 1) λ with p the share of the rise that has gone by."""
+        """λ of this step; rising, it is (2 / (1 + exp(-10 p)) - 1) λ with p the share of its steps that are done."""
         if not self.rise:
             return self.adversarial_strength
         gone = min(int(self.step) / self.rise, 1.0)

@@ -14,6 +14,7 @@ from recbole_mm.benchmark.cell import TOOLS
 from recbole_mm.benchmark.imports import PACKAGE
 from recbole_mm.config import sources
 from recbole_mm.config.options.files import stale_files
+from recbole_mm.config.options.models import MODEL_OPTIONS
 from recbole_mm.data.vectors import find_vector_file
 from recbole_mm.environment import versions
 from recbole_mm.errors import InputError
@@ -135,10 +136,16 @@ def test_a_new_model_in_the_table_runs_no_other_again(changed_by):
 
 
 @pytest.mark.parametrize("file", ["models.py", "baselines.py", "multimodal.py", "overall.py"])
-def test_a_table_of_options_counts_by_the_property_files_alone(changed_by, file):
-    """They are written from the tables, so a default changes the models that have the option and no other."""
+def test_a_table_of_options_is_no_part_of_the_code(changed_by, file):
     assert changed_by(f"config/options/{file}") == set()
-    assert not stale_files(resource_dir("properties")), "a default of a table is not in the key"
+
+
+def test_the_property_files_say_what_the_tables_of_options_say():
+    """So a default of a table is in the key of the models that have the option, and of no other."""
+    assert not stale_files(resource_dir("properties"))
+    for model, options in MODEL_OPTIONS.items():
+        read = key.read_properties(model, "ml-100k-mm", "u1")[f"model/{model}.yaml"]
+        assert {option.name for section in options.sections for option in section.options} <= read.keys()
 
 
 def test_how_options_are_read_counts(changed_by):

@@ -215,6 +215,7 @@ WRONG = {
     "code in an option": (option("embedding_size", "__import__('os').getcwd()"), "embedding_size"),
     "pickled data": (option("save_dataset", True), "pickled Python objects"),
     "another size": (option("embedding_size", 16), "but the model's options need"),
+    "a regression without end": (option("regression_components", 10**6), "than its regression_components need"),
     "a size without end": (option("embedding_size", 10**8), "a tensor would be larger than all of the file"),
     "components without end": (
         lambda content, tensors: content["modalities"][0].update(components=10**6),

@@ -134,8 +134,8 @@ RATING_TASK = Section(
             "regression_components",
             default=64,
             range=AT_LEAST_1,
-            help="Principal components of all vectors that this regression reads. A second one reads half of them and "
-            "the genres that the vectors predict; the two are averaged.",
+            help="Principal components of all vectors that the first of two regressions reads. The second reads half "
+            "of them and, with the task genre, predicted genres. Their mean counts.",
         ),
     ),
 )
@@ -267,7 +267,8 @@ ADVERSARIAL = Section(
             "adversarial_rise",
             default=0,
             range=AT_LEAST_0,
-            help="Training steps in which lambda rises from 0 to its value (Ganin et al. 2016); 0: it has it at once.",
+            help="Training steps in which lambda rises from 0 to its value (Ganin et al. 2016); 0: it has its value "
+            "from the first step.",
         ),
         Option(
             "orthogonality_weight",

@@ -10,9 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from recbole_mm.data.user_sets import UserSets
-from recbole_mm.model.closed_form.inputs import presence
 from recbole_mm.model.closed_form.kernels import LANDMARKS, Landmarks, rated_matrix, rbf_kernel, ridge_weights
-from recbole_mm.model.content import ContentVectors
+from recbole_mm.model.content import ContentVectors, presence
 from recbole_mm.model.sharing import shared_copy
 
 # Rows of the kernel computed at once: a whole matrix of it would double the memory.
@@ -83,7 +82,7 @@ class EASE(nn.Module):
         self.register_buffer("weights", weights, persistent=False)
         # What the columns were solved for.
         self.register_buffer("has_ratings", has_ratings.clone(), persistent=False)
-        self.register_buffer("present", presence(content, len(has_ratings)), persistent=False)
+        self.register_buffer("present", presence(content, has_ratings), persistent=False)
 
     def forward(self, *sets: UserSets) -> Tensor:
         """Scores of all movies, [R, N], for R users; each of ``sets`` has a part of their movies."""
@@ -102,7 +101,7 @@ class EASE(nn.Module):
         if more and self.content is not None:
             other.content = self.content.with_movies(more)
         other.weights = F.pad(self.weights, (0, more, 0, more))
-        other.has_ratings, other.present = has_ratings.clone(), presence(content, len(has_ratings))
+        other.has_ratings, other.present = has_ratings.clone(), presence(content, has_ratings)
         # A movie for which nothing has changed keeps its column to the last bit.
         changed = torch.ones_like(has_ratings)
         changed[: len(self.has_ratings)] = other.has_ratings[: len(self.has_ratings)] != self.has_ratings

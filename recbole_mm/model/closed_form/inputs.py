@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from recbole_mm.model.closed_form.kernels import LANDMARKS, Landmarks, rbf_kernel, ridge_weights
 from recbole_mm.model.closed_form.regression import principal_components
-from recbole_mm.model.content import ContentVectors
+from recbole_mm.model.content import ContentVectors, presence
 from recbole_mm.model.sharing import shared_copy
 
 
@@ -66,8 +66,8 @@ class ContentInputs(nn.Module):
         if labels is not None and self.labels is not None:
             values[labels.movies, 1 + components :] = self.labels.of_training
         self.register_buffer("movies", values, persistent=False)
-        # What it is c of.
-        self.register_buffer("present", presence(content, len(has_ratings)), persistent=False)
+        # Which vectors were there when `movies` was computed.
+        self.register_buffer("present", presence(content, has_ratings), persistent=False)
 
     def views(self) -> list[list[int]]:
         """Columns of c that each of two regressions reads: the components; half of them, and the labels."""
@@ -78,11 +78,12 @@ class ContentInputs(nn.Module):
     def with_catalogue(self, content: Sequence[ContentVectors], number: int) -> ContentInputs:
         """c of another catalogue of ``number`` movies, perhaps with more at its end and other vectors.
 
-        A movie for which nothing has changed keeps its row to the last bit.
+        A movie for which nothing has changed keeps its row to the last bit. One whose vectors have changed is read as
+        a new movie: if its labels were trained on, they have a part in the labels predicted for it.
         """
         other, known = shared_copy(self), len(self.movies)
-        other.present = presence(content, number)
         changed = torch.ones(number, dtype=torch.bool, device=self.movies.device)
+        other.present = presence(content, changed)
         changed[:known] = (other.present[:known] != self.present).any(dim=1)
         if self.labels is not None:
             other.labels = self.labels.for_catalogue(number)
@@ -92,7 +93,7 @@ class ContentInputs(nn.Module):
         return other
 
     def _of(self, content: Sequence[ContentVectors], number: int) -> Tensor:
-        """c of movies that no label was fitted on, [number, 1 + components + G]."""
+        """c of movies as if no label of theirs had been trained on, [number, 1 + components + G]."""
         vectors = _side_by_side(content, number).to(self.loadings.device)
         parts = [vectors.new_ones(number, 1), vectors @ self.loadings]
         return torch.cat(parts if self.labels is None else [*parts, self.labels(content)], dim=1)
@@ -102,8 +103,8 @@ class PredictedLabels(nn.Module):
     """ĝ_m = Aᵀ k_m,   A = (K + κI)⁻¹ (Y - ȳ)        kernel ridge regression of labels on content
 
     k_m is the kernel of the landmarks and m, ȳ the share of each label. A movie that A was fitted on has the prediction
-    of the others alone, y - (y - ĝ) / (1 - h) with its leverage h: a label then means the same for it and for a movie
-    whose labels nobody knows.
+    of the others alone (but for ȳ), y - (y - ĝ) / (1 - h) with its leverage h: a label then means the same for it and
+    for a movie whose labels nobody knows.
 
     Source: Saunders, Gammerman and Vovk, ICML 1998; Rasmussen and Williams, "Gaussian Processes for Machine Learning",
     section 5.4.2, for the prediction without one movie. Above ``landmarks`` movies: the Nyström form (`ridge_weights`).
@@ -144,7 +145,7 @@ class PredictedLabels(nn.Module):
         self.of_training = (alone / size).float()[order.argsort()]
 
     def forward(self, content: Sequence[ContentVectors]) -> Tensor:
-        """ĝ of movies that A was not fitted on, [m, G], from their vectors by modality."""
+        """Aᵀ k_m of movies, [m, G], from their vectors by modality: ĝ of those that A was not fitted on."""
         fields, rows = self.landmarks.fields(), []
         for start in range(0, len(content[0].present), self.BLOCK):
             block = slice(start, start + self.BLOCK)
@@ -164,9 +165,3 @@ def _side_by_side(content: Sequence[ContentVectors], number: int) -> Tensor:
     """[number, D]; zeros where a vector is missing."""
     parts = [field.values * field.present[:, None] for field in content]
     return torch.cat(parts, dim=1) if parts else torch.zeros(number, 0)
-
-
-def presence(content: Sequence[ContentVectors], number: int) -> Tensor:
-    """Which of N movies have a vector of which of M modalities, bool [N, M]."""
-    columns = [field.present for field in content]
-    return torch.stack(columns, dim=1) if columns else torch.zeros(number, 0, dtype=torch.bool)

@@ -129,14 +129,21 @@ class OneRegression(nn.Module):
 
     def __init__(self, rows: TrainingRows, inputs: np.ndarray, user_num: int) -> None:
         super().__init__()
-        prior, weights, item_bias = fit_regression(rows.users, rows.items, rows.centred, inputs, user_num, self.STEPS)
+        # A column of zeros, such as a component that the vectors do not have, would only cost time.
+        used = np.flatnonzero(inputs.any(axis=0))
+        prior, weights, item_bias = fit_regression(
+            rows.users, rows.items, rows.centred, inputs[:, used], user_num, self.STEPS
+        )
+        size = inputs.shape[1]
+        precision = np.eye(size)
+        precision[np.ix_(used, used)] = prior.precision * prior.noise
         sets = (rows.is_liked, ~rows.is_liked)
         of_sets = [rows.centred[chosen].mean() if chosen.any() else 0.0 for chosen in sets]
         for name, array in {
-            "weights": weights,
+            "weights": _spread(weights, used, size),
             "item_bias": item_bias,
-            "mean": prior.mean,
-            "precision": prior.precision * prior.noise,
+            "mean": _spread(prior.mean, used, size),
+            "precision": precision,
             "values": np.array(of_sets),
         }.items():
             self.register_buffer(name, torch.from_numpy(np.ascontiguousarray(array, np.float32)), persistent=False)
@@ -178,6 +185,13 @@ class OneRegression(nn.Module):
             gram += c.transpose(1, 2) @ c
             moments += (c * left[:, :, None]).sum(dim=1)
         return torch.linalg.solve(gram, moments).float()
+
+
+def _spread(values: np.ndarray, columns: np.ndarray, size: int) -> np.ndarray:
+    """``values`` [..., k] in some columns of [..., size], zero in the others."""
+    spread = np.zeros((*values.shape[:-1], size))
+    spread[..., columns] = values
+    return spread
 
 
 def _padded(rows: Tensor, movies: Tensor, row_num: int, filler: int) -> Tensor:

@@ -185,7 +185,7 @@ class RatingTask(Task):
 
 
 def _training_labels(dataset: MultimodalDataset) -> TrainingLabels | None:
-    """Labels that other tasks learn, side by side, and the movies that each of them trains on; None: no such task."""
+    """Labels that other tasks learn, side by side, and the movies that all of them train on; None: no such task."""
     if not dataset.labels:
         return None
     movies, *others = (dataset.label_items[task].train for task in dataset.labels)

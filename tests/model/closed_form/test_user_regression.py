@@ -4,11 +4,11 @@ import numpy as np
 import torch
 from conftest import GENRES
 from model_contract import all_pairs, assert_same_losses, open_session
-from torch.nn import functional as F
 
 from recbole_mm.model import variants
-from recbole_mm.model.closed_form.inputs import ContentInputs
-from recbole_mm.model.closed_form.user_regression import TrainingRows, UserRegression
+from recbole_mm.model.closed_form.inputs import ContentInputs, TrainingLabels
+from recbole_mm.model.closed_form.regression import fit_regression
+from recbole_mm.model.closed_form.user_regression import OneRegression, TrainingRows, UserRegression
 
 
 def predictions(session) -> torch.Tensor:
@@ -56,6 +56,21 @@ def test_the_regression_is_a_part_of_the_ratings_of_cold_movies_and_of_nothing_e
     assert_same_losses(half, alone)
 
 
+def test_inputs_that_are_zero_for_every_movie_cost_nothing_and_change_nothing(planted):
+    """The planted vectors are short, so most of 64 components are zero."""
+    session = open_session("MMFS", planted)
+    rows, regression = session.split.train.inter_feat, session.model.tasks["rating"].regression
+    users, items = (rows[field].numpy() for field in (session.model.USER_ID, session.model.ITEM_ID))
+    centred = rows["rating"].numpy().astype(float) - rows["rating"].numpy().mean()
+    view, columns = regression.views[0], regression.columns[0]
+    inputs = regression.inputs.movies[:, columns].double().numpy()
+    used = inputs.any(axis=0)
+    assert used.sum() == 1 + session.model.catalogue.vector_size < len(columns)
+    fit = fit_regression(users, items, centred, inputs[:, used], session.model.n_users, OneRegression.STEPS)
+    np.testing.assert_allclose(view.weights[:, used], fit.weights, rtol=1e-5, atol=1e-6)
+    assert not view.weights[:, ~used].any()
+
+
 def test_a_person_with_two_kinds_of_movies_is_the_posterior_of_their_ratings(planted):
     """Where users rate with two values only, a person with the movies of a user has the user's weights."""
     session = open_session("MMFS", planted, regression_weight=0.5)
@@ -68,7 +83,9 @@ def test_a_person_with_two_kinds_of_movies_is_the_posterior_of_their_ratings(pla
             session.model.catalogue,
             TrainingRows(users, items, np.where(is_liked, 1.0, -0.7), is_liked),
         )
-        inputs = ContentInputs(catalogue.content(), catalogue.has_ratings, 4)
+        genres = session.split.train.labels["genre"].targets
+        labels = TrainingLabels(genres, session.split.train.label_items["genre"].train)
+        inputs = ContentInputs(catalogue.content(), catalogue.has_ratings, 4, labels)
         binary = UserRegression(binary_rows, inputs, session.model.n_users)
         person = variants.with_people(
             session.model,
@@ -82,8 +99,10 @@ def test_a_person_with_two_kinds_of_movies_is_the_posterior_of_their_ratings(pla
         # The last step of the expectation maximisation moved the biases and the prior a little.
         torch.testing.assert_close(of_people, of_users, atol=0.05, rtol=0.1)
         nobody = variants.with_people(session.model, [[]], [[]])
-        means = [F.pad(view.mean, (0, 5 - len(view.mean))) for view in binary.views]  # c: 1 and four components
-        torch.testing.assert_close(binary.with_people(1).state(nobody.users).users, torch.stack(means).mean(0)[None])
+        mean = torch.zeros(inputs.movies.shape[1])
+        for view, columns in zip(binary.views, binary.columns):
+            mean[columns] += view.mean / 2
+        torch.testing.assert_close(binary.with_people(1).state(nobody.users).users, mean[None])
     others = task.with_people(2).regression
     assert all(view.of_training for view in task.regression.views)
     assert not any(view.of_training for view in others.views)
