@@ -100,8 +100,8 @@ def build_model(
     numbers = sys.maxsize if numbers is None else numbers
     if movies * sum(one["components"] for one in content["modalities"]) > numbers:
         raise InputError(f"{path}: has fewer vectors than its modalities need; save the model again")
-    regressed = config["regression_components"] if "rating" in config["tasks"] and config["regression_weight"] else 0
-    if regressed**2 > numbers:  # the prior of the first regression has more
+    tasks, components = config["tasks"], config["regression_components"] if config["regression_weight"] else 0
+    if "rating" in tasks and components**2 > numbers:  # the prior of the first regression has more
         raise InputError(f"{path}: has fewer numbers than its regression_components need; save the model again")
     rotated = {one["name"]: one for one in content["modalities"] if config["pca_components"]}
     dataset = EmptyDataset(
