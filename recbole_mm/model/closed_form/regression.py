@@ -5,6 +5,7 @@ Shapes: N movies, U users, n training rows, k inputs of a movie, the constant 1 
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +16,8 @@ from recbole_mm.data.row_groups import stable_order
 
 # The prior is fitted on at most this number of users, so that its cost does not grow with the data.
 PRIOR_USERS = 2000
+# The movies' biases are fitted on at most this number of users before each user is solved, once, with them.
+BIAS_USERS = 10_000
 # Users whose k x k matrices are in memory at once.
 CHUNK = 512
 
@@ -70,24 +73,22 @@ def fit_regression(
         steps: of expectation maximisation.
     """
     rows = _Rows.of(users, items, centred, inputs, user_num)
-    chosen = np.flatnonzero(rows.counts)
-    if len(chosen) > PRIOR_USERS:
-        chosen = np.sort(np.random.default_rng(0).choice(chosen, PRIOR_USERS, replace=False))
-        sample = rows.of_users(chosen)
-    else:
-        sample = rows
+    sample = rows.sample(PRIOR_USERS)
     grams = [sample.grams(part) for part in sample.parts()]
     size = inputs.shape[1]
     prior = Prior(np.zeros(size), np.eye(size) * 10.0, float(centred.var()) + 1e-3, 0.1)
     item_bias = np.zeros(len(inputs))
+    sums = sample.sums(item_bias)
     for _ in range(steps):
-        weights, covariance, spread = sample.posterior(prior, item_bias, grams)
+        weights, covariance = sample.posterior(prior, sums, grams)
         item_bias, variance = sample.item_bias(prior, weights)
-        prior = sample.next_prior(prior, weights, covariance, spread, item_bias, variance)
+        sums = sample.sums(item_bias)
+        prior = sample.next_prior(prior, weights, covariance, item_bias, variance, sums, grams)
     if sample is not rows:
-        for _ in range(2):  # the movies' biases from all rows, and then the users again
-            weights = rows.weights(prior, item_bias)
-            item_bias, _ = rows.item_bias(prior, weights)
+        # The movies' biases of more users, and then the users again: first of many, at last of all.
+        for more in (rows.sample(BIAS_USERS), rows):
+            weights = more.weights(prior, more.sums(item_bias))
+            item_bias, _ = more.item_bias(prior, weights)
     weights[rows.counts == 0] = prior.mean
     return Fit(prior, weights, item_bias)
 
@@ -115,11 +116,16 @@ class _Rows(NamedTuple):
         counts = np.bincount(users, minlength=user_num)
         return cls(users[order], items[order], centred[order], inputs, counts, counts.cumsum())
 
-    def of_users(self, chosen: np.ndarray) -> _Rows:
-        """The rows of some users; the others have none."""
-        kept = np.isin(self.users, chosen)
-        rows = self.users[kept], self.items[kept], self.centred[kept]
-        return _Rows.of(*rows, self.inputs, len(self.counts))
+    def sample(self, number: int) -> _Rows:
+        """The rows of ``number`` users drawn at random, who are numbered anew; all rows if there are no more users."""
+        chosen = np.flatnonzero(self.counts)
+        if len(chosen) <= number:
+            return self
+        place = np.full(len(self.counts), -1)
+        place[np.sort(np.random.default_rng(0).choice(chosen, number, replace=False))] = np.arange(number)
+        users = place[self.users]
+        kept = users >= 0
+        return _Rows.of(users[kept], self.items[kept], self.centred[kept], self.inputs, number)
 
     def parts(self) -> list[np.ndarray]:
         """Users with rows, a few hundred at a time."""
@@ -134,36 +140,42 @@ class _Rows(NamedTuple):
             grams[place] = x.T @ x
         return grams
 
-    def posterior(
-        self, prior: Prior, item_bias: np.ndarray, grams: list[np.ndarray]
-    ) -> tuple[np.ndarray, np.ndarray, float]:
-        """Posterior means of w_u, [U, k]; the sum of their covariances, [k, k]; the sum over rows of cᵀ cov c."""
-        moments = self._moments(prior, item_bias)
-        weights, total, spread = np.zeros_like(moments), np.zeros_like(prior.precision), 0.0
-        for part, gram in zip(self.parts(), grams, strict=True):
-            covariances = np.linalg.inv(gram / prior.noise + prior.precision)
-            weights[part] = np.einsum("uij,uj->ui", covariances, moments[part])
-            total += covariances.sum(axis=0)
-            spread += float(np.vdot(covariances, gram))
-        return weights, total, spread
+    def sums(self, item_bias: np.ndarray) -> np.ndarray:
+        """Σ c (y - b) over each user's rows, [U, k]."""
+        return self._matrix(self.centred - item_bias[self.items]) @ self.inputs
 
-    def weights(self, prior: Prior, item_bias: np.ndarray) -> np.ndarray:
+    def posterior(self, prior: Prior, sums: np.ndarray, grams: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Posterior means of w_u, [U, k], and the sum of their covariances, [k, k]."""
+        moments = _moments(prior, sums)
+        weights, total = np.zeros_like(moments), np.zeros_like(prior.precision)
+
+        def of_part(part: np.ndarray, gram: np.ndarray) -> np.ndarray:
+            covariances = np.linalg.inv(gram / prior.noise + prior.precision)
+            weights[part] = (covariances @ moments[part][:, :, None])[:, :, 0]
+            return covariances.sum(axis=0)
+
+        with _threads() as pool:
+            for covariance in pool.map(of_part, self.parts(), grams):
+                total += covariance
+        return weights, total
+
+    def weights(self, prior: Prior, sums: np.ndarray) -> np.ndarray:
         """Posterior means of w_u alone, [U, k]: equations are solved, no matrix is inverted."""
-        moments = self._moments(prior, item_bias)
+        moments = _moments(prior, sums)
         weights = np.zeros_like(moments)
-        for part in self.parts():
+
+        def of_part(part: np.ndarray) -> None:
             factors = torch.linalg.cholesky(torch.from_numpy(self.grams(part) / prior.noise + prior.precision))
             weights[part] = torch.cholesky_solve(torch.from_numpy(moments[part])[..., None], factors)[..., 0].numpy()
+
+        with _threads() as pool:
+            list(pool.map(of_part, self.parts()))
         return weights
 
-    def _moments(self, prior: Prior, item_bias: np.ndarray) -> np.ndarray:
-        """Right sides of the equations for w_u, [U, k]."""
-        left = self._matrix(self.centred - item_bias[self.items])
-        return left @ self.inputs / prior.noise + prior.precision @ prior.mean
-
     def _matrix(self, values: np.ndarray) -> csr_matrix:
-        """The rows' values as a matrix, [U, N]; a pair that is there twice has their sum."""
-        return csr_matrix((values, (self.users, self.items)), (len(self.counts), len(self.inputs)))
+        """The rows' values as a matrix, [U, N]; the products of a pair that is there twice are summed."""
+        starts = np.concatenate([[0], self.ends])
+        return csr_matrix((values, self.items, starts), (len(self.counts), len(self.inputs)), copy=False)
 
     def item_bias(self, prior: Prior, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Posterior mean and variance of b_m, [N] each."""
@@ -178,24 +190,38 @@ class _Rows(NamedTuple):
         prior: Prior,
         weights: np.ndarray,
         covariance: np.ndarray,
-        spread: float,
         item_bias: np.ndarray,
         variance: np.ndarray,
+        sums: np.ndarray,
+        grams: list[np.ndarray],
     ) -> Prior:
         """The prior that makes the posteriors most likely."""
         active, rated = self.counts > 0, np.unique(self.items)
+        # The sum over rows of cᵀ cov_u c: cov_u is the inverse of Σ c cᵀ / σ² + Σ⁻¹.
+        spread = prior.noise * (active.sum() * len(prior.mean) - np.vdot(covariance, prior.precision))
         mean = weights[active].mean(axis=0)
         deviations = weights[active] - mean
         covariance = (covariance + deviations.T @ deviations) / active.sum() + 1e-6 * np.eye(len(mean))
         item_variance = float((item_bias**2 + variance)[rated].mean()) + 1e-9
-        left = self.centred - self._fitted(weights) - item_bias[self.items]
-        noise = float(left @ left + spread + variance[self.items].sum()) / len(left) + 1e-6
+        squares = self._squares(weights, item_bias, sums, grams)
+        noise = float(squares + spread + variance[self.items].sum()) / len(self.items) + 1e-6
         return Prior(mean, np.linalg.inv(covariance), noise, item_variance)
 
-    def _fitted(self, weights: np.ndarray) -> np.ndarray:
-        """w_u · c_m of each row, [n], in blocks, so that memory does not grow with rows x inputs."""
-        fitted = np.empty(len(self.items))
-        for start in range(0, len(fitted), 2**16):
-            block = slice(start, start + 2**16)
-            fitted[block] = np.einsum("ij,ij->i", weights[self.users[block]], self.inputs[self.items[block]])
-        return fitted
+    def _squares(self, weights: np.ndarray, item_bias: np.ndarray, sums: np.ndarray, grams: list[np.ndarray]) -> float:
+        """Σ (y - b - w_u · c)² over rows, from each user's sums: no row has its inputs in memory."""
+        left = self.centred - item_bias[self.items]
+        squares = float(left @ left) - 2 * float(np.vdot(weights, sums))
+        for part, gram in zip(self.parts(), grams, strict=True):
+            w = weights[part]
+            squares += float(np.vdot(w, (gram @ w[:, :, None])[:, :, 0]))
+        return squares
+
+
+def _moments(prior: Prior, sums: np.ndarray) -> np.ndarray:
+    """Right sides of the equations for w_u, [U, k]."""
+    return sums / prior.noise + prior.precision @ prior.mean
+
+
+def _threads() -> ThreadPoolExecutor:
+    """As many threads as torch has: users are independent, and their small matrices use one thread each."""
+    return ThreadPoolExecutor(torch.get_num_threads())

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from recbole_mm.model.closed_form import regression
 from recbole_mm.model.closed_form.regression import fit_regression, principal_components
@@ -47,14 +48,35 @@ def test_weights_are_the_posterior_means(drawn):
     np.testing.assert_allclose(fit.weights[7], expected)
 
 
-def test_a_prior_of_a_part_of_the_users_is_close_and_every_user_has_weights(drawn, monkeypatch):
+@pytest.mark.parametrize("bias_users", [USERS, 2 * USERS // 3])
+def test_a_prior_of_a_part_of_the_users_is_close_and_every_user_has_weights(drawn, monkeypatch, bias_users):
     users, items, ratings, inputs, *_ = drawn
     of_all = fit_regression(users, items, ratings, inputs, USERS, steps=30)
     monkeypatch.setattr(regression, "PRIOR_USERS", USERS // 2)
+    monkeypatch.setattr(regression, "BIAS_USERS", bias_users)
     monkeypatch.setattr(regression, "CHUNK", 7)
     of_half = fit_regression(users, items, ratings, inputs, USERS, steps=30)
     difference = (of_half.weights - of_all.weights) @ inputs.T + of_half.item_bias - of_all.item_bias
     assert 0 < np.sqrt((difference**2).mean()) < 0.15
+    assert (of_half.weights != of_half.prior.mean).any(axis=1).all()
+
+
+def test_threads_do_not_change_a_number(drawn, monkeypatch):
+    users, items, ratings, inputs, *_ = drawn
+    monkeypatch.setattr(regression, "PRIOR_USERS", USERS // 2)
+    monkeypatch.setattr(regression, "CHUNK", 7)
+    of_one, of_three = (_fit_with_threads(number, users, items, ratings, inputs) for number in (1, 3))
+    np.testing.assert_array_equal(of_one.weights, of_three.weights)
+    np.testing.assert_array_equal(of_one.item_bias, of_three.item_bias)
+
+
+def _fit_with_threads(number, users, items, ratings, inputs):
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        return fit_regression(users, items, ratings, inputs, USERS, steps=10)
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_components_come_from_training_movies_alone():
