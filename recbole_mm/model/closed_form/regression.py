@@ -21,8 +21,8 @@ from recbole_mm.data.row_groups import stable_order
 PRIOR_USERS = 2000
 # The movies' biases are fitted on at most this number of users before each user is solved, once, with them.
 BIAS_USERS = 10_000
-# Users whose k x k matrices are in memory at once.
-CHUNK = 512
+# Users whose k x k matrices are in memory at once, in each thread.
+CHUNK = 128
 
 
 class Prior(NamedTuple):
@@ -75,9 +75,11 @@ def fit_regression(
         inputs: c of every movie, with the constant 1, float64 [N, k].
         steps: of expectation maximisation.
     """
-    rows = _Rows.of(users, items, centred, inputs, user_num)
+    # Rows of a movie beside each other: from columns `take` would copy all movies at each call.
+    rows = _Rows.of(users, items, centred, np.ascontiguousarray(inputs), user_num)
     sample = rows.sample(PRIOR_USERS)
-    grams = [sample.grams(part) for part in sample.parts()]
+    with _threads() as pool:
+        grams = list(pool.map(sample.grams, sample.parts()))
     size = inputs.shape[1]
     prior = Prior(np.zeros(size), np.eye(size) * 10.0, float(centred.var()) + 1e-3, 0.1)
     item_bias = np.zeros(len(inputs))
@@ -139,7 +141,7 @@ class _Rows(NamedTuple):
         """Σ c cᵀ over each user's movies, [len(part), k, k]."""
         grams = np.empty((len(part), self.inputs.shape[1], self.inputs.shape[1]))
         for place, user in enumerate(part):
-            # take: half the time of an index in brackets, and other threads can compute.
+            # Of C-ordered inputs `take` needs half the time of an index in brackets, and other threads can compute.
             x = self.inputs.take(self.items[self.ends[user] - self.counts[user] : self.ends[user]], axis=0)
             np.matmul(x.T, x, out=grams[place])
         return grams
@@ -228,6 +230,9 @@ def _moments(prior: Prior, sums: np.ndarray) -> np.ndarray:
 
 @contextmanager
 def _threads() -> Iterator[ThreadPoolExecutor]:
-    """As many threads as torch has, each with one thread of BLAS: users are independent, and their matrices small."""
+    """As many threads as torch has, each with one thread of BLAS: users are independent, and their matrices small.
+
+    BLAS has one thread in the whole process meanwhile.
+    """
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(torch.get_num_threads()) as pool:
         yield pool

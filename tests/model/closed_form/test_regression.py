@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from threadpoolctl import threadpool_info
 
 from recbole_mm.model.closed_form import regression
 from recbole_mm.model.closed_form.regression import fit_regression, principal_components
@@ -58,7 +59,57 @@ def test_a_prior_of_a_part_of_the_users_is_close_and_every_user_has_weights(draw
     of_half = fit_regression(users, items, ratings, inputs, USERS, steps=30)
     difference = (of_half.weights - of_all.weights) @ inputs.T + of_half.item_bias - of_all.item_bias
     assert 0 < np.sqrt((difference**2).mean()) < 0.15
-    assert (of_half.weights != of_half.prior.mean).any(axis=1).all()
+    assert of_half.weights.any(axis=1).all()
+
+
+def test_the_movies_biases_come_from_a_part_of_the_users_first(drawn, monkeypatch):
+    users, items, ratings, inputs, *_ = drawn
+    monkeypatch.setattr(regression, "PRIOR_USERS", USERS // 2)
+    fits = []
+    for bias_users in (USERS, 2 * USERS // 3):
+        monkeypatch.setattr(regression, "BIAS_USERS", bias_users)
+        fits.append(fit_regression(users, items, ratings, inputs, USERS, steps=10))
+    difference = fits[0].item_bias - fits[1].item_bias
+    assert 0 < np.abs(difference).max() < 0.1
+
+
+def test_the_noise_is_that_of_each_row(drawn):
+    users, items, ratings, inputs, *_ = drawn
+    fit = fit_regression(users, items, ratings, inputs, USERS, steps=1)
+    # From N(0, 0.1), noise v and τ = 0.1: squares, cᵀ cov_u c and the variance of b of each row.
+    noise = ratings.var() + 1e-3
+    spread = np.zeros(len(users))
+    for user in range(USERS):
+        x = inputs[items[users == user]]
+        covariance = np.linalg.inv(x.T @ x / noise + 10 * np.eye(INPUTS))
+        spread[users == user] = np.einsum("ij,jk,ik->i", x, covariance, x)
+    variance = noise / (np.bincount(items, minlength=MOVIES) + noise / 0.1)
+    left = ratings - (fit.weights[users] * inputs[items]).sum(axis=1) - fit.item_bias[items]
+    assert fit.prior.noise == pytest.approx((left**2 + spread + variance[items]).mean() + 1e-6, rel=1e-10)
+
+
+def test_columns_of_another_order_are_copied_once(drawn, monkeypatch):
+    users, items, ratings, inputs, *_ = drawn
+    orders = []
+    grams = regression._Rows.grams
+    monkeypatch.setattr(
+        regression._Rows,
+        "grams",
+        lambda rows, part: (orders.append(rows.inputs.flags.c_contiguous), grams(rows, part))[1],
+    )
+    fit_regression(users, items, ratings, np.asfortranarray(inputs), USERS, steps=1)
+    assert orders and all(orders)
+
+
+def test_users_are_shared_out_and_blas_has_one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        with regression._threads() as pool:
+            assert pool._max_workers == 3
+            assert {one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"} == {1}
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_threads_do_not_change_a_number(drawn, monkeypatch):
