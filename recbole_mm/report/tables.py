@@ -74,7 +74,7 @@ def markdown(suite: str, dataset: str, table: pd.DataFrame, plan: Mapping) -> st
     return (
         f"# {dataset}: {suite}\n\n`recbole-mm benchmark --dataset={dataset} --suite={name}{quick}{files}`; "
         f"{plan.get('part', 'test')} part, {of_seeds}. {date}, "
-        f"{'; '.join([*machines, stack])}.\n\n{_github(headers, lines)}\n{_failures(table)}"
+        f"{'; '.join(filter(None, [*machines, stack]))}.\n\n{_github(headers, lines)}\n{_failures(table)}"
     )
 
 
