@@ -17,15 +17,16 @@ TOOLS = {
     "logistic": "recbole_mm.benchmark.logistic_genres:logistic_cell",
     "tail": "recbole_mm.benchmark.tail:tail_cell",
     "missing": "recbole_mm.benchmark.missing_modalities:missing_cell",
+    "transfer": "recbole_mm.benchmark.transfer:transfer_cell",
 }
 """What a row may be made by: a run of a model, or another command of the benchmark; each is 'module:function'.
 
 The function takes a `Cell` and returns what its file is to hold.
 """
 
-KEEP_PREDICTIONS = ("run", "blend", "tail")
+KEEP_PREDICTIONS = ("run", "blend", "tail", "transfer")
 """Tools that keep predictions of the test part, from which rows are tested."""
-_OF_TOOLS = ("tool", "parts")
+_OF_TOOLS = ("tool", "parts", "to")
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,8 @@ class Cell:
     Attributes:
         row: its name in the table.
         options: of the run, without those below; ``tool`` says what runs (by default a model), ``parts`` are the
-            options of the models that tool ``blend`` trains.
+            options of the models that tool ``blend`` trains, ``to`` is the data set whose new movies tool ``transfer``
+            predicts.
         file: where its result is kept: a JSON object with ``valid`` and ``test``, or ``lines`` of them.
     """
 

@@ -39,7 +39,12 @@ BUILDERS = "recbole_mm.datasets"
 OPTIONAL_PACKAGES = {"BayesianFM": "myfm", "SVDpp": "scikit-surprise"}
 _OURS = {**MODELS, **BASELINES}
 # Assignments that are no part of a module's code here: a new version, or a new model, changes no other model's numbers.
-LEFT_OUT = {"recbole_mm": ("__version__",), TABLE_OF_MODELS: ("MODELS", "BASELINES")}
+# And a new tool changes no numbers of the others: the code of the run's own tool counts.
+LEFT_OUT = {
+    "recbole_mm": ("__version__",),
+    TABLE_OF_MODELS: ("MODELS", "BASELINES"),
+    "recbole_mm.benchmark.cell": ("TOOLS", "KEEP_PREDICTIONS"),
+}
 # Modules that are no part of a run's code here: an option of one model changes no other model's numbers.
 TABLES_OF_OPTIONS = {f"recbole_mm.config.options.{name}" for name in ("models", "baselines", "multimodal", "overall")}
 
@@ -66,7 +71,6 @@ def key_of(cell: Cell) -> str:
     files = [read_mapping(find_file(name)) for name in str(cell.options.get("config_files", "")).split()]
     properties = read_properties(model, cell.dataset, cell.protocol)
     settings = _settings(properties, cell.options)
-    data = data_files(_folder(settings, cell.dataset), cell.dataset)
     parts = {
         "dataset": cell.dataset,
         "protocol": cell.protocol,
@@ -77,12 +81,17 @@ def key_of(cell: Cell) -> str:
         "config_files": files,
         "code": code_of(entry_modules(cell.tool, model, settings.get("builtin_task"))),
         "properties": properties,
-        "data": {path.name: read_mapping(path) if path.suffix == ".yaml" else hash_of(path) for path in data},
+        "data": _data_of(_folder(settings, cell.dataset), cell.dataset),
         "versions": {name: version for name, version in versions().items() if name != "recbole-mm"},
         "package": _package_of(model),
     }
     if cell.parts:
         parts["parts"] = [key_of(part) for part in cell.parts]
+    if other := cell.options.get("to"):
+        parts["to"] = {
+            "properties": read_properties(model, other, cell.protocol),
+            "data": _data_of(data_folder(other, cell.options, cell.protocol), other),
+        }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
@@ -194,6 +203,12 @@ def data_files(folder: Path, dataset: str) -> list[Path]:
     places = (resource_dir("dataset") / dataset, folder)
     found = {path.name: path for place in places for path in place.glob(f"{escape(dataset)}.*") if path.is_file()}
     return [found[name] for name in sorted(found)]
+
+
+def _data_of(folder: Path, dataset: str) -> dict[str, Any]:
+    """Name -> content of the files of a data set: yaml files by value, others as a hash."""
+    files = data_files(folder, dataset)
+    return {path.name: read_mapping(path) if path.suffix == ".yaml" else hash_of(path) for path in files}
 
 
 def hash_of(path: Path) -> str:

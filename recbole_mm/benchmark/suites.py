@@ -111,6 +111,8 @@ def run_suite(
         _check_config_files(plan, dataset)
     rows = _rows(plan, dataset)
     find_data(dataset, {data_folder(dataset, options, protocol) for _, options, protocol in rows})
+    for other in sorted({options["to"] for _, options, _ in rows if "to" in options}):
+        find_data(other, {data_folder(other, options, protocol) for _, options, protocol in rows})
     wanted = _matching([row for row, _, _ in rows], only)
     cells = _cells_of(rows, plan, dataset, out / "runs")
     kept = read_kept(out)

@@ -48,6 +48,17 @@ class NumberComponents:
         """float64 [n, k]."""
         return self.rotation(np.asarray(raw, np.float64)) / self.scale
 
+    def raw_of(self, vectors: np.ndarray) -> np.ndarray:
+        """Raw vectors [n, d] that have these components [n, k], and nothing outside of them.
+
+        What the components leave out is at its mean: directions of small variance, constant columns.
+        """
+        rotation = self.rotation
+        varies = np.isfinite(rotation.deviation)
+        raw = np.broadcast_to(rotation.mean, (len(vectors), self.size)).astype(np.float64)
+        raw[:, varies] += (vectors * self.scale @ rotation.loadings)[:, varies] * rotation.deviation[varies]
+        return raw
+
     @property
     def size(self) -> int:
         """Length of a raw vector, d."""

@@ -174,13 +174,13 @@ class Movies:
             title, year = self.key(self.titles[i]), _year(self.years[i])
             for key in {title, f"{title} ({year})"}:
                 exact.setdefault(key, []).append(i)
-            for other in _other_forms(title):
+            for other in other_forms(title):
                 for key in {other, f"{other} ({year})"}:
                     loose.setdefault(key, []).append(i)
         return exact, loose
 
 
-def _other_forms(title: str) -> set[str]:
+def other_forms(title: str) -> set[str]:
     """The title without text in brackets ("Seven (Se7en)"), and with the article in front."""
     forms = {title, _IN_BRACKETS.sub("", title)}
     forms |= {f"{found[2]} {found[1]}" for form in forms if (found := _ARTICLE.match(form))}
