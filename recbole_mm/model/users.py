@@ -211,10 +211,10 @@ class UserHistories(nn.Module):
             empty: the average where no movie is left, [m]; zeros by default.
         """
         own = self.contains(users, items).to(movies.dtype)[:, None]
-        sums = torch.addcmul(self._sums_of(movies, users), targets, own, value=-1)
+        sums = torch.addcmul(self.sums_of(movies, users), targets, own, value=-1)
         return _mean_or_empty(sums, self.counts[users][:, None] - own, empty)
 
-    def _sums_of(self, movies: Tensor, users: Tensor) -> Tensor:
+    def sums_of(self, movies: Tensor, users: Tensor) -> Tensor:
         """Sum of z over the set of each pair's user, [B, m]; sums only the sets of these users if that is less work."""
         runs, place = users.unique_consecutive(return_inverse=True)
         if self.counts[runs].sum() >= len(self.pairs):

@@ -64,7 +64,7 @@ def test_the_profiles_of_few_users_are_summed_over_their_own_movies_alone(monkey
         return found.detach(), movies.grad
 
     with monkeypatch.context() as patch:
-        patch.setattr(UserHistories, "_sums_of", lambda self, movies, users: self.sums(movies)[users])
+        patch.setattr(UserHistories, "sums_of", lambda self, movies, users: self.sums(movies)[users])
         wanted = profiles_and_gradient()
     monkeypatch.setattr(UserHistories, "sums", None)
     torch.testing.assert_close(profiles_and_gradient(), wanted)

@@ -14,6 +14,9 @@ from recbole_mm.model.sharing import shared_copy, with_zero_rows, without_rows
 from recbole_mm.model.users import UserHistories, Users
 
 INITIAL_SCALE = 0.01
+MOST_PAIRS = 2_000_000
+"""Pairs of a movie and a rater that a training step sums: it needs those of nearly all movies, whatever its rows."""
+_SEED = 2026  # of the raters that are kept: the same ones when a checkpoint is loaded
 
 
 class ImplicitState(NamedTuple):
@@ -30,7 +33,9 @@ class TwoWayImplicit(nn.Module):
         p_u = e_u + Σ_{n in N(u)} y_n / √|N(u)|        N(u): the movies that u rated in training
         q_m = i_m + Σ_{v in R(m)} x_v / √|R(m)|        R(m): the users who rated m in training
 
-    and l_u, l_m likewise. A movie without identity has no such term, in training as when it is cold: then content must
+    and l_u, l_m likewise. With more training rows than `MOST_PAIRS`, R(m) is a part of the raters (`fewer_raters`).
+
+    A movie without identity has no such term, in training as when it is cold: then content must
     do without it. In training a pair leaves both sums: y_m leaves p_u, x_u leaves q_m, and the counts are one less.
 
     Source: p_u is SVD++ (Koren, KDD 2008, equation 15); both directions as in the Bayesian factorization machines of
@@ -48,6 +53,7 @@ class TwoWayImplicit(nn.Module):
     ) -> None:
         super().__init__()
         self.history = UserHistories(users, items, user_num, item_num)
+        self.raters = fewer_raters(self.history, MOST_PAIRS)
 
         # Drawn apart, so that the rest of the model starts from the same numbers with and without this term.
         generator = torch.Generator().manual_seed(torch.initial_seed())
@@ -67,22 +73,23 @@ class TwoWayImplicit(nn.Module):
             has_identity: bool [N].
         """
         own = self.history.contains(users, items).to(self.user.dtype)[:, None]
-        p = _without(F.embedding(users, self.history.sums(self.rated)), F.embedding(items, self.rated), own)
-        q = _without(F.embedding(items, self.history.sums_over_users(self.rater)), F.embedding(users, self.rater), own)
+        p = _without(self.history.sums_of(self.rated, users), F.embedding(items, self.rated), own)
         p = F.embedding(users, self.user) + p / _root(self.history.counts[users][:, None] - own)
-        q = F.embedding(items, self.item) + q / _root(self.history.item_counts[items][:, None] - own)
+        if self.raters is not self.history:
+            own = self.raters.contains(users, items).to(self.user.dtype)[:, None]
+        q = _without(F.embedding(items, self.raters.sums_over_users(self.rater)), F.embedding(users, self.rater), own)
+        q = F.embedding(items, self.item) + q / _root(self.raters.item_counts[items][:, None] - own)
         return _combine(p, q, self.dropout) * has_identity[items]
 
     def state(self, users: Users, has_identity: Tensor) -> ImplicitState:
         """p of ``users``, who need not be those of the training rows, and q of the movies."""
         sums = users.liked.sums(self.rated) + users.disliked.sums(self.rated)
         counts = (users.liked.counts + users.disliked.counts)[:, None]
-        raters = self.history.sums_over_users(self.rater)
-        return ImplicitState(
-            self.user + sums / _root(counts),
-            self.item + raters / _root(self.history.item_counts[:, None]),
-            has_identity,
-        )
+        return ImplicitState(self.user + sums / _root(counts), self._movies(), has_identity)
+
+    def _movies(self) -> Tensor:
+        """q of every movie, [N, a + 1]."""
+        return self.item + self.raters.sums_over_users(self.rater) / _root(self.raters.item_counts[:, None])
 
     def score(self, state: ImplicitState, users: Tensor, items: Tensor) -> Tensor:
         """The term of pairs, [B]."""
@@ -97,7 +104,9 @@ class TwoWayImplicit(nn.Module):
         """The same over a catalogue with more movies at its end, which nobody has rated."""
         larger = shared_copy(self)
         larger.item, larger.rated = (with_zero_rows(table, number) for table in (self.item, self.rated))
-        larger.history = self.history.with_catalogue(len(larger.item))
+        larger.history, larger.raters = (
+            histories.with_catalogue(len(larger.item)) for histories in (self.history, self.raters)
+        )
         return larger
 
     def with_people(self, number: int) -> TwoWayImplicit:
@@ -110,13 +119,37 @@ class TwoWayImplicit(nn.Module):
         """The same predictions without the training rows: what the users who rated m add to q_m is in i_m."""
         other = shared_copy(self)
         with torch.no_grad():
-            raters = self.history.sums_over_users(self.rater)
-            item = self.item + raters / _root(self.history.item_counts[:, None])
-        other.item = nn.Parameter(item, requires_grad=False)
+            other.item = nn.Parameter(self._movies(), requires_grad=False)
         other.rater = without_rows(self.rater, 1)
-        nobody = UserHistories.of_people([[]], len(item))
-        other.history = nobody.to(item.device)
+        other.history = UserHistories.of_people([[]], len(other.item)).to(other.item.device)
+        other.raters = other.history
         return other
+
+
+def fewer_raters(history: UserHistories, most: int) -> UserHistories:
+    """The sets with at most k users of each movie, drawn once: the same ones each time.
+
+    k is the largest number with no more than ``most`` pairs in all, but at least 1. A history that has no more pairs is
+    returned as it is.
+    """
+    if len(history.pairs) <= most:
+        return history
+    counts = history.item_counts.long().numpy()
+    k = 1
+    for step in 1 << np.arange(int(counts.max()).bit_length())[::-1]:
+        if np.minimum(counts, k + step).sum() <= most:
+            k += int(step)
+    users = history.matrix_transposed.col_indices().numpy()  # of movie after movie
+    ends = counts.cumsum()
+    random = np.random.default_rng(_SEED)
+    kept = np.concatenate(
+        [
+            end - count + (np.arange(count) if count <= k else random.choice(count, k, replace=False, shuffle=False))
+            for count, end in zip(counts.tolist(), ends.tolist())
+        ]
+    )
+    items = np.repeat(np.arange(len(counts)), np.minimum(counts, k))
+    return UserHistories(users[kept], items, len(history), history.item_num)
 
 
 def _without(sums: Tensor, own_row: Tensor, own: Tensor) -> Tensor:

@@ -11,29 +11,40 @@ from model_contract import all_pairs, open_session, predictions
 
 from recbole_mm.inference.load import load
 from recbole_mm.model import variants
-from recbole_mm.model.tasks.implicit import TwoWayImplicit
-from recbole_mm.model.users import Users
+from recbole_mm.model.tasks import implicit
+from recbole_mm.model.tasks.implicit import TwoWayImplicit, fewer_raters
+from recbole_mm.model.users import UserHistories, Users
 from recbole_mm.training.session import run
 
 USERS, MOVIES, SIZE = 5, 7, 3
 IMPLICIT = {"implicit_size": 4}
 
 
+def pairs_of(history: UserHistories) -> set[tuple[int, int]]:
+    return set(zip((history.pairs // history.item_num).tolist(), (history.pairs % history.item_num).tolist()))
+
+
 def expected_term(model: TwoWayImplicit, pairs: set, user: int, movie: int, without_pair: bool) -> float:
     """The formula, by loops over sets."""
-    kept = pairs - {(user, movie)} if without_pair else pairs
-    rated, raters = [m for u, m in kept if u == user], [u for u, m in kept if m == movie]
+    removed = {(user, movie)} if without_pair else set()
+    rated = [m for u, m in pairs - removed if u == user]
+    raters = [u for u, m in pairs_of(model.raters) - removed if m == movie]
     p = model.user[user] + sum(model.rated[m] for m in rated) / max(len(rated), 1) ** 0.5
     q = model.item[movie] + sum(model.rater[u] for u in raters) / max(len(raters), 1) ** 0.5
     return float(p[:-1] @ q[:-1] + p[-1] + q[-1])
 
 
-@given(st.lists(st.tuples(st.integers(0, USERS - 1), st.integers(0, MOVIES - 1)), min_size=1, max_size=25))
+ROWS = st.lists(st.tuples(st.integers(0, USERS - 1), st.integers(0, MOVIES - 1)), min_size=1, max_size=25)
+
+
+@given(ROWS, st.sampled_from([1, 8, 100]))
 @settings(deadline=None)
-def test_in_training_each_pair_leaves_both_sums_and_in_prediction_none_does(rows):
+def test_in_training_each_pair_leaves_both_sums_and_in_prediction_none_does(rows, most):
     torch.manual_seed(0)
     users, items = np.array(rows).T
-    model = TwoWayImplicit(users, items, USERS, MOVIES, SIZE, dropout=0.0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(implicit, "MOST_PAIRS", most)
+        model = TwoWayImplicit(users, items, USERS, MOVIES, SIZE, dropout=0.0)
     with torch.no_grad():
         for table in model.parameters():
             table.normal_()
@@ -75,8 +86,45 @@ def test_test_ratings_change_no_prediction(planted, protocol):
 def test_the_term_is_made_of_training_rows_alone(planted):
     session = open_session("MMFS", planted, **IMPLICIT)
     history, rows = session.model.tasks["rating"].implicit.history, session.split.train.inter_feat
-    pairs = set(zip(rows["user_id"].tolist(), rows["item_id"].tolist()))
-    assert set(zip((history.pairs // history.item_num).tolist(), (history.pairs % history.item_num).tolist())) == pairs
+    assert pairs_of(history) == set(zip(rows["user_id"].tolist(), rows["item_id"].tolist()))
+
+
+@given(ROWS, st.integers(1, 30))
+@settings(deadline=None)
+def test_each_movie_keeps_as_many_raters_as_all_can_keep(rows, most):
+    history = UserHistories(*np.array(rows).T, USERS, MOVIES)
+    kept, counts = fewer_raters(history, most), history.item_counts.long()
+    assert pairs_of(kept) <= pairs_of(history)
+    assert pairs_of(fewer_raters(history, most)) == pairs_of(kept)
+    if len(history.pairs) <= most:
+        assert kept is history
+        return
+    k = int(kept.item_counts.max())
+    assert torch.equal(kept.item_counts.long(), counts.clamp_max(k))
+    assert k == 1 or len(kept.pairs) <= most
+    assert counts.clamp_max(k + 1).sum() > most
+
+
+def test_with_more_pairs_than_a_step_sums_a_checkpoint_has_the_same_raters(planted, monkeypatch):
+    monkeypatch.setattr(implicit, "MOST_PAIRS", 300)
+    result = run("MMFS", planted.name, config_dict=planted.options(protocol="u1", epochs=2, **IMPLICIT))
+    session = open_session("MMFS", planted, **IMPLICIT)
+    term = session.model.tasks["rating"].implicit
+    assert len(term.raters.pairs) <= 300 < len(term.history.pairs)
+    again = run(
+        config_dict={**planted.options(protocol="u1", **IMPLICIT), "evaluate": result.checkpoint},
+        model="MMFS",
+        dataset=planted.name,
+    )
+    assert again.test == result.test
+    loaded = load(result.checkpoint)
+    loaded.save("model.safetensors")
+    people, movies = [{"liked": ["m3", "m6"], "disliked": ["m4"]}], loaded.movies["item_id"]
+    first, second = (
+        one.predict_for_each(people, movies)["rating"].to_numpy() for one in (loaded, load("model.safetensors"))
+    )
+    np.testing.assert_allclose(second, first, atol=1e-5)
+    assert term.raters.item_counts[1:].max() < term.history.item_counts[1:].max()
 
 
 def test_a_movie_that_has_lost_its_identity_has_no_term(planted):
