@@ -32,11 +32,9 @@ from recbole_mm.config.checks import (
 )
 from recbole_mm.config.declared import declared_options, model_with_options
 from recbole_mm.config.metrics import reported_families, requested_metrics, split_metrics
-from recbole_mm.config.options.table import values_before
-from recbole_mm.config.schema import DERIVED, RECBOLE_PROPERTIES, Schema, model_property_file
+from recbole_mm.config.plain import PlainValues
+from recbole_mm.config.schema import RECBOLE_PROPERTIES, Schema, model_property_file
 from recbole_mm.config.sources import (
-    COMMAND_LINE,
-    CONFIG_DICT,
     FILE_OPTIONS,
     Given,
     dataset_options,
@@ -52,13 +50,11 @@ from recbole_mm.model.registry import get_model
 from recbole_mm.model.tasks.base import Task
 from recbole_mm.resources import resource_dir
 
-_EVALUATION = ("protocol", "metrics", "topk", "valid_metric", "valid_metric_bigger", "eval_args")
-_RUNTIME = {*DERIVED, *processes.OPTIONS}
 # They say which run it is and where it runs; a file beside the data cannot set that.
 _NOT_OF_A_DATASET = ("model", "dataset", "data_path", *FILE_OPTIONS, "resume", "evaluate", *processes.OPTIONS)
 
 
-class Config(RecBoleConfig):
+class Config(PlainValues, RecBoleConfig):
     """Options of one run.
 
     The file ``<data_path>/<dataset>/<dataset>.yaml`` is read too, if there is one. It is stronger than the files of
@@ -361,57 +357,6 @@ class Config(RecBoleConfig):
     def compatibility_settings(self) -> None:
         """Nothing: `recbole_mm.compat` has already restored numpy's old names."""
 
-    # ------------------------------------------------------------------ plain values
-
-    def plain(self) -> dict[str, Any]:
-        """Options as plain values (None, bool, int, float, str, list, dict), for JSON and checkpoints.
-
-        Options that follow from other options or from the machine are left out; `from_plain` sets them again.
-        """
-        final = self.final_config_dict
-        plain = {key: _plain(value) for key, value in final.items() if key not in _RUNTIME}
-        plain["metrics"] = [name for names in final["metrics_of"].values() for name in names]
-        plain["eval_args"] = _plain(self._eval_args)
-        plain["data_path"] = self.given.get("data_path", self.internal_config_dict["data_path"])
-        negatives = plain["train_neg_sample_args"]
-        if negatives is not None and negatives["distribution"] == "none":
-            plain["train_neg_sample_args"] = None
-        return plain
-
-    @classmethod
-    def from_plain(
-        cls, plain: Mapping[str, Any], arguments: Sequence[str] = (), source: str | Path | None = None
-    ) -> Config:
-        """The config of a result of `plain`, with some options changed.
-
-        Args:
-            plain: result of `plain`.
-            arguments: ``--option=value``; a protocol among them sets its own split and metrics; metrics among them
-                reset ``valid_metric``.
-            source: file that ``plain`` comes from.
-
-        Raises:
-            InputError: see `Config`; what is wrong in ``plain`` is an error of ``source``.
-        """
-        changes = given_options(arguments=arguments)
-        kept = {**values_before(plain["model"]), **plain}
-        model, dataset = kept.pop("model"), kept.pop("dataset")
-        if "protocol" in changes and changes["protocol"].value != kept.get("protocol"):
-            of_protocol = {key for path in _protocol_files() for key in read_packaged(path)}
-            for key in [*of_protocol, *_EVALUATION]:
-                if key != "builtin_task":  # the trained model stays the same
-                    kept.pop(key, None)
-        if "metrics" in changes:
-            kept.pop("valid_metric", None)
-        kept.pop("valid_metric_bigger", None)
-        try:
-            return cls(model, dataset, config_dict=kept, arguments=arguments)
-        except InputError as error:
-            if source is None or str(error).startswith(COMMAND_LINE):
-                raise
-            what = str(error).removeprefix(f"{CONFIG_DICT}: ")
-            raise InputError(f"{source}: its options do not fit: {what}") from error
-
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Config) and self.plain() == other.plain()
 
@@ -438,17 +383,3 @@ def _add_options(options: dict[str, Any], stronger: dict[str, Any]) -> None:
 
 def _one_row_a_user(options: Mapping[str, Any]) -> bool:
     return options["split_by"] == "recbole" and "LS" in (options["eval_args"].get("split") or {})
-
-
-def _protocol_files() -> list[Path]:
-    return sorted((resource_dir("properties") / "protocol").glob("*.yaml"))
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    raise TypeError(f"an option holds {type(value).__name__}, which is not a plain value")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import pickle
-import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from glob import escape
-from logging import Handler, LogRecord, getLogger
+from logging import getLogger
 from pathlib import Path
 from time import perf_counter, time
 from typing import Any
@@ -19,7 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 from recbole.data.dataset import Dataset
-from recbole.utils import init_logger, init_seed
+from recbole.utils import init_seed
 
 from recbole_mm.compat import read_before
 from recbole_mm.config.config import Config
@@ -37,6 +36,7 @@ from recbole_mm.errors import InputError, NotWrittenError, when_stopped
 from recbole_mm.files import write_text, writing
 from recbole_mm.training import distributed
 from recbole_mm.training.last import AUTO, is_last
+from recbole_mm.training.log import start_log
 from recbole_mm.training.pretraining import check_same_data
 from recbole_mm.training.recbole_errors import errors_of_recbole
 from recbole_mm.training.result import Result
@@ -117,7 +117,7 @@ def _train(config: Config, saved: bool) -> tuple[Result, list[str]]:
     """A run in this process and those that it trains with: its result, and why files of it could not be written."""
     processes = distributed.current()
     if processes.rank == 0:
-        _start_log(config)
+        start_log(config)
     session = prepare_session(config, refit=bool(config["refit"] and config["evaluate"]))
     trainer = session.trainer
     getLogger().info(session.model)
@@ -353,41 +353,6 @@ def check_writable(config: Config) -> None:
             tempfile.TemporaryFile(dir=folder).close()
         except OSError as error:
             raise InputError(f"{name}: cannot write to {folder} ({error.strerror}); choose another place") from error
-
-
-_log_handlers: list[Handler] = []
-
-
-def _start_log(config: Config) -> None:
-    """RecBole's log, anew for each run: left alone, it opens one file for all runs of a process."""
-    root = getLogger()
-    for handler in _log_handlers:
-        root.removeHandler(handler)
-        handler.close()
-    others, root.handlers = root.handlers, []
-    # RecBole looks whether the folder is there, then makes it: of two runs that start together, one would fail.
-    Path("log", config["model"]).mkdir(parents=True, exist_ok=True)
-    streams = sys.stdout, sys.stderr
-    init_logger(config)
-    # It wraps both anew each time (colorama): after 300 runs in a process, a line would be too deep a recursion.
-    sys.stdout, sys.stderr = streams
-    _log_handlers[:] = root.handlers
-    for handler in root.handlers:
-        handler.handleError = _say_once(handler)
-    root.handlers = others + root.handlers
-
-
-def _say_once(handler: Handler) -> Callable[[LogRecord], None]:
-    """What becomes of a line that a handler cannot write: one warning, where logging prints a traceback for each."""
-    said: list[str] = []
-
-    def handle(record: LogRecord) -> None:
-        error = sys.exc_info()[1]
-        if not said and not isinstance(error, TypeError):  # that is RaCT's line, with an argument too many
-            said.append(where := getattr(handler, "baseFilename", "the log"))
-            print(f"recbole-mm: warning: {where}: cannot be written ({error}); the run goes on", file=sys.stderr)
-
-    return handle
 
 
 def fingerprint(dataset: Dataset, split: Split) -> str:
