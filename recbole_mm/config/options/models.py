@@ -116,6 +116,14 @@ RATING_TASK = Section(
             help="Dropout of the product of these vectors.",
         ),
         Option(
+            "implicit_pairs",
+            default=2_000_000,
+            before=0,
+            range=AT_LEAST_0,
+            help="Most pairs of a movie and a rater that a training step sums; with more ratings movies keep a part of "
+            "their raters, drawn once; 0: all, and an epoch takes time in the square of the ratings.",
+        ),
+        Option(
             "implicit_joint",
             default=False,
             before=True,

@@ -14,8 +14,6 @@ from recbole_mm.model.sharing import shared_copy, with_zero_rows, without_rows
 from recbole_mm.model.users import UserHistories, Users
 
 INITIAL_SCALE = 0.01
-MOST_PAIRS = 2_000_000
-"""Pairs of a movie and a rater that a training step sums: it needs those of nearly all movies, whatever its rows."""
 _SEED = 2026  # of the raters that are kept: the same ones when a checkpoint is loaded
 
 
@@ -33,7 +31,8 @@ class TwoWayImplicit(nn.Module):
         p_u = e_u + Σ_{n in N(u)} y_n / √|N(u)|        N(u): the movies that u rated in training
         q_m = i_m + Σ_{v in R(m)} x_v / √|R(m)|        R(m): the users who rated m in training
 
-    and l_u, l_m likewise. With more training rows than `MOST_PAIRS`, R(m) is a part of the raters (`fewer_raters`).
+    and l_u, l_m likewise. A step needs q of nearly all movies, whatever its rows, so with many training rows R(m) is a
+    part of the raters (`fewer_raters`).
 
     A movie without identity has no such term, in training as when it is cold: then content must
     do without it. In training a pair leaves both sums: y_m leaves p_u, x_u leaves q_m, and the counts are one less.
@@ -46,14 +45,22 @@ class TwoWayImplicit(nn.Module):
         user_num, item_num: U and N.
         size: a.
         dropout: probability of dropping an element of p_u ⊙ q_m.
+        most_pairs: pairs of a movie and a rater that are kept; 0: all.
     """
 
     def __init__(
-        self, users: np.ndarray, items: np.ndarray, user_num: int, item_num: int, size: int, dropout: float
+        self,
+        users: np.ndarray,
+        items: np.ndarray,
+        user_num: int,
+        item_num: int,
+        size: int,
+        dropout: float,
+        most_pairs: int = 0,
     ) -> None:
         super().__init__()
         self.history = UserHistories(users, items, user_num, item_num)
-        self.raters = fewer_raters(self.history, MOST_PAIRS)
+        self.raters = fewer_raters(self.history, most_pairs) if most_pairs else self.history
 
         # Drawn apart, so that the rest of the model starts from the same numbers with and without this term.
         generator = torch.Generator().manual_seed(torch.initial_seed())

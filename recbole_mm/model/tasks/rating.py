@@ -82,7 +82,7 @@ class RatingTask(Task):
         self.implicit, self.implicit_joint = None, config["implicit_joint"]
         if config["implicit_size"]:
             sizes = dataset.user_num, dataset.item_num, config["implicit_size"]
-            self.implicit = TwoWayImplicit(users, items, *sizes, config["implicit_dropout"])
+            self.implicit = TwoWayImplicit(users, items, *sizes, config["implicit_dropout"], config["implicit_pairs"])
 
     @classmethod
     def requires(cls) -> tuple[Requirement, ...]:
