@@ -43,7 +43,7 @@ _OURS = {**MODELS, **BASELINES}
 LEFT_OUT = {
     "recbole_mm": ("__version__",),
     TABLE_OF_MODELS: ("MODELS", "BASELINES"),
-    "recbole_mm.benchmark.cell": ("TOOLS", "KEEP_PREDICTIONS"),
+    "recbole_mm.benchmark.cell": ("TOOLS", "KEEP_PREDICTIONS", "_OF_TOOLS"),
 }
 # Modules that are no part of a run's code here: an option of one model changes no other model's numbers.
 TABLES_OF_OPTIONS = {f"recbole_mm.config.options.{name}" for name in ("models", "baselines", "multimodal", "overall")}
@@ -152,20 +152,27 @@ def _hash_code_once(path: Path, left_out: tuple[str, ...], size: int, modified: 
 
 
 def run_by_python(source: str, left_out: Collection[str] = ()) -> str:
-    """The syntax tree of a module as text, without docstrings.
+    """The syntax tree of a module as text, without docstrings, also those of assignments.
 
     Args:
         left_out: names whose assignments in the module are left out, too.
     """
     tree = ast.parse(source)
     for node in ast.walk(tree):
-        documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-        if isinstance(node, documented) and ast.get_docstring(node) is not None:
-            del node.body[0]
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            node.body = [one for one in node.body if not _is_text(one)]
     tree.body = [
         node for node in tree.body if not (isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in left_out)
     ]
     return ast.dump(tree)
+
+
+def _is_text(statement: ast.stmt) -> bool:
+    return (
+        isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Constant)
+        and isinstance(statement.value.value, str)
+    )
 
 
 # ---------------------------------------------------------------------- properties and data

@@ -135,6 +135,24 @@ def test_a_new_model_in_the_table_runs_no_other_again(changed_by):
     assert changed_by("model/registry.py", lambda text: text.replace("MODELS = {", new, 1)) == set()
 
 
+def test_a_new_tool_runs_no_cell_of_another_again(changed_by):
+    def with_tool(text: str) -> str:
+        text = text.replace("TOOLS = {", 'TOOLS = {\n    "new": "recbole_mm.benchmark.new:new_cell",', 1)
+        text = text.replace('KEEP_PREDICTIONS = ("run",', 'KEEP_PREDICTIONS = ("new", "run",')
+        return text.replace('_OF_TOOLS = ("tool",', '_OF_TOOLS = ("tool", "new",').replace(
+            "What a row may", "All that a row may"
+        )
+
+    assert (
+        changed_by("benchmark/cell.py", lambda text: text if with_tool(text).count("new") < 3 else with_tool(text))
+        == set()
+    )
+    assert (
+        changed_by("benchmark/cell.py", lambda text: text.replace('"show_progress": False', '"show_progress": True'))
+        == EVERY
+    )
+
+
 @pytest.mark.parametrize("file", ["models.py", "baselines.py", "multimodal.py", "overall.py"])
 def test_a_table_of_options_is_no_part_of_the_code(changed_by, file):
     assert changed_by(f"config/options/{file}") == set()

@@ -9,14 +9,19 @@ import pytest
 import yaml
 from conftest import GENRES, PlantedData, write_atomic
 
+from recbole_mm.benchmark import suites, transfer
 from recbole_mm.benchmark.cell import Cell
 from recbole_mm.benchmark.key import make_cell
 from recbole_mm.benchmark.runner import run_cell
-from recbole_mm.benchmark.transfer import matched
+from recbole_mm.config.config import Config
 from recbole_mm.data.vectors import write_vectors
+from recbole_mm.errors import InputError, NotInDataError
 from recbole_mm.features.encoders import encoder_path, fit_numbers, load_field_encoder
-from recbole_mm.inference.lookup import Movies
+from recbole_mm.inference.recommender import Recommender
+from recbole_mm.inference.served import ServedData
+from recbole_mm.training.session import fit_model
 
+NAMES = "other", "planted"
 SHARED = 30
 """Movies 1 to 29 of the planted data are in the other data, too; movie 30 of the other data has another year there."""
 
@@ -107,6 +112,31 @@ def test_a_model_predicts_the_new_movies_of_other_data_from_their_content(both, 
     assert test["ndcg@10"] == pytest.approx(arrays["ndcg@10"].mean(), abs=1e-4)
 
 
+def test_lists_are_judged_as_a_loop_over_people_judges_them(both, tmp_path):
+    """The model of the run, asked for one person after the other."""
+    _, arrays = both.run(tmp_path / "runs")
+    given = both.cell(tmp_path).arguments()
+    session = fit_model(Config(arguments=given))[1]
+    recommender = Recommender(session.model, ServedData.of_run(session.split.train, session.split, session.config))
+    theirs, ours = (load_field_encoder(encoder_path(both.folder.parent / name, name, "audio")) for name in NAMES)
+    new = both.tokens[SHARED:]
+    vectors = ours.components(theirs.components.raw_of(theirs(raw_of(both.kind, 2))))[SHARED:]
+    recommender.add_movies({"title": new, "audio": list(np.round(vectors, 6))})
+    table = both.ratings.set_index("user_id:token")
+    for person in ("p0", "p1", "p17"):
+        rated = dict(zip(table.loc[person, "item_id:token"], table.loc[person, "rating:float"]))
+        known = {int(movie[1:]): rating for movie, rating in rated.items() if int(movie[1:]) < SHARED - 1}
+        # m0 and m1 have one title and year: the first counts.
+        ratings = {f"m{number + 1 if number else 0}": rating for number, rating in known.items()}
+        wanted = set(rated) & set(new)
+        found = recommender.recommend_for(ratings=ratings, k=10, among=new)["item_id"]
+        gains = [1 / np.log2(rank + 2) for rank, movie in enumerate(found) if movie in wanted]
+        best = sum(1 / np.log2(rank + 2) for rank in range(min(len(wanted), 10)))
+        place = np.flatnonzero(arrays["ranked_user"] == person.encode())[0]
+        assert arrays["ndcg@10"][place] == pytest.approx(sum(gains) / best, abs=0.02)
+        assert arrays["recall@10"][place] == pytest.approx(len(gains) / len(wanted), abs=0.02)
+
+
 def test_ratings_of_new_movies_change_no_prediction(both, tmp_path):
     """They are what is asked for: only the ratings of shared movies tell of a person."""
     _, before = both.run(tmp_path / "before")
@@ -131,26 +161,6 @@ def test_components_of_the_other_data_are_turned_into_those_of_the_training(both
     assert inside.sum() > 40
 
 
-def test_movies_are_the_same_by_title_and_year_and_doubtful_ones_are_left_out():
-    training = movies(("1", "Seven (Se7en)", 1995), ("2", "Usual Suspects, The", 1995), ("3", "Hamlet", 1990))
-    other = movies(
-        ("a", "The Usual Suspects", 1995),
-        ("b", "Se7en", 1995),
-        ("c", "seven", 1995),
-        ("d", "Hamlet", 1996),
-        ("e", "Hamlet", None),
-        ("f", "Up", 2009),
-    )
-    shared, new = matched(training, other)
-    assert {other.tokens[i]: token for i, token in shared.items()} == {"a": "2", "c": "1"}
-    assert [other.tokens[i] for i in new] == ["b", "f"]
-
-
-def movies(*rows: tuple[str, str, int | None]) -> Movies:
-    tokens, titles, years = zip(("[PAD]", "[PAD]", None), *rows)
-    return Movies(np.array(tokens, object), np.array(titles, object), pd.Series(years, dtype="Int64"))
-
-
 def test_what_the_other_data_hold_is_in_the_key(both, tmp_path):
     before = both.cell(tmp_path).file.name
     assert both.cell(tmp_path).file.name == before
@@ -162,16 +172,44 @@ def test_what_the_other_data_hold_is_in_the_key(both, tmp_path):
 @pytest.mark.parametrize(
     "changes, message",
     [
-        ({"to": None}, "needs the option to, the name of a data set that is not planted"),
-        ({"to": "planted"}, "needs the option to, the name of a data set that is not planted"),
-        ({"modalities": ["text"]}, "no field that the model reads (text) has an encoder"),
+        ({"to": None}, "needs the option to, the name of another data set"),
+        ({"to": "planted"}, "needs the option to, the name of another data set"),
+        ({"metrics": ["rated_ndcg"]}, "cannot measure rated_ndcg; leave it out of metrics"),
+        ({"metrics": ["NDCG", "GiniIndex"]}, "cannot measure GiniIndex; leave it out of metrics"),
+        ({"modalities": ["text"]}, "no field that the model reads has an encoder of the same raw vectors"),
     ],
 )
-def test_what_cannot_be_transferred_is_an_error(both, tmp_path, changes, message):
+def test_what_cannot_be_transferred_is_an_error_before_any_training(both, tmp_path, monkeypatch, changes, message):
+    monkeypatch.setattr(transfer, "fit_model", None)
     assert message in (run_cell(both.cell(tmp_path, **changes)) or "")
 
 
-def test_another_scale_of_ratings_is_an_error(both, tmp_path):
+def test_another_scale_of_ratings_is_an_error(both, tmp_path, monkeypatch):
+    monkeypatch.setattr(transfer, "fit_model", None)
     both.ratings["rating:float"] *= 2
     both.write()
     assert "its highest rating is 10, that of the training 5" in run_cell(both.cell(tmp_path))
+
+
+def test_data_are_read_where_a_config_file_says_that_they_are(both, tmp_path, monkeypatch):
+    """The key of the cell is made of these files, too."""
+    monkeypatch.chdir(both.folder.parent.parent)
+    options = both.planted.options(epochs=1, modalities=["audio"])
+    elsewhere = Path("elsewhere")
+    both.folder.parent.rename(elsewhere)
+    Path("own.yaml").write_text(yaml.safe_dump({**options, "data_path": str(elsewhere)}))
+    given = {"model": "MMFS", "config_files": "own.yaml", "tool": "transfer", "to": "other"}
+    given |= {"metrics": ["RMSE", "genre_map"]}
+    cell = make_cell("MMFS", both.planted.name, given, "u1", 1, tmp_path)
+    assert run_cell(cell) is None and json.loads(cell.file.read_text())["about"]["new movies"] == 40
+
+
+@pytest.mark.parametrize("dataset", ["mmtf-14k-small", "ml-100k-mm"])
+def test_without_another_data_set_the_suite_is_left_out_of_all(tmp_path, monkeypatch, dataset):
+    def find(name, folders):
+        if name == "mmtf-14k-small" != dataset:
+            raise InputError("no ratings of mmtf-14k-small")
+
+    monkeypatch.setattr(suites, "find_data", find)
+    with pytest.raises(NotInDataError, match="suite 'transfer' takes models to mmtf-14k-small"):
+        suites.run_suite("transfer", dataset, tmp_path)

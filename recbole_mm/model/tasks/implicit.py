@@ -14,7 +14,6 @@ from recbole_mm.model.sharing import shared_copy, with_zero_rows, without_rows
 from recbole_mm.model.users import UserHistories, Users
 
 INITIAL_SCALE = 0.01
-_SEED = 2026  # of the raters that are kept: the same ones when a checkpoint is loaded
 
 
 class ImplicitState(NamedTuple):
@@ -111,9 +110,10 @@ class TwoWayImplicit(nn.Module):
         """The same over a catalogue with more movies at its end, which nobody has rated."""
         larger = shared_copy(self)
         larger.item, larger.rated = (with_zero_rows(table, number) for table in (self.item, self.rated))
-        larger.history, larger.raters = (
-            histories.with_catalogue(len(larger.item)) for histories in (self.history, self.raters)
-        )
+        larger.history = self.history.with_catalogue(len(larger.item))
+        larger.raters = larger.history
+        if self.raters is not self.history:
+            larger.raters = self.raters.with_catalogue(len(larger.item))
         return larger
 
     def with_people(self, number: int) -> TwoWayImplicit:
@@ -134,7 +134,7 @@ class TwoWayImplicit(nn.Module):
 
 
 def fewer_raters(history: UserHistories, most: int) -> UserHistories:
-    """The sets with at most k users of each movie, drawn once: the same ones each time.
+    """The sets with at most k users of each movie, as if drawn, but the same ones each time and everywhere.
 
     k is the largest number with no more than ``most`` pairs in all, but at least 1. A history that has no more pairs is
     returned as it is.
@@ -147,16 +147,24 @@ def fewer_raters(history: UserHistories, most: int) -> UserHistories:
         if np.minimum(counts, k + step).sum() <= most:
             k += int(step)
     users = history.matrix_transposed.col_indices().numpy()  # of movie after movie
-    ends = counts.cumsum()
-    random = np.random.default_rng(_SEED)
-    kept = np.concatenate(
-        [
-            end - count + (np.arange(count) if count <= k else random.choice(count, k, replace=False, shuffle=False))
-            for count, end in zip(counts.tolist(), ends.tolist())
-        ]
-    )
+    order = _mixed(users + np.repeat(np.arange(len(counts)), counts) * len(history))
+    kept = []
+    for end, count in zip(counts.cumsum().tolist(), counts.tolist()):
+        own = np.arange(end - count, end)
+        kept.append(own if count <= k else own[np.argpartition(order[own], k)[:k]])
     items = np.repeat(np.arange(len(counts)), np.minimum(counts, k))
-    return UserHistories(users[kept], items, len(history), history.item_num)
+    return UserHistories(users[np.concatenate(kept)], items, len(history), history.item_num)
+
+
+def _mixed(numbers: np.ndarray) -> np.ndarray:
+    """As good as random numbers, uint64 [n]: those of numpy's generators may change with its version.
+
+    Source: the mixing function of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014).
+    """
+    mixed = numbers.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
+    return mixed ^ (mixed >> np.uint64(31))
 
 
 def _without(sums: Tensor, own_row: Tensor, own: Tensor) -> Tensor:
