@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from recbole.data.interaction import Interaction
 
 from recbole_mm.config.config import Config
 from recbole_mm.errors import InputError
+from recbole_mm.model.baselines import gaussian_process
 from recbole_mm.training.session import prepare_session, run
 
 MODELS = ["HierarchicalRegression", "GaussianProcess", "BayesianFM", "KernelRidge", "ContentEASE", "ContentKNN"]
@@ -53,8 +55,11 @@ def test_no_test_rating_is_read_and_all_predictions_are_finite(planted, name, pr
 
 
 @pytest.mark.parametrize("name", [name for name in MODELS if name != "BayesianFM"])
-def test_who_rated_a_test_movie_is_not_read(planted, name):
+def test_who_rated_a_test_movie_is_not_read(planted, name, monkeypatch):
     """The rows of the cold movies go to other users; movies, their ids and so the split stay as they are."""
+    # The sums are in another order then: conjugate gradients must end closer together than this test looks.
+    exact = partial(gaussian_process.posterior_mean, tolerance=1e-6)
+    monkeypatch.setattr(gaussian_process, "posterior_mean", exact)
     before, table = scores_by_token(planted, name), planted.ratings
     in_test = rows_of_the_test_part(planted, name, "cold-item")
     give_to_others(table, in_test)
