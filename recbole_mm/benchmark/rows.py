@@ -48,6 +48,20 @@ def find_data(dataset: str, folders: Collection[Path]) -> None:
             )
 
 
+def find_other(suite: str, dataset: str, other: str, folders: Collection[Path]) -> None:
+    """`find_data` of the data set ``other``, to which a suite takes the models that it trains on ``dataset``.
+
+    Raises:
+        NotInDataError: it is the same data set or cannot be had, so that the suite has nothing to do.
+    """
+    if other == dataset:
+        raise NotInDataError(f"suite '{suite}' takes models to {other}; choose another --dataset to train them on")
+    try:
+        find_data(other, folders)
+    except InputError as error:
+        raise NotInDataError(f"suite '{suite}' takes models to {other}, which is not there: {error}") from error
+
+
 def check_rows(cells: Sequence[Cell], kept: Collection[str] = ()) -> Refused:
     """Rows that cannot run; all are told before anything runs, and the others run.
 

@@ -31,13 +31,13 @@ from recbole_mm.benchmark.cell import Cell
 from recbole_mm.benchmark.each_model import short_form, with_chosen, with_rows
 from recbole_mm.benchmark.kept import Kept, keep, read_kept, read_rows, write_kept
 from recbole_mm.benchmark.key import data_folder, make_cell
-from recbole_mm.benchmark.rows import check_rows, find_data, left_out_lines
+from recbole_mm.benchmark.rows import check_rows, find_data, find_other, left_out_lines
 from recbole_mm.benchmark.runner import run_cells
 from recbole_mm.benchmark.table import Failure, read_table, user_totals_of, write_results
 from recbole_mm.benchmark.values import HOME, adapted, plain_name, protocol_of, tune_rows, tuned_before
 from recbole_mm.config.schema import Schema
 from recbole_mm.config.sources import given_options, read_packaged
-from recbole_mm.errors import InputError, NotInDataError, NotWrittenError, nearest, when_stopped
+from recbole_mm.errors import InputError, NotWrittenError, nearest, when_stopped
 from recbole_mm.files import make_folder, write_text
 from recbole_mm.model.registry import MODELS, get_model
 from recbole_mm.report.falls import write_falls
@@ -112,7 +112,7 @@ def run_suite(
     rows = _rows(plan, dataset)
     find_data(dataset, {data_folder(dataset, options, protocol) for _, options, protocol in rows})
     for other in sorted({options["to"] for _, options, _ in rows if "to" in options}):
-        _find_other(suite, dataset, other, {data_folder(other, options, protocol) for _, options, protocol in rows})
+        find_other(suite, dataset, other, {data_folder(other, options, protocol) for _, options, protocol in rows})
     wanted = _matching([row for row, _, _ in rows], only)
     cells = _cells_of(rows, plan, dataset, out / "runs")
     kept = read_kept(out)
@@ -151,16 +151,6 @@ def run_suite(
     plan = _for_dataset(plan, dataset, [one for one in rows if one[0] not in later])
     foot = left_out_lines(refused.by_data) + (f"\nNot run: {'; '.join(sorted(later))}.\n" if later else "")
     return _with_falls(_write_tables(suite, dataset, out, plan, numbers, foot), plan)
-
-
-def _find_other(suite: str, dataset: str, other: str, folders: set[Path]) -> None:
-    """Find the data set that trained models are taken to; without it there is nothing that the suite can do."""
-    if other == dataset:
-        raise NotInDataError(f"suite '{suite}' takes models to {other}; choose another --dataset to train them on")
-    try:
-        find_data(other, folders)
-    except InputError as error:
-        raise NotInDataError(f"suite '{suite}' takes models to {other}, which is not there: {error}") from error
 
 
 def _in_place(

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from conftest import GENRES, PlantedData, write_atomic
 
-from recbole_mm.benchmark import suites, transfer
+from recbole_mm.benchmark import rows, suites, transfer
 from recbole_mm.benchmark.cell import Cell
 from recbole_mm.benchmark.key import make_cell
 from recbole_mm.benchmark.runner import run_cell
@@ -210,6 +210,7 @@ def test_without_another_data_set_the_suite_is_left_out_of_all(tmp_path, monkeyp
         if name == "mmtf-14k-small" != dataset:
             raise InputError("no ratings of mmtf-14k-small")
 
-    monkeypatch.setattr(suites, "find_data", find)
+    for module in (suites, rows):
+        monkeypatch.setattr(module, "find_data", find)
     with pytest.raises(NotInDataError, match="suite 'transfer' takes models to mmtf-14k-small"):
         suites.run_suite("transfer", dataset, tmp_path)
